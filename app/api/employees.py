@@ -1,0 +1,76 @@
+"""Enrolment, removal and listing of employees."""
+
+from flask import Blueprint, Response, jsonify
+
+from app.api.errors import Problem
+from app.api.limiter import Limiter
+from app.api.requests import read_body, text
+from app.api.schemas import MAX_ID, StoreBody
+from app.usecases.employees import Employees, Enrolment
+
+MAX_PAGE_SIZE = 1000
+MAX_PAGE_NUMBER = 2**31
+
+
+def blueprint(employees: Employees, limiter: Limiter) -> Blueprint:
+    """The endpoints store, get_all and delete."""
+    api = Blueprint("employees", __name__, url_prefix="/api")
+
+    @api.post("/store/<int:employee_id>")
+    @limiter
+    def enrol(employee_id: int) -> Response:
+        employees.add(_enrolment(employee_id))
+        return text("ok")
+
+    @api.put("/store/<int:employee_id>")
+    @limiter
+    def replace(employee_id: int) -> Response:
+        employees.replace(_enrolment(employee_id))
+        return text("ok")
+
+    @api.get("/get_all/<page_size>/<page_number>")
+    def get_all(page_size: str, page_number: str) -> Response:
+        size = _whole("page_size", page_size, MAX_PAGE_SIZE)
+        number = _whole("page_number", page_number, MAX_PAGE_NUMBER)
+        page = employees.page(size, number)
+        return jsonify(
+            users=[
+                {
+                    "_id": employee.employee_id,
+                    "name": employee.name,
+                    "surname": employee.surname,
+                    "img": employee.vectors.tolist(),
+                }
+                for employee in page
+            ]
+        )
+
+    @api.delete("/<int:employee_id>")
+    def remove(employee_id: int) -> Response:
+        employees.remove(_checked(employee_id))
+        return text("ok")
+
+    return api
+
+
+def _enrolment(employee_id: int) -> Enrolment:
+    body = read_body(StoreBody)
+    return Enrolment(
+        _checked(employee_id),
+        body.name,
+        body.surname,
+        photos=body.img_base64 or (),
+        vectors=body.img_features or (),
+    )
+
+
+def _checked(employee_id: int) -> int:
+    if employee_id > MAX_ID:
+        raise Problem(400, "bad_request", f"employee_id: must be at most {MAX_ID}")
+    return employee_id
+
+
+def _whole(field: str, value: str, most: int) -> int:
+    if value.isascii() and value.isdigit() and len(value) < 20 and 1 <= int(value) <= most:
+        return int(value)
+    raise Problem(400, "bad_request", f"{field}: must be a whole number from 1 to {most}")

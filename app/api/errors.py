@@ -1,0 +1,111 @@
+"""Errors as a person reads them: one short plain sentence, or problem+json (RFC 9457)."""
+
+import json
+
+import structlog
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from app.api.limiter import Overloaded
+from app.liveness import LivenessUnavailable
+from app.recognition import NotAnImage, UnusableImage
+from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
+from app.usecases.employees import WrongDimension
+from app.usecases.identify import NoMatch, NotAlive
+from app.usecases.service import NotReady
+
+log = structlog.get_logger()
+
+RETRY_AFTER_S = 5
+
+
+class Problem(Exception):
+    """An answer other than success.
+
+    code: stable, for programs. sentence: one short sentence for a person.
+    """
+
+    def __init__(self, status: int, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.code = code
+        self.sentence = sentence
+
+    def response(self) -> Response:
+        """Plain text, or problem+json where the request prefers JSON."""
+        if _prefers_json():
+            body = {
+                "title": self.sentence,
+                "status": self.status,
+                "code": self.code,
+                "request_id": g.request_id,
+            }
+            response = Response(json.dumps(body), self.status, mimetype="application/problem+json")
+        else:
+            response = Response(self.sentence, self.status, mimetype="text/plain")
+        if self.status == 503:
+            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        return response
+
+
+def register(app: Flask) -> None:
+    """Answer every exception with a Problem; no traceback leaves the process."""
+    app.register_error_handler(Exception, _answer)
+
+
+def _answer(error: Exception) -> Response:
+    problem = _problem(error)
+    structlog.contextvars.bind_contextvars(code=problem.code, reason=problem.sentence)
+    response = problem.response()
+    if isinstance(error, HTTPException) and (allow := getattr(error, "valid_methods", None)):
+        response.headers["Allow"] = ", ".join(sorted(allow))
+    return response
+
+
+def _problem(error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case NoMatch():
+            return Problem(406, "no_match", "no matches found")
+        case NotAlive():
+            return Problem(406, "not_alive", "Liveness check failed")
+        case NotAnImage():
+            return Problem(415, "not_an_image", str(error))
+        case UnusableImage():
+            return Problem(422, error.code, str(error))
+        case WrongDimension():
+            return Problem(400, "wrong_dimension", f"img_features: {error}")
+        case EmployeeExists():
+            return Problem(409, "employee_exists", "that employee id is taken")
+        case NoSuchEmployee():
+            return Problem(404, "no_such_employee", "no such employee")
+        case StoreUnavailable():
+            log.error("the database is away", cause=str(error))
+            return Problem(503, "store_unavailable", "the database is away, try again")
+        case LivenessUnavailable():
+            return Problem(503, "liveness_unavailable", str(error))
+        case Overloaded():
+            return Problem(503, "overloaded", "too many requests at once, try again in a moment")
+        case NotReady():
+            return Problem(503, "not_ready", f"not ready yet: {error}")
+        case HTTPException(code=int(status)):
+            return Problem(status, *_HTTP.get(status, ("http_error", error.name.lower())))
+        case _:
+            log.exception("unexpected error", exc_info=error)
+            return Problem(500, "internal_error", "something went wrong on our side")
+
+
+_HTTP = {
+    400: ("bad_request", "the request is malformed"),
+    404: ("not_found", "there is nothing at this address"),
+    405: ("method_not_allowed", "this address does not take that method"),
+    413: ("body_too_large", "the request is too large (MAX_BODY_MB)"),
+}
+
+
+def _prefers_json() -> bool:
+    best = request.accept_mimetypes.best_match(
+        ["text/plain", "application/problem+json", "application/json"]
+    )
+    return best in ("application/problem+json", "application/json")

@@ -1,0 +1,29 @@
+"""Login by face."""
+
+from flask import Blueprint, Response, jsonify
+
+from app.api.errors import Problem
+from app.api.limiter import Limiter
+from app.api.requests import read_body
+from app.api.schemas import FindMatchBody
+from app.usecases.identify import Identify
+
+
+def blueprint(identify: Identify, limiter: Limiter) -> Blueprint:
+    """The endpoint find_match."""
+    api = Blueprint("login", __name__, url_prefix="/api")
+
+    @api.post("/find_match")
+    @limiter
+    def find_match() -> Response:
+        body = read_body(FindMatchBody)
+        if body.fraud_detection:
+            # who asks for a check that we cannot make must not be let in without it
+            raise Problem(
+                503, "no_fraud_detection", "fraud detection is not available, ask without it"
+            )
+        frames = body.frames if body.liveness else None
+        employee = identify(body.photo, body.img_crop, frames)
+        return jsonify(_id=employee.employee_id, name=employee.name, surname=employee.surname)
+
+    return api

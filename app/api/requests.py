@@ -1,0 +1,72 @@
+"""What every request goes through: an id, a line in the log, a body that is checked."""
+
+import re
+import time
+from typing import TypeVar
+from uuid import uuid4
+
+import structlog
+from flask import Flask, Response, g, request
+from pydantic import BaseModel, ValidationError
+
+from app.api.errors import Problem
+
+log = structlog.get_logger()
+
+Body = TypeVar("Body", bound=BaseModel)
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def register(app: Flask) -> None:
+    """Give every request an id, taken from X-Request-ID where it is sane, and log it."""
+
+    @app.before_request
+    def begin() -> None:
+        given = request.headers.get("X-Request-ID", "")
+        g.request_id = given if _SANE_ID.fullmatch(given) else uuid4().hex
+        g.began = time.perf_counter()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.request_id
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-store"
+        elapsed = (time.perf_counter() - g.began) * 1000
+        is_probe = request.path in ("/healthz", "/readyz") and response.status_code < 400
+        (log.debug if is_probe else log.info)(
+            "request",
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            ms=round(elapsed, 1),
+        )
+        return response
+
+
+def read_body(schema: type[Body]) -> Body:
+    """The request's JSON body, checked. Raises Problem 400 or 415, which names the field."""
+    if not request.is_json:
+        raise Problem(415, "not_json", "send JSON, with Content-Type: application/json")
+    try:
+        return schema.model_validate_json(request.get_data())
+    except ValidationError as error:
+        raise Problem(400, "bad_request", _sentence(error)) from None
+
+
+def text(body: str) -> Response:
+    """A plain-text answer."""
+    return Response(body, mimetype="text/plain")
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong: which field, and what about it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        return "the body is not valid JSON"
+    field = ".".join(str(part) for part in first["loc"])
+    message = message[0].lower() + message[1:]
+    return f"{field}: {message}" if field else message

@@ -1,0 +1,95 @@
+"""What requests hold. Strict: "false" is no boolean and "1" no number."""
+
+from typing import Annotated, Self
+
+import pybase64
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    StringConstraints,
+    model_validator,
+)
+
+LIVENESS_FRAMES = 15
+MAX_VECTORS = 100
+MAX_ID = 2**63 - 1
+
+
+def _not_zero(vector: list[float]) -> list[float]:
+    if not any(vector):
+        raise ValueError("is all zeros")
+    return vector
+
+
+def _payload(text: object) -> str:
+    """The base64 text without a data URL's prefix."""
+    if not isinstance(text, str):
+        raise ValueError("must be a picture in base64")
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    if not text.strip():
+        raise ValueError("is empty")
+    return text
+
+
+def _photo(text: object) -> bytes:
+    payload = "".join(_payload(text).split())  # some encoders break lines
+    try:
+        return pybase64.b64decode(payload, validate=True)
+    except ValueError as error:
+        raise ValueError("is not base64") from error
+
+
+def _photos(given: object) -> list[bytes]:
+    """One picture or a list of them."""
+    return [_photo(text) for text in given] if isinstance(given, list) else [_photo(given)]
+
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Vector = Annotated[list[FiniteFloat], Field(min_length=1), AfterValidator(_not_zero)]
+Frame = Annotated[str, BeforeValidator(_payload)]
+# A picture in base64, with or without the prefix of a data URL.
+Photo = Annotated[bytes, BeforeValidator(_photo)]
+Photos = Annotated[list[bytes], Field(max_length=MAX_VECTORS), BeforeValidator(_photos)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class StoreBody(_Body):
+    """`POST` and `PUT /api/store/<employee_id>`; `img_features` win over `img_base64`."""
+
+    name: Name
+    surname: Name
+    img_features: Annotated[list[Vector], Field(max_length=MAX_VECTORS)] | None = None
+    img_base64: Photos | None = None
+
+    @model_validator(mode="after")
+    def _something_to_store(self) -> Self:
+        if not self.img_features and not self.img_base64:
+            raise ValueError("img_base64: a photo is needed, or img_features")
+        return self
+
+
+class FindMatchBody(_Body):
+    """`POST /api/find_match`."""
+
+    photo: Photo = Field(validation_alias=AliasChoices("img_base64", "image_base64"))
+    img_crop: bool = True
+    fraud_detection: bool = False
+    liveness: bool = False
+    frames: list[Frame] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _frames_for_liveness(self) -> Self:
+        if self.liveness and len(self.frames) != LIVENESS_FRAMES:
+            raise ValueError(
+                f"frames: {LIVENESS_FRAMES} are needed for liveness, {len(self.frames)} were sent"
+            )
+        return self

@@ -1,0 +1,47 @@
+"""Client of the liveness service, which looks for a blink in a film of 15 frames."""
+
+from collections.abc import Sequence
+
+import requests
+from requests.adapters import HTTPAdapter
+
+_CONNECT_S = 2.0
+
+
+class LivenessUnavailable(Exception):
+    """The liveness service did not decide; nobody may be let in."""
+
+
+class LivenessClient:
+    """Asks `POST {url}/liveness_check` over pooled connections. Thread-safe.
+
+    url: None when no liveness service is set up; then every question raises.
+    """
+
+    def __init__(self, url: str | None, timeout_s: float) -> None:
+        self._url = url
+        self._timeout = (min(_CONNECT_S, timeout_s), timeout_s)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(pool_maxsize=32))
+
+    def alive(self, frames: Sequence[str]) -> bool:
+        """Do the 15 base64 frames show a living face? Raises LivenessUnavailable when in doubt."""
+        if self._url is None:
+            raise LivenessUnavailable(
+                "no liveness service is set up (LIVENESS_SERVICE_URL), ask without liveness"
+            )
+        try:
+            answer = self._session.post(
+                f"{self._url}/liveness_check",
+                json={"frames": list(frames)},
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+            verdict = answer.json()["result"] if answer.status_code == 200 else None
+        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            raise LivenessUnavailable("the liveness service is away, try again") from error
+        if not isinstance(verdict, bool):
+            raise LivenessUnavailable("the liveness service gave no clear answer, try again")
+        return verdict

@@ -1,0 +1,176 @@
+"""MTCNN (Zhang et al. 2016, https://arxiv.org/abs/1604.02878): faces with five landmarks."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.recognition.pyramid import Pyramid
+from models import mtcnn
+from models.runtime import Runtime
+
+Boxes = NDArray[np.float64]
+Scores = NDArray[np.float32]
+
+_CELL, _STRIDE = 12, 2  # P-Net looks at 12×12 pixels every 2 pixels
+_MARGIN = _CELL // 2  # so that a face may lie half outside the picture
+_SHRINK = 0.709  # from one scale to the next: half the area
+_BAND = 4  # scales that are searched before asking whether that is enough
+_SCORES = (0.6, 0.7)  # what passes the first two stages
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A detected face, in pixels of the picture.
+
+    box: (4,) float64 x1, y1, x2, y2; may reach beyond the picture.
+    landmarks: (5, 2) float64 x, y of the eyes, the nose and the corners of the mouth, from the
+        picture's left to right.
+    score: in [0, 1].
+    """
+
+    box: NDArray[np.float64]
+    landmarks: NDArray[np.float64]
+    score: float
+
+    @property
+    def side(self) -> float:
+        """The square root of the box's area, in pixels."""
+        return float(np.sqrt((self.box[2] - self.box[0]) * (self.box[3] - self.box[1])))
+
+
+class FaceDetector:
+    """Finds faces in a picture, the largest first.
+
+    smallest_face: side of the smallest face looked for, in pixels.
+    smallest_share: the same as a share of the picture's shorter side; the larger one counts.
+    least_score: what the last stage must be sure of, in [0, 1].
+    """
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        smallest_face: float = 20,
+        smallest_share: float = 1 / 16,
+        least_score: float = 0.9,
+    ) -> None:
+        self._propose = runtime.compile(mtcnn.proposal())
+        self._refine = runtime.compile(mtcnn.refinement())
+        self._output = runtime.compile(mtcnn.output())
+        self._smallest_face = smallest_face
+        self._smallest_share = smallest_share
+        self._least_score = least_score
+
+    def detect(self, pyramid: Pyramid, rivals: float = 0) -> list[Face]:
+        """The faces in the picture, the largest first.
+
+        rivals: once a face is found, faces below this share of its side are not looked for. The
+        search goes from large faces to small ones, and the small ones are what costs time.
+        """
+        faces: list[Face] = []
+        for scales in _bands(self._scales(pyramid)):
+            faces = self._distinct(faces + self._faces(pyramid, scales))
+            if faces and _CELL / scales[-1] <= rivals * faces[0].side:
+                break
+        return faces
+
+    def _scales(self, pyramid: Pyramid) -> list[float]:
+        """How much to shrink the picture for each size of face, large faces first."""
+        shorter = min(pyramid.picture.shape[:2])
+        scale = _CELL / max(self._smallest_face, self._smallest_share * shorter)
+        scales = []
+        while shorter * scale + 2 * _MARGIN >= 1.5 * _CELL:
+            scales.append(scale)
+            scale *= _SHRINK
+        return scales[::-1]
+
+    def _faces(self, pyramid: Pyramid, scales: list[float]) -> list[Face]:
+        boxes = self._proposed(pyramid, scales)
+        if len(boxes):
+            boxes = self._refined(pyramid, boxes)
+        return self._found(pyramid, boxes) if len(boxes) else []
+
+    def _proposed(self, pyramid: Pyramid, scales: list[float]) -> Boxes:
+        found = [self._proposed_at(pyramid, scale) for scale in scales]
+        boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        return squared(boxes[suppress(boxes, scores, 0.7)])
+
+    def _proposed_at(self, pyramid: Pyramid, scale: float) -> tuple[Boxes, Scores]:
+        level = pyramid.resized(scale, _MARGIN)
+        offsets, certainty = self._propose(level[None])
+        row, column = np.nonzero(certainty[0, 1] >= _SCORES[0])
+        score = certainty[0, 1, row, column]
+        corner = np.stack((column, row), 1) * float(_STRIDE) - _MARGIN
+        rows, columns = pyramid.picture.shape[:2]
+        shrunk = level.shape[1] - 2 * _MARGIN, level.shape[0] - 2 * _MARGIN
+        per_pixel = columns / shrunk[0], rows / shrunk[1]
+        cells = np.hstack((corner, corner + _CELL)) * (per_pixel * 2)
+        keep = suppress(cells, score, 0.5)
+        return moved(cells[keep], offsets[0][:, row[keep], column[keep]].T), score[keep]
+
+    def _refined(self, pyramid: Pyramid, boxes: Boxes) -> Boxes:
+        offsets, certainty = self._refine(pyramid.boxes(boxes, 24))
+        passed = certainty[:, 1] > _SCORES[1]
+        boxes, offsets, score = boxes[passed], offsets[passed], certainty[passed, 1]
+        keep = suppress(boxes, score, 0.7)
+        return squared(moved(boxes[keep], offsets[keep]))
+
+    def _found(self, pyramid: Pyramid, boxes: Boxes) -> list[Face]:
+        offsets, points, certainty = self._output(pyramid.boxes(boxes, 48))
+        size = boxes[:, None, 2:] - boxes[:, None, :2]
+        landmarks = boxes[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * size
+        boxes, score = moved(boxes, offsets), certainty[:, 1]
+        passed = np.flatnonzero(score > self._least_score)
+        return [Face(boxes[i], landmarks[i], float(score[i])) for i in passed]
+
+    def _distinct(self, faces: list[Face]) -> list[Face]:
+        """Each face once, the largest first."""
+        if not faces:
+            return []
+        boxes = np.array([face.box for face in faces])
+        scores = np.array([face.score for face in faces], np.float32)
+        keep = [faces[i] for i in suppress(boxes, scores, 0.7, of_smaller=True)]
+        return sorted(keep, key=lambda face: face.side, reverse=True)
+
+
+def _bands(scales: list[float]) -> Iterator[list[float]]:
+    """The scales in bands; within one, faces become smaller by three quarters."""
+    for start in range(0, len(scales), _BAND):
+        yield scales[start : start + _BAND]
+
+
+def moved(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
+    """Boxes with their corners moved by `offsets` (n, 4), given in widths and heights."""
+    size = boxes[:, 2:] - boxes[:, :2]
+    return boxes + offsets * np.hstack((size, size))
+
+
+def squared(boxes: Boxes) -> Boxes:
+    """Squares with the boxes' centres and longer sides."""
+    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
+    return np.hstack((centre - half, centre + half))
+
+
+def suppress(
+    boxes: Boxes, scores: Scores, most: float, of_smaller: bool = False
+) -> NDArray[np.intp]:
+    """Non-maximum suppression: the indices of the boxes that stay, the best score first.
+
+    most: the overlap from which the lesser box goes, as a share of the union, or with
+    `of_smaller` of the smaller box.
+    """
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    left = np.argsort(-scores, kind="stable")
+    keep = []
+    while len(left):
+        best, left = left[0], left[1:]
+        keep.append(best)
+        corner = np.maximum(boxes[best, :2], boxes[left, :2])
+        size = np.maximum(np.minimum(boxes[best, 2:], boxes[left, 2:]) - corner, 0)
+        shared = size[:, 0] * size[:, 1]
+        smaller = np.minimum(area[best], area[left])
+        whole = smaller if of_smaller else area[best] + area[left] - shared
+        left = left[shared <= most * whole]
+    return np.array(keep, np.intp)

@@ -1,0 +1,70 @@
+"""One picture at many scales, and crops from it that may reach beyond its edge."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from app.recognition.image import Picture
+
+_SMALLEST_SIDE = 24
+
+
+class Pyramid:
+    """A picture, halved again and again by area averaging, so that no crop skips pixels.
+
+    What lies outside the picture is black, as in the original MTCNN: stretching what is left of a
+    crop at the edge instead makes boxes fly out of close-ups.
+    """
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        self._halves = [picture]
+
+    def resized(self, scale: float, margin: int) -> Picture:
+        """The whole picture times `scale` (at most 1 pixel off), with a black margin in pixels."""
+        rows, columns = self.picture.shape[:2]
+        size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+        small = cv2.resize(self._at(1 / scale), size, interpolation=cv2.INTER_AREA)
+        padded = cv2.copyMakeBorder(small, *(margin,) * 4, cv2.BORDER_CONSTANT)
+        return np.asarray(padded, np.uint8)
+
+    def warped(self, to_picture: NDArray[np.float64], side: int) -> Picture:
+        """The (side, side, 3) uint8 chip that an affine transform takes from the picture.
+
+        to_picture: (2, 3), from points of the chip to points of the picture; the centre of the top
+        left pixel is (0.5, 0.5) on both.
+        """
+        pixels_a_pixel = float(np.sqrt(abs(np.linalg.det(to_picture[:, :2]))))
+        source = self._at(pixels_a_pixel)
+        shrink = np.array([[source.shape[1]], [source.shape[0]]]) / np.array(
+            [[self.picture.shape[1]], [self.picture.shape[0]]]
+        )
+        transform = to_picture * shrink
+        # OpenCV counts from pixel centres, we from corners
+        transform[:, 2] += transform[:, :2].sum(axis=1) / 2 - 0.5
+        chip = cv2.warpAffine(
+            source,
+            transform,
+            (side, side),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+        )
+        return np.asarray(chip, np.uint8)
+
+    def boxes(self, boxes: NDArray[np.float64], side: int) -> Picture:
+        """boxes: (n, 4) x1, y1, x2, y2 → (n, side, side, 3) uint8, each box stretched to fit."""
+        crops = np.empty((len(boxes), side, side, 3), np.uint8)
+        for crop, (x1, y1, x2, y2) in zip(crops, boxes, strict=True):
+            stretch = np.array([[(x2 - x1) / side, 0, x1], [0, (y2 - y1) / side, y1]])
+            crop[:] = self.warped(stretch, side)
+        return crops
+
+    def _at(self, shrinkage: float) -> Picture:
+        """The smallest of the halved pictures that still has the detail `1 / shrinkage` needs."""
+        level = max(0, int(np.floor(np.log2(max(shrinkage, 1)))))
+        while len(self._halves) <= level and min(self._halves[-1].shape[:2]) >= _SMALLEST_SIDE:
+            rows, columns = self._halves[-1].shape[:2]
+            size = ((columns + 1) // 2, (rows + 1) // 2)
+            half = cv2.resize(self._halves[-1], size, interpolation=cv2.INTER_AREA)
+            self._halves.append(np.asarray(half, np.uint8))
+        return self._halves[min(level, len(self._halves) - 1)]

@@ -1,0 +1,95 @@
+"""Employees, durably. This module is the contract; `sqlite` and `mongodb` keep it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Employee:
+    """One enrolled person.
+
+    vectors: (n, dimension) float32, n ≥ 1, unit length, all computed by the model named `model`.
+    """
+
+    employee_id: int
+    name: str
+    surname: str
+    vectors: NDArray[np.float32]
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Which employees were enrolled, replaced or removed since an earlier position."""
+
+    position: int
+    employee_ids: frozenset[int]
+
+
+class EmployeeExists(Exception):
+    """An employee with that id is stored already."""
+
+
+class NoSuchEmployee(Exception):
+    """No employee with that id is stored."""
+
+
+class ChangesForgotten(Exception):
+    """The position is older than what the change log remembers: read everything again."""
+
+
+class StoreUnavailable(Exception):
+    """The database did not answer in time, or refused; the message says so without secrets."""
+
+
+class EmployeeStore(Protocol):
+    """What every store does. All methods may raise StoreUnavailable and are thread-safe.
+
+    The change log makes every worker read its colleagues' writes: a change is in the log before
+    the write that made it is acknowledged, and its entries become visible in the order of their
+    numbers, so `changes_since(p)` never skips one.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where the employees are, without secrets, as logs and people call it."""
+
+    def add(self, employee: Employee) -> None:
+        """Store a new employee durably. Raises EmployeeExists."""
+
+    def replace(self, employee: Employee) -> None:
+        """Replace all that is stored of an employee. Raises NoSuchEmployee."""
+
+    def remove(self, employee_id: int) -> None:
+        """Remove an employee. Raises NoSuchEmployee."""
+
+    def get(self, employee_ids: Sequence[int]) -> list[Employee]:
+        """Those of the employees that are stored at this moment, in ascending order of id."""
+
+    def page(self, size: int, number: int) -> list[Employee]:
+        """Page `number` (from 1) of `size` employees, in ascending order of id; [] past the end."""
+
+    def read_all(self) -> Iterator[Employee]:
+        """Every employee, in ascending order of id, without holding all of them in memory."""
+
+    def count(self) -> int:
+        """How many employees are stored."""
+
+    def models(self) -> dict[str, int]:
+        """How many employees are stored for each model name."""
+
+    def position(self) -> int:
+        """The number of the newest change, 0 when there was none."""
+
+    def changes_since(self, position: int) -> Changes:
+        """The changes after `position`. Raises ChangesForgotten."""
+
+    def ping(self) -> None:
+        """Return when the store answers."""
+
+    def close(self) -> None:
+        """Release connections; the store is not used afterwards."""

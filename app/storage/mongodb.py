@@ -1,0 +1,243 @@
+"""Employees in MongoDB: standalone, replica set or sharded cluster."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Self
+
+import pymongo
+import structlog
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
+from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo.collection import Collection
+from pymongo.common import MIN_HEARTBEAT_INTERVAL
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    OperationFailure,
+    PyMongoError,
+)
+from pymongo.read_concern import ReadConcern
+
+from app.settings import Settings, SettingsError
+from app.storage import Changes, Employee, EmployeeExists, NoSuchEmployee, StoreUnavailable
+from app.storage.mongodb_changes import ChangeLog
+from app.storage.mongodb_documents import (
+    FIELDS,
+    MODEL,
+    UnreadableDocument,
+    from_document,
+    to_document,
+)
+
+Document = dict[str, Any]
+
+DEFAULT_DATABASE = "whosthatpokemon"
+READ_BATCH = 256
+COUNT_BATCH = 50_000
+LARGEST_LIMIT = 2**31 - 1
+LARGEST_SKIP = 2**62
+AUTHENTICATION_FAILED = (18, 8000)
+UNAUTHORIZED = 13
+
+
+class MongoStore:
+    """An EmployeeStore in a MongoDB collection, with its change log in `<collection>_changes`.
+
+    Each write first changes the employee, then the log, and is acknowledged when a majority of
+    the replica set has both on disk. A write that reached the employee but not the log is
+    reported as StoreUnavailable; repeating it logs it. So it is logged even when the repetition
+    finds nothing left to do and raises EmployeeExists or NoSuchEmployee.
+    """
+
+    def __init__(
+        self, client: MongoClient[Document], database: str, collection: str, timeout_s: float
+    ) -> None:
+        self._client = client
+        self._timeout_s = timeout_s
+        self._database = client.get_database(
+            database,
+            # One broken character must not make a whole batch unreadable.
+            codec_options=CodecOptions(unicode_decode_error_handler="replace"),
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern("majority", j=True),
+        )
+        self._employees: Collection[Document] = self._database[collection]
+        self._changes = ChangeLog(self._database[f"{collection}_changes"])
+        self._logger = structlog.get_logger()
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self:
+        """A store that connects when it is first used, so a database that is away delays nothing.
+
+        Raises SettingsError when the settings make no connection string.
+        """
+        if not settings.mongo_db_url:
+            raise SettingsError("MONGO_DB_URL is not set")
+        if "@" in settings.mongo_db_url.partition("/")[0]:
+            raise SettingsError(
+                "MONGO_DB_URL holds a user name: set MONGO_DB_USERNAME and MONGO_DB_PASSWORD"
+            )
+        password = settings.mongo_db_password
+        if password and not settings.mongo_db_username:
+            raise SettingsError("MONGO_DB_PASSWORD is set, MONGO_DB_USERNAME is not")
+        timeout_ms = round(settings.mongo_db_timeout_s * 1000)
+        try:
+            client: MongoClient[Document] = MongoClient(
+                f"{settings.mongo_db_protocol}://{settings.mongo_db_url}",
+                # Given beside the URI, the password is in no string that could be shown.
+                username=settings.mongo_db_username,
+                password=password.get_secret_value() if password else None,
+                connect=False,
+                timeoutMS=timeout_ms,
+                serverSelectionTimeoutMS=timeout_ms,
+                connectTimeoutMS=timeout_ms,
+            )
+            database = client.get_default_database(DEFAULT_DATABASE).name
+        except (PyMongoError, ValueError, TypeError, OSError) as error:
+            raise SettingsError(
+                f"MONGO_DB_URL is not of the form host:port/database?options: {error}"
+            ) from None
+        try:
+            return cls(client, database, settings.mongo_db_collection, settings.mongo_db_timeout_s)
+        except PyMongoError as error:
+            raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
+
+    @property
+    def address(self) -> str:
+        return f"mongodb:{self._employees.full_name}"
+
+    def add(self, employee: Employee) -> None:
+        with self._answered():
+            try:
+                self._employees.insert_one(to_document(employee))
+            except DuplicateKeyError as error:
+                self._changes.append(employee.employee_id)
+                raise EmployeeExists(
+                    f"employee {employee.employee_id} is enrolled already"
+                ) from error
+            self._changes.append(employee.employee_id)
+
+    def replace(self, employee: Employee) -> None:
+        document = to_document(employee)
+        employee_id = document.pop("_id")
+        with self._answered():
+            result = self._employees.replace_one({"_id": employee_id}, document)
+            self._changes.append(employee_id)
+        if not result.matched_count:
+            raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+
+    def remove(self, employee_id: int) -> None:
+        with self._answered():
+            result = self._employees.delete_one({"_id": employee_id})
+            self._changes.append(employee_id)
+        if not result.deleted_count:
+            raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+
+    def get(self, employee_ids: Sequence[int]) -> list[Employee]:
+        wanted = {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}
+        return list(self._readable(self._find(wanted, limit=0)))
+
+    def page(self, size: int, number: int) -> list[Employee]:
+        limit = min(size, LARGEST_LIMIT)
+        skip = min(limit * (number - 1), LARGEST_SKIP)
+        return list(self._readable(self._find({}, limit=limit, skip=skip)))
+
+    # read_all and models read in batches, so that a deadline is for a batch, not for everything.
+
+    def read_all(self) -> Iterator[Employee]:
+        after: float = -math.inf
+        while batch := self._find({"_id": {"$gt": after}}, limit=READ_BATCH):
+            yield from self._readable(batch)
+            after = batch[-1]["_id"]
+
+    def count(self) -> int:
+        with self._answered():
+            return self._employees.count_documents({}, hint="_id_")
+
+    def models(self) -> dict[str, int]:
+        employees: Counter[str] = Counter()
+        after: float = -math.inf
+        while groups := self._count_models(after):
+            employees.update(
+                {group["_id"]: group["count"] for group in groups if isinstance(group["_id"], str)}
+            )
+            after = max(group["last"] for group in groups)
+        return dict(employees)
+
+    def position(self) -> int:
+        with self._answered():
+            return self._changes.position()
+
+    def changes_since(self, position: int) -> Changes:
+        with self._answered():
+            return self._changes.since(position)
+
+    def ping(self) -> None:
+        with self._answered():
+            self._database.command("ping")
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _find(self, query: Document, *, limit: int, skip: int = 0) -> list[Document]:
+        with self._answered():
+            return list(self._employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id"))
+
+    def _count_models(self, after: float) -> list[Document]:
+        batch: list[Document] = [
+            {"$match": {"_id": {"$gt": after}}},
+            {"$sort": {"_id": pymongo.ASCENDING}},
+            {"$limit": COUNT_BATCH},
+            {"$group": {"_id": MODEL, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
+        ]
+        with self._answered():
+            return list(self._employees.aggregate(batch))
+
+    def _readable(self, documents: Iterable[Document]) -> Iterator[Employee]:
+        """The employees of the documents that are one: a bad document must not lock others out."""
+        for document in documents:
+            try:
+                yield from_document(document)
+            except UnreadableDocument as error:
+                self._logger.warning(
+                    "unreadable employee skipped", employee_id=document["_id"], reason=str(error)
+                )
+
+    @contextmanager
+    def _answered(self) -> Iterator[None]:
+        """One deadline for all that happens inside; pymongo's errors as StoreUnavailable."""
+        try:
+            with pymongo.timeout(self._timeout_s):
+                self._find_primary()
+                yield
+        except (PyMongoError, BSONError) as error:
+            raise StoreUnavailable(self._reason(error)) from error
+
+    def _find_primary(self) -> None:
+        # pymongo gives up looking for a server up to one heartbeat later than it is told to.
+        with pymongo.timeout(max(0.001, self._timeout_s - MIN_HEARTBEAT_INTERVAL)):
+            _ = self._client.is_primary
+
+    def _reason(self, error: PyMongoError | BSONError) -> str:
+        if isinstance(error, PyMongoError) and error.timeout:
+            return f"the database (MONGO_DB_URL) did not answer within {self._timeout_s:g} s"
+        if isinstance(error, OperationFailure):
+            if error.code in AUTHENTICATION_FAILED:
+                return (
+                    "the database refused the user name or password "
+                    "(MONGO_DB_USERNAME, MONGO_DB_PASSWORD)"
+                )
+            if error.code == UNAUTHORIZED:
+                return "the database does not permit this to its user (MONGO_DB_USERNAME)"
+            # The message itself may quote the document.
+            return f"the database refused: {(error.details or {}).get('codeName', error.code)}"
+        if isinstance(error, ConnectionFailure):
+            return "the connection to the database (MONGO_DB_URL) was lost"
+        if isinstance(error, ConfigurationError):
+            return f"the database (MONGO_DB_URL) cannot be used: {error}"
+        return f"the database cannot be used: {type(error).__name__}"

@@ -1,0 +1,89 @@
+"""Enrolment: a person's photos or feature vectors are stored under their employee id.
+
+And what undoes it, and lists it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.storage import Employee
+from app.usecases.service import Service
+
+
+class WrongDimension(ValueError):
+    """The feature vectors are not of the model's dimension."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What is to be stored. `vectors` win over `photos`; one of them holds something.
+
+    photos: encoded pictures, one large face in each.
+    vectors: finite and non-zero, of any length.
+    """
+
+    employee_id: int
+    name: str
+    surname: str
+    photos: Sequence[bytes] = ()
+    vectors: Sequence[Sequence[float]] = ()
+
+
+class Employees:
+    """Enrols, replaces, removes and lists employees."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def add(self, enrolment: Enrolment) -> None:
+        """Enrol a new employee; on return it is durable and found by every process.
+
+        Raises EmployeeExists, WrongDimension, UnusableImage, NotAnImage, NotReady,
+        StoreUnavailable.
+        """
+        self._service.store.add(self._employee(enrolment))
+
+    def replace(self, enrolment: Enrolment) -> None:
+        """Replace all that is stored of an employee.
+
+        Raises NoSuchEmployee, and what `add` raises.
+        """
+        self._service.store.replace(self._employee(enrolment))
+
+    def remove(self, employee_id: int) -> None:
+        """Remove all that is stored of an employee. Raises NoSuchEmployee, StoreUnavailable."""
+        self._service.store.remove(employee_id)
+
+    def page(self, size: int, number: int) -> list[Employee]:
+        """Page `number`, from 1, in ascending order of id. Raises StoreUnavailable."""
+        return self._service.store.page(size, number)
+
+    def _employee(self, enrolment: Enrolment) -> Employee:
+        recogniser = self._service.recogniser
+        if enrolment.vectors:
+            vectors = _unit(enrolment.vectors, recogniser.model.dimension)
+        else:
+            vectors = np.stack([recogniser.for_enrolment(photo) for photo in enrolment.photos])
+        return Employee(
+            enrolment.employee_id,
+            enrolment.name,
+            enrolment.surname,
+            vectors,
+            recogniser.model.name,
+        )
+
+
+def _unit(vectors: Sequence[Sequence[float]], dimension: int) -> NDArray[np.float32]:
+    for vector in vectors:
+        if len(vector) != dimension:
+            raise WrongDimension(
+                f"a feature vector has {len(vector)} numbers, this model's have {dimension}"
+            )
+    rows = np.array(vectors, np.float64)
+    # the largest number first, so that squares neither overflow nor vanish
+    rows /= np.abs(rows).max(axis=1, keepdims=True)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows.astype(np.float32)

@@ -1,0 +1,45 @@
+"""Login: whose face does a probe show?"""
+
+import structlog
+
+from app.liveness import LivenessClient
+from app.storage import Employee
+from app.usecases.service import Service
+
+log = structlog.get_logger()
+
+
+class NoMatch(Exception):
+    """No employee is nearer to the probe than α."""
+
+
+class NotAlive(Exception):
+    """The liveness service takes the frames for something else than a living face."""
+
+
+class Identify:
+    """Finds the employee a probe shows (1:N)."""
+
+    def __init__(self, service: Service, liveness: LivenessClient) -> None:
+        self._service = service
+        self._liveness = liveness
+
+    def __call__(
+        self, probe: bytes, crop: bool = True, frames: list[str] | None = None
+    ) -> Employee:
+        """The nearest employee in the whole gallery.
+
+        probe: an encoded picture. crop: False takes the whole picture as the face.
+        frames: base64 pictures for the liveness service; None asks for no liveness.
+        Raises NoMatch, NotAlive, LivenessUnavailable, UnusableImage, NotAnImage, NotReady,
+        StoreUnavailable.
+        """
+        vector = self._service.recogniser.for_login(probe, crop)
+        nearest = self._service.gallery.nearest(vector)
+        if nearest is None or nearest[1] >= self._service.threshold:
+            raise NoMatch
+        if frames is not None and not self._liveness.alive(frames):
+            raise NotAlive
+        employee, distance = nearest
+        log.info("login", employee_id=employee.employee_id, distance=round(distance, 4))
+        return employee

@@ -1,0 +1,127 @@
+"""Brings the parts up, and says whether they are."""
+
+from collections.abc import Callable
+from threading import Event, Thread
+
+import structlog
+
+from app.gallery.memory import MemoryIndex
+from app.recognition.recogniser import Recogniser
+from app.storage import EmployeeStore, StoreUnavailable
+from app.usecases.gallery import Gallery
+from models.catalogue import FaceModel, ModelUnavailable
+
+log = structlog.get_logger()
+
+_RETRY_S = 2.0
+
+
+class NotReady(Exception):
+    """The service cannot answer yet; the message says what it waits for."""
+
+
+class Service:
+    """The parts that enrolment and login need, from the moment they are there.
+
+    The model depends on what the store holds, so nothing can be decided while the store is away:
+    then the service comes up in the background as soon as the store answers.
+
+    threshold: α; a probe matches when its distance is below it.
+    choose: which model to run, given how many employees the store holds for each.
+    build: makes the recogniser of a model.
+    """
+
+    def __init__(
+        self,
+        store: EmployeeStore,
+        threshold: float,
+        choose: Callable[[dict[str, int]], FaceModel],
+        build: Callable[[FaceModel], Recogniser],
+    ) -> None:
+        self.store = store
+        self.threshold = threshold
+        self._choose = choose
+        self._build = build
+        self._recogniser: Recogniser | None = None
+        self._gallery: Gallery | None = None
+        self._waiting_for = "the service is starting"
+        self._ready = Event()
+        self._stop = Event()
+
+    def start(self) -> None:
+        """Load the model now, if the store answers, and the gallery in the background.
+
+        Raises ModelUnavailable: with this model the service can never be ready.
+        """
+        try:
+            self._load_model()
+        except StoreUnavailable as error:
+            self._waits(error)
+        Thread(target=self._come_up, name="come-up", daemon=True).start()
+
+    def stop(self) -> None:
+        """Give up coming up, and close the store."""
+        self._stop.set()
+        self.store.close()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the service is ready; False when it is not in time."""
+        return self._ready.wait(timeout_s)
+
+    @property
+    def recogniser(self) -> Recogniser:
+        """Raises NotReady."""
+        if self._recogniser is None:
+            raise NotReady(self._waiting_for)
+        return self._recogniser
+
+    @property
+    def gallery(self) -> Gallery:
+        """Raises NotReady."""
+        if self._gallery is None:
+            raise NotReady(self._waiting_for)
+        return self._gallery
+
+    def check(self) -> None:
+        """Return when a login can be answered. Raises NotReady, StoreUnavailable."""
+        _ = self.recogniser, self.gallery
+        self.store.ping()
+
+    def _come_up(self) -> None:
+        while not self._stop.is_set():
+            try:
+                recogniser = self._recogniser or self._load_model()
+                self._load_gallery(recogniser)
+            except StoreUnavailable as error:
+                self._waits(error)
+                self._stop.wait(_RETRY_S)
+            except ModelUnavailable as error:
+                self._waits(error)
+                return
+            else:
+                return
+
+    def _load_model(self) -> Recogniser:
+        self._recogniser = self._build(self._choose(self.store.models()))
+        return self._recogniser
+
+    def _load_gallery(self, recogniser: Recogniser) -> None:
+        model = recogniser.model
+        self._waiting_for = "the gallery is being loaded"
+        gallery = Gallery(
+            self.store, MemoryIndex(model.dimension), model.name, model.distance_scale
+        )
+        gallery.load()
+        self._gallery = gallery
+        self._ready.set()
+        log.info(
+            "ready",
+            model=model.name,
+            store=self.store.address,
+            threshold=self.threshold,
+            employees=len(gallery),
+        )
+
+    def _waits(self, error: Exception) -> None:
+        self._waiting_for = str(error)
+        log.error("not ready", reason=str(error))

@@ -1,0 +1,148 @@
+"""The face models: what each one takes, gives, and where its weights are."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models import weights
+from models.runtime import NetworkSource, fingerprint
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True, slots=True)
+class LandmarkAlignment:
+    """Turn, scale and shift the face so that its five landmarks come to lie on `points`.
+
+    points: (x, y) in pixels of the chip, in the order eye, eye, nose, mouth corner, mouth corner.
+    """
+
+    points: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BoxAlignment:
+    """Stretch the detector's box to the chip, leaving `margin` of the chip's side around it."""
+
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceModel:
+    """One way to turn a face into a feature vector.
+
+    name: what stored vectors carry; vectors of two models are never compared.
+    side: rows and columns of the chip in pixels.
+    dimension: length of the feature vector.
+    distance_scale: what the L2 distance of unit vectors is multiplied with, so that α means
+        about the same with every model.
+    network: (n, side, side, 3) uint8 RGB → (n, dimension) float32 of unit length.
+    """
+
+    name: str
+    side: int
+    dimension: int
+    alignment: LandmarkAlignment | BoxAlignment
+    distance_scale: float
+    network: NetworkSource = field(repr=False)
+
+
+class ModelUnavailable(Exception):
+    """A face model cannot be had; the message says why and what to do."""
+
+
+class Catalogue:
+    """Finds face models by name.
+
+    models_dir: where downloaded weights are kept.
+    own_weights: an InceptionResnetV1 state dict of one's own, with its SHA-256.
+    """
+
+    def __init__(
+        self,
+        models_dir: Path,
+        own_weights: tuple[Path, str] | None = None,
+        vggface2: weights.WeightsFile = weights.VGGFACE2,
+    ) -> None:
+        self._models_dir = models_dir
+        self._own_weights = own_weights
+        self._vggface2 = vggface2
+
+    @property
+    def own_name(self) -> str | None:
+        """The name that vectors made with one's own weights carry; None without such weights."""
+        if self._own_weights is None:
+            return None
+        sha256 = self._own_weights[1].lower()
+        return "vggface2" if sha256 == self._vggface2.sha256 else f"facenet-{sha256[:12]}"
+
+    def get(self, name: str) -> FaceModel:
+        """The model of that name, its weights fetched and checked. Raises ModelUnavailable."""
+        try:
+            if name == "dlib":
+                return _dlib()
+            if self._own_weights is not None and name == self.own_name:
+                path, sha256 = self._own_weights
+                weights.verify(path, sha256)
+                return _facenet(name, path, sha256)
+            if name == "vggface2":
+                path = weights.fetch(self._vggface2, self._models_dir)
+                return _facenet(name, path, self._vggface2.sha256)
+        except weights.WeightsUnavailable as error:
+            raise ModelUnavailable(f"{error}. {self._ways_out(name)}") from error
+        raise ModelUnavailable(
+            f"The model {name} is not known here. Set FACENET_WEIGHTS and "
+            "FACENET_WEIGHTS_SHA256 to the weights that made it"
+        )
+
+    def _ways_out(self, name: str) -> str:
+        if name == self.own_name:
+            return "Check FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256"
+        return (
+            f"Three ways out: put {self._vggface2.name} into {self._models_dir} (MODELS_DIR), "
+            "or set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 to a weights file of your own, "
+            "or set FACE_MODEL=dlib, which needs no download"
+        )
+
+
+def _dlib() -> FaceModel:
+    from models.packaged import packaged_file
+
+    path = packaged_file(
+        "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
+    )
+
+    def build() -> "nn.Module":
+        from models.dlib_resnet import load
+        from models.pixels import FromPixels, UnitVectors
+
+        return FromPixels(UnitVectors(load(path), mirrored=True), mean=0.0, scale=1.0)
+
+    return FaceModel(
+        name="dlib",
+        side=150,
+        dimension=128,
+        alignment=LandmarkAlignment(
+            ((47.7, 47.1), (100.3, 47.1), (74.6, 78.0), (51.5, 106.5), (98.5, 106.5))
+        ),
+        distance_scale=2.15,
+        network=NetworkSource("dlib", fingerprint(path.read_bytes()), 150, build, embeds=True),
+    )
+
+
+def _facenet(name: str, path: Path, sha256: str) -> FaceModel:
+    def build() -> "nn.Module":
+        from models.inception_resnet import load
+        from models.pixels import FromPixels, UnitVectors
+
+        return FromPixels(UnitVectors(load(path), mirrored=False), mean=127.5, scale=128.0)
+
+    return FaceModel(
+        name=name,
+        side=160,
+        dimension=512,
+        alignment=BoxAlignment(margin=14 / 160),
+        distance_scale=1.0,
+        network=NetworkSource(name, sha256.lower(), 160, build, embeds=True),
+    )

@@ -1,0 +1,204 @@
+"""Runs networks behind one interface: OpenVINO on CPUs, PyTorch on NVIDIA GPUs."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, LifoQueue
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import nn
+
+log = structlog.get_logger()
+
+_LEAST_COSINE = 0.9995  # of a vector in bfloat16 with the same one in float32
+
+Pixels = NDArray[np.uint8]
+Outputs = tuple[NDArray[np.float32], ...]
+
+
+class Network(Protocol):
+    """A compiled network. Any number of threads may call it at once."""
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        """pixels: (n, rows, columns, 3) uint8 RGB → the outputs, float32, n rows each."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSource:
+    """Where a network comes from.
+
+    name: what it is called in logs and file names.
+    fingerprint: changes whenever the weights do; names the converted network on disk.
+    side: rows and columns of the input in pixels; None takes pictures of any size.
+    embeds: the output are vectors of unit length, for which half the precision may do.
+    build: makes the PyTorch module; called only when no converted network is at hand.
+    """
+
+    name: str
+    fingerprint: str
+    side: int | None
+    build: "Callable[[], nn.Module]"
+    embeds: bool = False
+
+
+class Runtime(Protocol):
+    """Compiles networks for one device."""
+
+    device: str
+
+    def compile(self, source: NetworkSource) -> Network:
+        """The network, ready to run."""
+
+
+def choose_runtime(device: str, cache: Path) -> Runtime:
+    """The runtime for `device` (`auto`, `cpu` or `cuda`); converted networks are kept in `cache`.
+
+    Raises RuntimeError where `cuda` is asked for and absent.
+    """
+    if device == "cpu" or (device == "auto" and not Path("/proc/driver/nvidia/version").exists()):
+        return OpenVinoRuntime(cache)
+    import torch
+
+    if torch.cuda.is_available():
+        return TorchRuntime("cuda")
+    if device == "cuda":
+        raise RuntimeError("DEVICE is cuda, but PyTorch finds no NVIDIA GPU it can use")
+    return OpenVinoRuntime(cache)
+
+
+class TorchRuntime:
+    """PyTorch as it is; in half precision on a GPU."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def compile(self, source: NetworkSource) -> Network:
+        import torch
+
+        module = source.build().to(self.device)
+        half = self.device == "cuda"
+
+        def run(pixels: Pixels) -> Outputs:
+            with torch.inference_mode(), torch.autocast(self.device, torch.float16, enabled=half):
+                outputs = module(torch.from_numpy(pixels).to(self.device))
+            if isinstance(outputs, torch.Tensor):
+                outputs = (outputs,)
+            return tuple(output.float().cpu().numpy() for output in outputs)
+
+        return run
+
+
+class OpenVinoRuntime:
+    """OpenVINO on the CPU. A network that was converted before needs no PyTorch.
+
+    bfloat16: run embedding networks in bfloat16 where the CPU can and the vectors stay the same.
+    """
+
+    device = "cpu"
+
+    def __init__(self, cache: Path, bfloat16: bool = True) -> None:
+        import openvino
+
+        self._cache = cache
+        self._core = openvino.Core()
+        self._version = re.sub(r"[^0-9.].*", "", openvino.__version__)
+        can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self._bfloat16 = bfloat16 and "BF16" in can
+
+    def compile(self, source: NetworkSource) -> Network:
+        folder = self._cache / f"{source.name}-{source.fingerprint[:16]}-openvino-{self._version}"
+        if not (folder / "network.xml").exists():
+            self._convert(source, folder)
+        network = self._compiled(folder, "f32")
+        if source.embeds and source.side and self._bfloat16:
+            faster = self._compiled(folder, "bf16")
+            samples = _sample_pixels(source.side)
+            cosines = (network(samples)[0] * faster(samples)[0]).sum(axis=1)
+            if cosines.min() >= _LEAST_COSINE:
+                return faster
+            log.warning("bfloat16 changes vectors, using float32", network=source.name)
+        return network
+
+    def _compiled(self, folder: Path, precision: str) -> Network:
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        return _OpenVinoNetwork(self._core.compile_model(folder / "network.xml", "CPU", options))
+
+    def _convert(self, source: NetworkSource, folder: Path) -> None:
+        """Convert the PyTorch module and put it on disk in one step, whoever else does so too."""
+        import openvino
+        import torch
+        from openvino.frontend import FrontEndManager
+        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+        log.info("converting a network for this CPU, once", network=source.name)
+        rows = columns = source.side or -1
+        example = torch.zeros(2, source.side or 64, source.side or 48, 3, dtype=torch.uint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # OpenVINO's converter uses a deprecated tracer
+            # not openvino.convert_model: that one reports its use to a server
+            decoder = TorchScriptPythonDecoder(source.build(), example_input=(example,))
+            frontend = FrontEndManager().load_by_framework("pytorch")
+            model = frontend.convert(frontend.load(decoder))
+        model.inputs[0].get_node().set_element_type(openvino.Type.u8)
+        model.reshape([-1, rows, columns, 3])
+        self._cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
+            made = Path(scratch) / "network"
+            made.mkdir()
+            openvino.save_model(model, made / "network.xml", compress_to_fp16=False)
+            try:
+                made.rename(folder)
+            except OSError:
+                if not (folder / "network.xml").exists():  # else another process was faster
+                    shutil.rmtree(folder, ignore_errors=True)
+                    made.rename(folder)
+
+
+class _OpenVinoNetwork:
+    """Lends every call an inference request of its own, so that threads do not wait in line."""
+
+    def __init__(self, compiled: Any) -> None:  # noqa: ANN401  OpenVINO's stubs are incomplete
+        self._compiled = compiled
+        self._idle: LifoQueue[Any] = LifoQueue()
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        try:
+            request = self._idle.get_nowait()
+        except Empty:
+            request = self._compiled.create_infer_request()
+        try:
+            outputs: Outputs = request.infer([pixels], share_inputs=True).to_tuple()
+            return outputs
+        finally:
+            self._idle.put(request)
+
+
+def _sample_pixels(side: int) -> Pixels:
+    """(8, side, side, 3) pictures with contrast at all scales, as photos have; always the same."""
+    rng = np.random.default_rng(0)
+    pictures = np.zeros((8, side, side, 3))
+    for patches in (3, 6, 12, 25, 50):
+        coarse = rng.normal(size=(8, patches, patches, 3))
+        patch = np.arange(side) * patches // side
+        pictures += coarse[:, patch][:, :, patch]
+    pictures -= pictures.min(axis=(1, 2, 3), keepdims=True)
+    pictures *= 255 / pictures.max(axis=(1, 2, 3), keepdims=True)
+    return pictures.astype(np.uint8)
+
+
+def fingerprint(*parts: bytes) -> str:
+    """The SHA-256 of the parts, in hexadecimal."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,109 @@
+"""Fixtures for every test."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from pymongo.collection import Collection
+
+from app.settings import Settings
+from app.storage import EmployeeStore
+from app.storage.mongodb import MongoStore
+from app.storage.sqlite import SqliteStore
+from tests.mongod import Mongod
+from tests.serving import ready_app
+
+OpenStore = Callable[[], EmployeeStore]
+
+
+@pytest.fixture(scope="session")
+def mongod() -> Iterator[Mongod]:
+    """A standalone mongod that all tests share."""
+    with Mongod() as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def mongod_replica_set() -> Iterator[Mongod]:
+    """A replica set of one mongod that all tests share."""
+    with Mongod(replica_set=True) as process:
+        yield process
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("mongod", marks=pytest.mark.mongod),
+        pytest.param("mongod_replica_set", marks=pytest.mark.mongod),
+    ]
+)
+def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+    """Opens one more store on the test's own, at first empty, file or database."""
+    with ExitStack() as opened:
+        if request.param == "sqlite":
+
+            def connect() -> EmployeeStore:
+                return SqliteStore(tmp_path / "employees.db")
+
+        else:
+            process: Mongod = request.getfixturevalue(request.param)
+            database = f"test_{uuid4().hex}"
+            opened.callback(process.drop, database)
+
+            def connect() -> EmployeeStore:
+                return MongoStore.connect(
+                    Settings(mongo_db_url=f"{process.address}/{database}", mongo_db_timeout_s=20)
+                )
+
+        yield lambda: opened.enter_context(closing(connect()))
+
+
+@pytest.fixture
+def database(mongod: Mongod) -> Iterator[str]:
+    """The name of a database that is dropped afterwards."""
+    name = f"test_{uuid4().hex}"
+    yield name
+    mongod.drop(name)
+
+
+@pytest.fixture
+def users(mongod: Mongod, database: str) -> Iterator[Collection[dict[str, Any]]]:
+    """The employees' collection as others read and write it."""
+    with mongod.client() as client:
+        yield client[database]["users"]
+
+
+@pytest.fixture
+def mongo_store(mongod: Mongod, database: str) -> Iterator[MongoStore]:
+    """An empty store in MongoDB."""
+    settings = Settings(mongo_db_url=f"{mongod.address}/{database}", mongo_db_timeout_s=20)
+    with closing(MongoStore.connect(settings)) as store:
+        yield store
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> EmployeeStore:
+    """An empty store; the test runs once on each kind."""
+    return open_store()
+
+
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The service in this process, ready, on an SQLite file that all tests share."""
+    app = ready_app(tmp_path_factory.mktemp("app"), max_body_mb=2)
+    yield app
+    app.extensions["service"].stop()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A client of the service, in which nobody is enrolled."""
+    employees = app.extensions["service"].store
+    for employee in list(employees.read_all()):
+        employees.remove(employee.employee_id)
+    return app.test_client()

