@@ -18,10 +18,17 @@ def create_app() -> Flask:
     from app import create_app
     from app.storage import StoreUnavailable
     from models.catalogue import ModelUnavailable
+    from models.weights import WeightsUnavailable
 
     try:
         return create_app()
-    except (SettingsError, StoreUnavailable, ModelUnavailable, RuntimeError) as error:
+    except (
+        SettingsError,
+        StoreUnavailable,
+        ModelUnavailable,
+        WeightsUnavailable,
+        RuntimeError,
+    ) as error:
         print(f"Cannot start: {error}", file=sys.stderr, flush=True)
         sys.exit(3)
 

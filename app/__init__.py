@@ -4,8 +4,8 @@ from flask import Flask
 
 from app import log
 from app.api import employees, errors, health, login, requests
-from app.api.limiter import Limiter
 from app.liveness import LivenessClient
+from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings, load_settings
 from app.storage import EmployeeStore
@@ -29,16 +29,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     service.start()
     liveness = LivenessClient(settings.liveness_service_url, settings.liveness_timeout_s)
 
-    limiter = Limiter(settings.max_in_flight, waiting=4 * settings.max_in_flight)
-
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = int(settings.max_body_mb * 1_000_000)
     app.extensions["service"] = service
     requests.register(app)
     errors.register(app)
-    app.register_blueprint(employees.blueprint(Employees(service), limiter))
-    app.register_blueprint(login.blueprint(Identify(service, liveness), limiter))
+    app.register_blueprint(employees.blueprint(Employees(service)))
+    app.register_blueprint(login.blueprint(Identify(service, liveness)))
     app.register_blueprint(health.blueprint(service))
     return app
 
@@ -56,7 +54,8 @@ def make_service(settings: Settings) -> Service:
 
     def build(model: FaceModel) -> Recogniser:
         runtime = choose_runtime(settings.device, settings.models_dir / "converted")
-        return Recogniser(runtime, model, limits)
+        limiter = Limiter(settings.max_in_flight, waiting=4 * settings.max_in_flight)
+        return Recogniser(runtime, model, limits, limiter)
 
     return Service(open_store(settings), settings.login_match_threshold, choose, build)
 

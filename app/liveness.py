@@ -1,11 +1,16 @@
 """Client of the liveness service, which looks for a blink in a film of 15 frames."""
 
+import json
+import time
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 _CONNECT_S = 2.0
+_LONGEST_ANSWER = 1 << 16  # bytes
 
 
 class LivenessUnavailable(Exception):
@@ -20,7 +25,7 @@ class LivenessClient:
 
     def __init__(self, url: str | None, timeout_s: float) -> None:
         self._url = url
-        self._timeout = (min(_CONNECT_S, timeout_s), timeout_s)
+        self._timeout_s = timeout_s
         self._session = requests.Session()
         self._session.trust_env = False
         for scheme in ("http://", "https://"):
@@ -33,15 +38,27 @@ class LivenessClient:
                 "no liveness service is set up (LIVENESS_SERVICE_URL), ask without liveness"
             )
         try:
-            answer = self._session.post(
-                f"{self._url}/liveness_check",
-                json={"frames": list(frames)},
-                timeout=self._timeout,
-                allow_redirects=False,
-            )
-            verdict = answer.json()["result"] if answer.status_code == 200 else None
-        except (requests.RequestException, ValueError, KeyError, TypeError) as error:
+            verdict = self._ask(frames)
+        except (requests.RequestException, HTTPError, ValueError, KeyError, TypeError) as error:
             raise LivenessUnavailable("the liveness service is away, try again") from error
         if not isinstance(verdict, bool):
             raise LivenessUnavailable("the liveness service gave no clear answer, try again")
         return verdict
+
+    def _ask(self, frames: Sequence[str]) -> object:
+        deadline = time.monotonic() + self._timeout_s
+        with self._session.post(
+            f"{self._url}/liveness_check",
+            json={"frames": list(frames)},
+            timeout=(min(_CONNECT_S, self._timeout_s), self._timeout_s),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            if answer.status_code != HTTPStatus.OK:
+                return None
+            body = b""
+            while part := answer.raw.read1(_LONGEST_ANSWER, decode_content=True):
+                body += part
+                if len(body) > _LONGEST_ANSWER or time.monotonic() > deadline:
+                    return None
+            return json.loads(body)["result"]

@@ -74,7 +74,7 @@ class Settings(BaseSettings):
         5.0, gt=0, le=120, description="how long the liveness service may take, in seconds"
     )
 
-    max_body_mb: float = Field(32, gt=0, le=1024, description="largest request body, in MB")
+    max_body_mb: float = Field(64, gt=0, le=1024, description="largest request body, in MB")
     max_image_megapixels: float = Field(
         50, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
     )
@@ -110,6 +110,7 @@ def load_settings() -> Settings:
         for problem in error.errors(include_url=False):
             name = ".".join(str(part) for part in problem["loc"]).upper()
             what = problem["msg"].removeprefix("Value error, ")
-            given = "" if "PASSWORD" in name or not name else f", not {problem['input']!r}"
+            may_hold_secrets = "PASSWORD" in name or "URL" in name
+            given = "" if may_hold_secrets or not name else f", not {problem['input']!r}"
             lines.append(f"{name}: {what}{given}" if name else what)
         raise SettingsError("\n".join(lines)) from None

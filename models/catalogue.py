@@ -102,7 +102,7 @@ class Catalogue:
         return (
             f"Three ways out: put {self._vggface2.name} into {self._models_dir} (MODELS_DIR), "
             "or set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 to a weights file of your own, "
-            "or set FACE_MODEL=dlib, which needs no download"
+            "or, before anyone is enrolled, set FACE_MODEL=dlib, which needs no download"
         )
 
 

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.weights import WeightsUnavailable
+
 # (filters, blocks) of each stage; the first block of every stage but the first has stride 2.
 _STAGES = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
 
 
-class CorruptWeights(Exception):
+class CorruptWeights(WeightsUnavailable):
     """The file is not the network it should be."""
 
 
@@ -73,7 +75,7 @@ def load(path: Path) -> DlibResNet:
         for convolution in (m for m in network.modules() if isinstance(m, nn.Conv2d)):
             layers.fill_convolution(convolution)
         layers.fill_linear(network.fc)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise CorruptWeights(f"{path} does not hold dlib's face descriptor: {error}") from error
     return network.eval().requires_grad_(False)
 

@@ -1,11 +1,14 @@
 """Runs networks behind one interface: OpenVINO on CPUs, PyTorch on NVIDIA GPUs."""
 
+import fcntl
 import hashlib
+import os
 import re
 import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -117,9 +120,10 @@ class OpenVinoRuntime:
 
     def compile(self, source: NetworkSource) -> Network:
         folder = self._cache / f"{source.name}-{source.fingerprint[:16]}-openvino-{self._version}"
-        if not (folder / "network.xml").exists():
-            self._convert(source, folder)
-        network = self._compiled(folder, "f32")
+        try:
+            network = self._compiled(folder, "f32")
+        except RuntimeError:  # not there yet, or damaged
+            network = self._converted(source, folder)
         if source.embeds and source.side and self._bfloat16:
             faster = self._compiled(folder, "bf16")
             samples = _sample_pixels(source.side)
@@ -133,8 +137,21 @@ class OpenVinoRuntime:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         return _OpenVinoNetwork(self._core.compile_model(folder / "network.xml", "CPU", options))
 
+    def _converted(self, source: NetworkSource, folder: Path) -> Network:
+        """Convert the network, unless another process is faster."""
+        self._cache.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._cache, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(RuntimeError):
+                return self._compiled(folder, "f32")
+            self._convert(source, folder)
+        finally:
+            os.close(descriptor)
+        return self._compiled(folder, "f32")
+
     def _convert(self, source: NetworkSource, folder: Path) -> None:
-        """Convert the PyTorch module and put it on disk in one step, whoever else does so too."""
+        """Convert the PyTorch module and put it on disk in one step."""
         import openvino
         import torch
         from openvino.frontend import FrontEndManager
@@ -151,17 +168,12 @@ class OpenVinoRuntime:
             model = frontend.convert(frontend.load(decoder))
         model.inputs[0].get_node().set_element_type(openvino.Type.u8)
         model.reshape([-1, rows, columns, 3])
-        self._cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
             made = Path(scratch) / "network"
             made.mkdir()
             openvino.save_model(model, made / "network.xml", compress_to_fp16=False)
-            try:
-                made.rename(folder)
-            except OSError:
-                if not (folder / "network.xml").exists():  # else another process was faster
-                    shutil.rmtree(folder, ignore_errors=True)
-                    made.rename(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            made.rename(folder)
 
 
 class _OpenVinoNetwork:

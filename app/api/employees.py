@@ -3,7 +3,6 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.errors import Problem
-from app.api.limiter import Limiter
 from app.api.requests import read_body, text
 from app.api.schemas import MAX_ID, StoreBody
 from app.usecases.employees import Employees, Enrolment
@@ -12,18 +11,16 @@ MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
 
 
-def blueprint(employees: Employees, limiter: Limiter) -> Blueprint:
+def blueprint(employees: Employees) -> Blueprint:
     """The endpoints store, get_all and delete."""
     api = Blueprint("employees", __name__, url_prefix="/api")
 
     @api.post("/store/<int:employee_id>")
-    @limiter
     def enrol(employee_id: int) -> Response:
         employees.add(_enrolment(employee_id))
         return text("ok")
 
     @api.put("/store/<int:employee_id>")
-    @limiter
     def replace(employee_id: int) -> Response:
         employees.replace(_enrolment(employee_id))
         return text("ok")

@@ -6,9 +6,9 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from app.api.limiter import Overloaded
 from app.liveness import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
+from app.recognition.limiter import Overloaded
 from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
 from app.usecases.employees import WrongDimension
 from app.usecases.identify import NoMatch, NotAlive

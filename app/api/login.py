@@ -3,18 +3,16 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.errors import Problem
-from app.api.limiter import Limiter
 from app.api.requests import read_body
 from app.api.schemas import FindMatchBody
 from app.usecases.identify import Identify
 
 
-def blueprint(identify: Identify, limiter: Limiter) -> Blueprint:
+def blueprint(identify: Identify) -> Blueprint:
     """The endpoint find_match."""
     api = Blueprint("login", __name__, url_prefix="/api")
 
     @api.post("/find_match")
-    @limiter
     def find_match() -> Response:
         body = read_body(FindMatchBody)
         if body.fraud_detection:

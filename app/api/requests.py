@@ -1,5 +1,6 @@
 """What every request goes through: an id, a line in the log, a body that is checked."""
 
+import math
 import re
 import time
 from typing import TypeVar
@@ -8,6 +9,7 @@ from uuid import uuid4
 import structlog
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.errors import Problem
 
@@ -28,6 +30,7 @@ def register(app: Flask) -> None:
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        _receive()
 
     @app.after_request
     def end(response: Response) -> Response:
@@ -44,6 +47,17 @@ def register(app: Flask) -> None:
             ms=round(elapsed, 1),
         )
         return response
+
+
+def _receive() -> None:
+    """Wait for the whole body: whoever sends slowly must hold nothing but a thread.
+
+    Raises RequestEntityTooLarge.
+    """
+    body = request.get_data()
+    # a body of unknown length is cut off at the limit without a word
+    if request.content_length is None and len(body) >= (request.max_content_length or math.inf):
+        raise RequestEntityTooLarge
 
 
 def read_body(schema: type[Body]) -> Body:

@@ -47,7 +47,15 @@ def _photo(text: object) -> bytes:
 
 def _photos(given: object) -> list[bytes]:
     """One picture or a list of them."""
-    return [_photo(text) for text in given] if isinstance(given, list) else [_photo(given)]
+    if not isinstance(given, list):
+        return [_photo(given)]
+    photos = []
+    for number, text in enumerate(given, start=1):
+        try:
+            photos.append(_photo(text))
+        except ValueError as error:
+            raise ValueError(f"picture {number} {error}") from error
+    return photos
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]

@@ -28,16 +28,13 @@ class Face:
     landmarks: (5, 2) float64 x, y of the eyes, the nose and the corners of the mouth, from the
         picture's left to right.
     score: in [0, 1].
+    side: of a square as large as the part of the box that lies inside the picture, in pixels.
     """
 
     box: NDArray[np.float64]
     landmarks: NDArray[np.float64]
     score: float
-
-    @property
-    def side(self) -> float:
-        """The square root of the box's area, in pixels."""
-        return float(np.sqrt((self.box[2] - self.box[0]) * (self.box[3] - self.box[1])))
+    side: float
 
 
 class FaceDetector:
@@ -121,8 +118,11 @@ class FaceDetector:
         size = boxes[:, None, 2:] - boxes[:, None, :2]
         landmarks = boxes[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * size
         boxes, score = moved(boxes, offsets), certainty[:, 1]
+        rows, columns = pyramid.picture.shape[:2]
+        inside = np.clip(boxes, 0, (columns, rows, columns, rows))
+        side = np.sqrt(np.prod(inside[:, 2:] - inside[:, :2], axis=1))
         passed = np.flatnonzero(score > self._least_score)
-        return [Face(boxes[i], landmarks[i], float(score[i])) for i in passed]
+        return [Face(boxes[i], landmarks[i], float(score[i]), float(side[i])) for i in passed]
 
     def _distinct(self, faces: list[Face]) -> list[Face]:
         """Each face once, the largest first."""

@@ -1,20 +1,30 @@
 """Encoded pictures → upright RGB pixels."""
 
 import math
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.recognition import ImageTooLarge, NotAnImage
 
 Picture = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+
+# EXIF orientation → what turns the picture upright
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class Photo:
@@ -31,7 +41,7 @@ class Photo:
         megapixels = image.width * image.height / 1e6
         if megapixels > max_megapixels:
             raise ImageTooLarge(
-                f"the picture has {megapixels:.0f} megapixels, at most {max_megapixels:g} are taken"
+                f"the picture has {megapixels:.1f} megapixels, at most {max_megapixels:g} are taken"
             )
 
     def decode(self, shorter_side: float = math.inf) -> Picture:
@@ -48,14 +58,12 @@ class Photo:
                 size = math.ceil(image.width * share), math.ceil(image.height * share)
                 image.draft(None, size)  # None keeps the mode
             image.load()
-            return np.asarray(_to_rgb(ImageOps.exif_transpose(image)))
+            return np.asarray(_to_rgb(_upright(image)))
 
 
 def _open(data: bytes) -> Image.Image:
     Image.init()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # we have a limit of our own
-        return Image.open(BytesIO(data), formats=FORMATS)
+    return Image.open(BytesIO(data), formats=FORMATS)
 
 
 @contextmanager
@@ -67,15 +75,26 @@ def _pillow_errors() -> Iterator[None]:
         raise ImageTooLarge("the picture has far too many pixels") from error
     except UnidentifiedImageError as error:
         raise NotAnImage(f"not a picture we can read ({', '.join(FORMATS)})") from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a file of any bytes makes decoders raise nearly anything
         raise NotAnImage("the picture is damaged or cut off") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # not ImageOps.exif_transpose: that one writes the EXIF data anew and fails where they are wrong
+    with suppress(Exception):
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        if orientation in _TURNS:
+            return image.transpose(_TURNS[orientation])
+    return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image, np.uint16) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
-        values = np.asarray(image, np.float64)
+        values = np.nan_to_num(np.asarray(image, np.float64))
         top = 255 if values.max(initial=0) <= 255 else 65535
         image = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
     if image.has_transparency_data:

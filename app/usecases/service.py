@@ -9,7 +9,7 @@ from app.gallery.memory import MemoryIndex
 from app.recognition.recogniser import Recogniser
 from app.storage import EmployeeStore, StoreUnavailable
 from app.usecases.gallery import Gallery
-from models.catalogue import FaceModel, ModelUnavailable
+from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
@@ -95,7 +95,7 @@ class Service:
             except StoreUnavailable as error:
                 self._waits(error)
                 self._stop.wait(_RETRY_S)
-            except ModelUnavailable as error:
+            except Exception as error:  # whatever it is, it will not mend itself
                 self._waits(error)
                 return
             else:
