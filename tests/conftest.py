@@ -11,12 +11,16 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.collection import Collection
 
+from app.recognition.detector import FaceDetector
+from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings
 from app.storage import EmployeeStore
 from app.storage.mongodb import MongoStore
 from app.storage.sqlite import SqliteStore
+from models.catalogue import Catalogue, FaceModel
+from models.runtime import OpenVinoRuntime
 from tests.mongod import Mongod
-from tests.serving import ready_app
+from tests.serving import MODELS_DIR, ready_app
 
 OpenStore = Callable[[], EmployeeStore]
 
@@ -107,3 +111,38 @@ def client(app: Flask) -> FlaskClient:
     for employee in list(employees.read_all()):
         employees.remove(employee.employee_id)
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def runtime() -> OpenVinoRuntime:
+    """The runtime as the service chooses it without a GPU."""
+    return OpenVinoRuntime(MODELS_DIR / "converted")
+
+
+@pytest.fixture(scope="session")
+def dlib_model() -> FaceModel:
+    """The face model that needs no download."""
+    return Catalogue(MODELS_DIR).get("dlib")
+
+
+@pytest.fixture(scope="session")
+def detector(runtime: OpenVinoRuntime) -> FaceDetector:
+    """The face detector with its defaults."""
+    return FaceDetector(runtime)
+
+
+@pytest.fixture(scope="session")
+def recogniser(runtime: OpenVinoRuntime, dlib_model: FaceModel) -> Recogniser:
+    """The whole pipeline with the model dlib."""
+    return Recogniser(runtime, dlib_model, Limits())
+
+
+@pytest.fixture(scope="module")
+def calm_torch() -> Iterator[None]:
+    """PyTorch with one thread: several spin for ages where others use the cores, too."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

@@ -1,0 +1,245 @@
+"""Faces are found where they are, and the geometry around them is exact to the half pixel."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from app.recognition.alignment import chip_to_picture, similarity, whole_to_picture
+from app.recognition.detector import Face, FaceDetector, moved, squared, suppress
+from app.recognition.pyramid import Pyramid
+from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
+from models.runtime import NetworkSource
+from tests.chips import largest_face
+from tests.photos import GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, picture
+
+
+@pytest.mark.parametrize("photo", PORTRAITS, ids=lambda photo: photo.stem)
+def test_finds_the_face_with_its_landmarks(photo: Path, detector: FaceDetector) -> None:
+    (face,) = detector.detect(Pyramid(picture(photo)))
+    x1, y1, x2, y2 = face.box
+    assert face.score > 0.99
+    assert face.box.shape == (4,)
+    assert face.landmarks.shape == (5, 2)
+    assert ((face.landmarks > (x1, y1)) & (face.landmarks < (x2, y2))).all()
+    (left_eye, right_eye, nose, left_mouth, right_mouth) = face.landmarks
+    assert left_eye[0] < nose[0] < right_eye[0]
+    assert left_mouth[0] < right_mouth[0]
+    assert max(left_eye[1], right_eye[1]) < nose[1] < min(left_mouth[1], right_mouth[1])
+
+
+def test_the_largest_face_comes_first(detector: FaceDetector) -> None:
+    pixels = picture(GRACE_HOPPER)
+    half = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    beside = np.zeros((len(pixels), half.shape[1], 3), np.uint8)
+    beside[: len(half)] = half
+    large, small = detector.detect(Pyramid(np.hstack((beside, pixels))))
+    assert large.box[0] > half.shape[1]
+    assert small.side == pytest.approx(large.side / 2, rel=0.1)
+    assert [face.side for face in detector.detect(Pyramid(pixels))] == pytest.approx(
+        [large.side], rel=0.05
+    )
+
+
+@pytest.mark.parametrize("photo", WITHOUT_FACE, ids=lambda photo: photo.stem)
+def test_finds_none_where_there_is_none(photo: Path, detector: FaceDetector) -> None:
+    assert detector.detect(Pyramid(picture(photo))) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (300, 5), (24, 24), (400, 400)])
+def test_a_plain_picture_of_any_size_holds_none(
+    shape: tuple[int, int], detector: FaceDetector
+) -> None:
+    assert detector.detect(Pyramid(np.full((*shape, 3), 128, np.uint8))) == []
+
+
+@pytest.mark.parametrize("photo", PORTRAITS, ids=lambda photo: photo.stem)
+def test_a_close_up_is_found_with_its_landmarks_inside(photo: Path, detector: FaceDetector) -> None:
+    pixels = picture(photo)
+    (x1, y1), (x2, y2) = (
+        getattr(largest_face(detector, pixels).landmarks, end)(axis=0) for end in ("min", "max")
+    )
+    left, top = int(x1 - 0.4 * (x2 - x1)), int(y1 - 0.4 * (y2 - y1))
+    right, bottom = int(x2 + 0.4 * (x2 - x1)), int(y2 + 0.4 * (y2 - y1))
+    landmarks = largest_face(detector, pixels[top:bottom, left:right].copy()).landmarks
+    expected = largest_face(detector, pixels).landmarks - (left, top)
+    assert np.abs(landmarks - expected).max() < 0.1 * (x2 - x1)
+
+
+def test_of_a_face_beyond_the_edge_only_what_shows_counts_as_its_size(
+    detector: FaceDetector,
+) -> None:
+    pixels = picture(GRACE_HOPPER)
+    whole = largest_face(detector, pixels)
+    x1, _, x2, _ = whole.box
+    third = largest_face(detector, pixels[:, int(x1 + (x2 - x1) / 4) :].copy())
+    assert third.box[0] < 0
+    assert 0.7 * whole.side < third.side < 0.95 * whole.side
+
+
+@pytest.mark.parametrize(("right", "down"), [(37, 0), (0, 61), (200, 150)])
+def test_landmarks_move_with_the_face(right: int, down: int, detector: FaceDetector) -> None:
+    pixels = picture(GRACE_HOPPER)
+    shifted = cv2.copyMakeBorder(pixels, down, 0, right, 0, cv2.BORDER_REPLICATE)
+    here, there = (largest_face(detector, view) for view in (pixels, shifted))
+    assert np.abs(there.landmarks - here.landmarks - (right, down)).max() < 0.04 * here.side
+
+
+@pytest.mark.parametrize("scale", [0.33, 0.5, 2.0])
+def test_landmarks_scale_with_the_picture(scale: float, detector: FaceDetector) -> None:
+    pixels = picture(GRACE_HOPPER)
+    scaled = cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    here, there = (largest_face(detector, view) for view in (pixels, scaled))
+    assert np.abs(there.landmarks / scale - here.landmarks).max() < 0.04 * here.side
+
+
+def test_small_faces_are_not_looked_for_beside_a_large_one(detector: FaceDetector) -> None:
+    pixels = picture(GRACE_HOPPER)
+    small = cv2.resize(pixels, None, fx=0.2, fy=0.2, interpolation=cv2.INTER_AREA)
+    both = np.hstack((pixels, cv2.copyMakeBorder(small, 0, len(pixels) - len(small), 0, 0, 0)))
+    assert len(detector.detect(Pyramid(both))) == 2
+    assert len(detector.detect(Pyramid(both), rivals=0.6)) == 1
+
+
+numbers = st.floats(-1000, 1000)
+
+
+@given(
+    arrays(float, (5, 2), elements=st.integers(-200, 200)).filter(
+        lambda points: points.std(axis=0).max() > 1
+    ),
+    st.floats(0, 2 * np.pi),
+    st.floats(0.01, 100),
+    st.tuples(numbers, numbers),
+)
+def test_a_similarity_is_recovered_exactly(
+    points: np.ndarray, angle: float, scale: float, shift: tuple[float, float]
+) -> None:
+    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    found = similarity(points, points @ turn.T + shift)
+    np.testing.assert_allclose(found, np.column_stack((turn, shift)), rtol=1e-6, atol=1e-6)
+
+
+def test_a_similarity_never_mirrors() -> None:
+    points = np.array([(0, 0), (10, 0), (5, 6), (1, 9), (9, 9)], float)
+    assert np.linalg.det(similarity(points, points * (-1, 1))[:, :2]) > 0
+
+
+def model(alignment: BoxAlignment | LandmarkAlignment, side: int) -> FaceModel:
+    def build() -> None:
+        raise NotImplementedError
+
+    return FaceModel("any", side, 1, alignment, 1.0, NetworkSource("any", "", side, build))
+
+
+def test_landmarks_come_to_lie_where_the_model_wants_them() -> None:
+    points = np.array(((30.0, 40.0), (70.0, 40.0), (50.0, 60.0), (35.0, 80.0), (65.0, 80.0)))
+    face = Face(np.zeros(4), points * 3 + (100, 50), 1.0, 1.0)
+    wanted = LandmarkAlignment(tuple(map(tuple, points.tolist())))
+    to_picture = chip_to_picture(face, model(wanted, 100))
+    np.testing.assert_allclose(to_picture, [[3, 0, 100], [0, 3, 50]], atol=1e-9)
+
+
+def test_a_box_is_stretched_to_the_chip_inside_its_margin() -> None:
+    face = Face(np.array([10.0, 20.0, 110.0, 220.0]), np.zeros((5, 2)), 1.0, 1.0)
+    to_picture = chip_to_picture(face, model(BoxAlignment(margin=0.2), 100))
+    corners = np.array([(10, 10), (90, 90)]) @ to_picture[:, :2].T + to_picture[:, 2]
+    np.testing.assert_allclose(corners, [(10, 20), (110, 220)])
+
+
+def ramp(side: int, step: float = 1.0) -> np.ndarray:
+    """(side, side, 3): grows from left to right in one channel, from top to bottom in another."""
+    values = np.arange(side) * step
+    pixels = np.zeros((side, side, 3))
+    pixels[..., 0], pixels[..., 1] = values, values[:, None]
+    return pixels.astype(np.uint8)
+
+
+def test_a_warp_to_itself_changes_nothing() -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 40, 3), np.uint8)
+    warped = Pyramid(pixels).warped(np.array([[1.0, 0, 0], [0, 1, 0]]), 40)
+    np.testing.assert_array_equal(warped, pixels)
+
+
+@pytest.mark.parametrize("side", [240, 251])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 1.7, 2.0, 3.0, 4.0, 5.3, 8.0])
+def test_a_shrunk_picture_is_not_shifted(scale: float, side: int) -> None:
+    """Pixel i of the chip shows what lies around (i + 1/2) × scale."""
+    chip_side = int(side / scale)
+    chip = Pyramid(ramp(side)).warped(np.array([[scale, 0, 0], [0, scale, 0]]), chip_side)
+    expected = (np.arange(chip_side) + 0.5) * scale - 0.5
+    inside = slice(2, -2)
+    np.testing.assert_allclose(chip[inside, inside, 0] - expected[inside], 0, atol=1.01)
+    np.testing.assert_allclose(chip[inside, inside, 1].T - expected[inside], 0, atol=1.01)
+    assert abs((chip[inside, inside, 0] - expected[inside]).mean()) < 0.6
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_shrinking_averages_areas(scale: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (240, 240, 3), np.uint8)
+    side = 240 // scale
+    chip = Pyramid(noise).warped(np.array([[scale, 0, 0], [0, scale, 0]], float), side)
+    means = noise.reshape(side, scale, side, scale, 3).mean(axis=(1, 3))
+    assert np.abs(chip - means).max() < 3
+
+
+def test_shrinking_by_any_scale_skips_no_pixels() -> None:
+    """Fine stripes become grey, not stripes of another width."""
+    stripes = np.zeros((240, 240, 3), np.uint8)
+    stripes[:, ::2] = 255
+    chip = Pyramid(stripes).warped(np.array([[3.1, 0, 0], [0, 3.1, 0]]), 70)
+    assert chip.std() < 10
+
+
+def test_what_lies_outside_is_black() -> None:
+    white = Pyramid(np.full((50, 80, 3), 255, np.uint8))
+    (crop,) = white.boxes(np.array([[-20.0, -20, 20, 20]]), 40)
+    assert (crop[:19] == 0).all()
+    assert (crop[:, :19] == 0).all()
+    assert (crop[21:, 21:] == 255).all()
+    (away,) = white.boxes(np.array([[100.0, 0, 140, 40]]), 24)
+    assert (away == 0).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5, 0.13])
+def test_a_resized_picture_keeps_its_shape_and_gets_a_black_margin(scale: float) -> None:
+    level = Pyramid(np.full((97, 201, 3), 255, np.uint8)).resized(scale, margin=6)
+    assert level.shape == (round(97 * scale) + 12, round(201 * scale) + 12, 3)
+    assert (level[6:-6, 6:-6] == 255).all()
+    assert level.sum() == level[6:-6, 6:-6].sum()
+
+
+def test_the_whole_picture_fills_the_chip() -> None:
+    pixels = ramp(200)[:100]
+    chip = Pyramid(pixels).warped(whole_to_picture(pixels, 50), 50)
+    assert chip[25, 0, 0] < 4
+    assert chip[25, -1, 0] > 195
+    assert chip[0, 25, 1] < 3
+    assert chip[-1, 25, 1] > 96
+
+
+BOXES = np.array([[0.0, 0, 10, 10], [1, 1, 11, 11], [30, 30, 40, 40], [2, 2, 6, 6]])
+
+
+def test_of_overlapping_boxes_the_best_stays() -> None:
+    scores = np.array([0.8, 0.9, 0.7, 0.6], np.float32)
+    assert suppress(BOXES, scores, 0.5).tolist() == [1, 2, 3]
+    assert suppress(BOXES, scores, 0.5, of_smaller=True).tolist() == [1, 2]
+    assert suppress(BOXES, scores, 0.9).tolist() == [1, 0, 2, 3]
+    assert suppress(BOXES, scores, 0.9, of_smaller=True).tolist() == [1, 0, 2]
+    assert suppress(BOXES[:0], scores[:0], 0.5).tolist() == []
+
+
+def test_equal_scores_keep_their_order() -> None:
+    assert suppress(BOXES, np.ones(4, np.float32), 1.0).tolist() == [0, 1, 2, 3]
+
+
+def test_boxes_move_by_shares_of_their_size_and_become_squares() -> None:
+    boxes = np.array([[10.0, 20, 30, 60]])
+    offsets = np.array([[0.1, 0.1, -0.5, 0]], np.float32)
+    np.testing.assert_allclose(moved(boxes, offsets), [[12, 24, 20, 60]], atol=1e-5)
+    np.testing.assert_allclose(squared(boxes), [[0, 20, 40, 60]])

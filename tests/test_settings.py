@@ -1,0 +1,165 @@
+"""Settings: environment variables, checked at start, and all in the README's table."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.settings import Settings, SettingsError, load_settings
+from tests.serving import ROOT, RunningService, environment, free_port
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+BAD = [
+    ("PORT", "abc", "valid integer"),
+    ("PORT", "0", "greater than or equal to 1"),
+    ("PORT", "65536", "less than or equal to 65535"),
+    ("WORKERS", "0", "greater than or equal to 1"),
+    ("WORKERS", "1.5", "valid integer"),
+    ("THREADS", "0", "greater than or equal to 1"),
+    ("MAX_IN_FLIGHT", "0", "greater than or equal to 1"),
+    ("MONGO_DB_PROTOCOL", "http", "'mongodb' or 'mongodb+srv'"),
+    ("MONGO_DB_TIMEOUT_S", "0", "greater than 0"),
+    ("FACE_MODEL", "arcface", "'auto', 'vggface2', 'dlib' or 'facenet'"),
+    ("FACENET_WEIGHTS", "weights.pt", "FACENET_WEIGHTS_SHA256 must be set together"),
+    ("FACENET_WEIGHTS_SHA256", "abc", "[0-9a-fA-F]{64}"),
+    ("FACENET_WEIGHTS_SHA256", "0" * 64, "must be set together"),
+    ("DEVICE", "tpu", "'auto', 'cpu' or 'cuda'"),
+    ("LOGIN_MATCH_THRESHOLD", "1.01", "less than or equal to 1"),
+    ("LOGIN_MATCH_THRESHOLD", "-0.1", "greater than or equal to 0"),
+    ("LOGIN_MATCH_THRESHOLD", "0,8", "valid number"),
+    ("LOGIN_MATCH_THRESHOLD", "nan", "less than or equal to 1"),
+    ("LIVENESS_SERVICE_URL", "liveness:8080", "^https?://"),
+    ("LIVENESS_TIMEOUT_S", "inf", "less than or equal to 120"),
+    ("MAX_BODY_MB", "0", "greater than 0"),
+    ("MAX_IMAGE_MEGAPIXELS", "many", "valid number"),
+    ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
+    ("LOG_FORMAT", "xml", "'text' or 'json'"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "takes"), BAD)
+def test_a_bad_value_is_named_with_what_is_taken(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, takes: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=re.escape(takes)) as caught:
+        load_settings()
+    assert name in str(caught.value)
+
+
+def start(**variables: str) -> tuple[int, str]:
+    """Exit code and output of a start that fails."""
+    process = subprocess.run(
+        [sys.executable, "entry.py"],
+        cwd=ROOT,
+        env=environment(**{"HOST": "127.0.0.1", "PORT": str(free_port())} | variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode != 0
+    assert "Traceback" not in process.stdout
+    return process.returncode, process.stdout
+
+
+def test_every_bad_value_is_named_and_nothing_starts() -> None:
+    bad = {name: value for name, value, takes in BAD if "together" not in takes}
+    _, output = start(**bad, MONGO_DB_PASSWORD="hunter2")
+    assert output.startswith("Cannot start: ")
+    for name in bad:
+        assert re.search(rf"^(Cannot start: )?{name}: .", output, re.MULTILINE), name
+    assert "hunter2" not in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "sentence"),
+    [
+        ({"MONGO_DB_URL": "service:hunter2@db:27017/people"}, "set MONGO_DB_USERNAME and"),
+        ({"MONGO_DB_URL": "db:port/people"}, "MONGO_DB_URL is not of the form host:port/database"),
+        ({"FACE_MODEL": "facenet"}, "set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256"),
+        (
+            {"FACENET_WEIGHTS": "nowhere.pt", "FACENET_WEIGHTS_SHA256": "0" * 64}
+            | {"FACE_MODEL": "facenet"},
+            "nowhere.pt",
+        ),
+        ({"SQLITE_PATH": "/proc/nowhere/employees.db"}, "SQLITE_PATH"),
+        ({"LIVENESS_SERVICE_URL": "service:hunter2@liveness"}, "LIVENESS_SERVICE_URL"),
+    ],
+)
+def test_what_can_never_run_stops_with_a_sentence(
+    tmp_path: Path, variables: dict[str, str], sentence: str
+) -> None:
+    _, output = start(**{"SQLITE_PATH": str(tmp_path / "employees.db")} | variables)
+    assert "Cannot start: " in output
+    assert sentence in output
+    assert "hunter2" not in output
+
+
+def test_what_is_not_set_has_a_default() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port) == ("0.0.0.0", 5005)
+    assert settings.login_match_threshold == 0.8
+    assert settings.mongo_db_protocol == "mongodb"
+    assert settings.mongo_db_url is None
+    assert settings.mongo_db_collection == "users"
+    assert settings.sqlite_path == Path("data/employees.db")
+    assert settings.face_model == "auto"
+    assert settings.models_dir == Path("models/weights")
+    assert settings.device == "auto"
+    assert settings.liveness_service_url is None
+
+
+def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    defaults = load_settings()
+    for name in Settings.model_fields:
+        monkeypatch.setenv(name.upper(), "")
+    assert load_settings() == defaults
+
+
+def test_values_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "8080")
+    monkeypatch.setenv("LOGIN_MATCH_THRESHOLD", "0.55")
+    monkeypatch.setenv("LIVENESS_SERVICE_URL", "http://liveness:8080/")
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    settings = load_settings()
+    assert (settings.port, settings.login_match_threshold) == (8080, 0.55)
+    assert settings.liveness_service_url == "http://liveness:8080"
+    assert settings.log_level == "debug"
+
+
+def test_the_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MONGO_DB_PASSWORD", "hunter2")
+    settings = load_settings()
+    assert settings.mongo_db_password is not None
+    assert settings.mongo_db_password.get_secret_value() == "hunter2"
+    assert "hunter2" not in f"{settings!r} {settings}"
+
+
+@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
+def test_the_readme_tells_of_every_setting(name: str) -> None:
+    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:1] == "|"]
+    assert any(f"`{name}`" in row for row in rows)
+
+
+def test_the_log_says_what_runs(tmp_path: Path) -> None:
+    with RunningService(tmp_path, LOG_FORMAT="json", LOGIN_MATCH_THRESHOLD="0.75") as service:
+        service.call("DELETE", "/api/5", headers={"X-Request-ID": "look-for-me"})
+        lines = [json.loads(line) for line in service.log.splitlines()]
+    (ready,) = [line for line in lines if line["event"] == "ready"]
+    assert ready["model"] == "dlib"
+    assert ready["store"] == f"sqlite:{tmp_path / 'employees.db'}"
+    assert ready["threshold"] == 0.75
+    (request,) = [line for line in lines if line["event"] == "request"]
+    assert request["request_id"] == "look-for-me"
+    assert (request["method"], request["path"], request["status"]) == ("DELETE", "/api/5", 404)
