@@ -1,0 +1,154 @@
+"""Measures how often the service's own pipeline takes people for others, or does not know them.
+
+`python -m benchmarks.accuracy` runs every photo of Labeled Faces in the Wild, View 1, through
+decode → detect → align → embed, as a login does, and writes docs/accuracy.{json,md,png}. Settings
+such as MODELS_DIR and LOGIN_MATCH_THRESHOLD come from the environment, as the service reads them.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.recognition.recogniser import Limits, Recogniser
+from app.settings import load_settings
+from benchmarks import accuracy_report, rates
+from benchmarks.comparisons import (
+    Pairs,
+    Search,
+    all_non_mated,
+    compare_pairs,
+    embed,
+    person,
+    search,
+)
+from benchmarks.rates import Distances, Rate
+from models.catalogue import Catalogue
+from models.runtime import choose_runtime
+
+FMRS = (0.01, 0.001, 0.0001)
+FPIRS = (0.1, 0.01, 0.001)
+GALLERY_SIZES = (10, 100, 1000)
+
+
+def verification(train: Pairs, test: Pairs, strangers: Distances, alpha: float) -> dict[str, Any]:
+    """1:1: the rates on the test list; strangers: its photos' every non-mated comparison."""
+    best = rates.most_accurate_threshold(train.mated, train.non_mated)
+    points = [(fmr, rates.threshold_at(strangers, fmr)) for fmr in FMRS]
+    return {
+        "distances": {
+            "mated": _spread(test.mated),
+            "non-mated": _spread(test.non_mated),
+        },
+        "at_alpha": {
+            "fmr": _rate(rates.below(test.non_mated, alpha)),
+            "fmr_every_two_people": _rate(rates.below(strangers, alpha)),
+            "fnmr": _rate(rates.missed(test.mated, alpha)),
+            "accuracy": _rate(rates.accuracy(test.mated, test.non_mated, alpha)),
+        },
+        "at_most_accurate_on_devtrain": {
+            "threshold": best,
+            "accuracy": _rate(rates.accuracy(test.mated, test.non_mated, best)),
+        },
+        "equal_error_rate": rates.equal_error_rate(test.mated, test.non_mated),
+        "at_fmr": [
+            {"fmr": fmr, "threshold": threshold, "fnmr": _rate(rates.missed(test.mated, threshold))}
+            for fmr, threshold in points
+        ],
+    }
+
+
+def identification(found: Search, alpha: float) -> dict[str, Any]:
+    """The rates of an identification experiment."""
+    points = [(fpir, rates.threshold_at(found.non_mated, fpir)) for fpir in FPIRS]
+    return {
+        "enrolled": found.enrolled,
+        "nearest_is_right": _rate(rates.below(found.mated_right, np.inf)),
+        "at_alpha": {
+            "fpir": _rate(rates.below(found.non_mated, alpha)),
+            "fnir": _rate(rates.missed(found.mated_right, alpha)),
+            "mated_taken_for_another": _rate(rates.below(found.mated_wrong, alpha)),
+            "expected_fpir_by_gallery": {
+                str(size): rates.fpir_in_smaller_gallery(found.hits, found.enrolled, size)
+                for size in GALLERY_SIZES
+                if size <= found.enrolled
+            },
+        },
+        "at_fpir": [
+            {
+                "fpir": fpir,
+                "threshold": threshold,
+                "fnir": _rate(rates.missed(found.mated_right, threshold)),
+            }
+            for fpir, threshold in points
+        ],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="dlib", help="dlib (default), vggface2")
+    parser.add_argument("--faces", type=Path, default=Path("../shared/faces/lfw_dev"))
+    parser.add_argument("--out", type=Path, default=Path("docs/accuracy"), help="without suffix")
+    options = parser.parse_args()
+    if not options.faces.is_dir():
+        sys.exit(f"The photos are not there: {options.faces}. Say where they are with --faces")
+
+    settings = load_settings()
+    alpha = settings.login_match_threshold
+    runtime = choose_runtime(settings.device, settings.models_dir / "converted")
+    model = Catalogue(settings.models_dir).get(options.model)
+    templates = embed(Recogniser(runtime, model, Limits()), options.faces)
+    train = compare_pairs(templates, options.faces / "pairs_devtrain.csv")
+    test = compare_pairs(templates, options.faces / "pairs_devtest.csv")
+    strangers = all_non_mated(templates, test.photos)
+    found = search(templates, alpha)
+
+    figures = {
+        "model": model.name,
+        "distance_scale": model.distance_scale,
+        "alpha": alpha,
+        "device": runtime.device,
+        "photos": len(templates.rows),
+        "people": len({person(photo) for photo in templates.rows}),
+        "refused": dict(sorted(templates.refusals.items())),
+        "verification": verification(train, test, strangers, alpha),
+        "identification": identification(found, alpha),
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.with_suffix(".json").write_text(json.dumps(figures, indent=2) + "\n")
+    accuracy_report.plot(
+        options.out.with_suffix(".png"),
+        alpha,
+        {
+            "1:1, FNMR over FMR": (test.mated, strangers),
+            f"1:{found.enrolled:,}, FNIR over FPIR": (found.mated_right, found.non_mated),
+        },
+    )
+    report = accuracy_report.markdown(figures, options.out.with_suffix(".png").name)
+    options.out.with_suffix(".md").write_text(report)
+    print(report)
+
+
+def _rate(rate: Rate) -> dict[str, Any]:
+    low, high = rate.interval
+    return {
+        "value": round(rate.value, 6),
+        "count": rate.count,
+        "of": rate.of,
+        "interval_95": [round(low, 6), round(high, 6)],
+    }
+
+
+def _spread(distances: Distances) -> dict[str, float]:
+    finite = distances[np.isfinite(distances)]
+    shares = dict(zip(("p1", "p50", "p99"), np.percentile(finite, (1, 50, 99)), strict=True))
+    figures = {"mean": finite.mean(), "sd": finite.std(), **shares}
+    return {name: round(float(value), 4) for name, value in figures.items()}
+
+
+if __name__ == "__main__":
+    main()
