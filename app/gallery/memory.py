@@ -1,74 +1,132 @@
-"""The gallery in memory: every vector is compared with the probe."""
+"""The gallery in memory: rows of vectors, and whose they are."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Collection, Sequence
+from itertools import islice
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.gallery.coded import CodedRows
+from app.gallery.rows import ExactRows, RowNumbers, Rows, Sizes, Vectors
+
+_TOUCHED_KEPT = 4_096
+
 
 class MemoryIndex:
-    """Exact search over one float32 matrix, four bytes a number.
+    """Compares the probe with every vector: in full while they are few, else by codes first.
 
-    Rows are kept dense: a removed row is filled with the last one.
+    Memory for a vector: 4 × dimension + 8 bytes up to `sizes.exact` vectors, beyond them
+    dimension + 76 bytes (588 at 512 dimensions, 204 at 128); and about 70 bytes an employee.
+
+    A search runs on the thread that asks, without the lock, while updates go on: rows are dense, a
+    removed one is filled with the last one. Updates note which rows they touch, and those touched
+    while a search was under way are looked at again in its end, so none can slip through by moving.
     """
 
-    def __init__(self, dimension: int) -> None:
-        self._vectors = np.empty((1024, dimension), np.float32)
+    def __init__(self, dimension: int, sizes: Sizes | None = None) -> None:
+        self._sizes = sizes or Sizes()
+        self._rows: Rows = ExactRows(dimension, self._sizes.exact)
         self._owners = np.empty(1024, np.int64)
         self._count = 0
-        self._rows: dict[int, list[int]] = {}
+        self._employees: set[int] = set()
+        self._touched: deque[int] = deque(maxlen=_TOUCHED_KEPT)
+        self._touches = 0
         self._lock = Lock()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._employees)
 
     def employees(self) -> list[int]:
         with self._lock:
-            return list(self._rows)
+            return list(self._employees)
 
-    def put(self, employee_id: int, vectors: NDArray[np.float32]) -> None:
+    def put(self, employee_id: int, vectors: Vectors) -> None:
+        self.put_many(np.full(len(vectors), employee_id, np.int64), vectors)
+
+    def put_many(self, owners: NDArray[np.int64], vectors: Vectors) -> None:
+        employees = set(owners.tolist())
         with self._lock:
-            self._drop(employee_id)
-            start, self._count = self._count, self._count + len(vectors)
-            self._make_room(self._count)
-            self._vectors[start : self._count] = vectors
-            self._owners[start : self._count] = employee_id
-            self._rows[employee_id] = list(range(start, self._count))
+            self._drop(self._employees & employees)
+            self._make_room(vectors)
+            rows = np.arange(self._count, self._count + len(vectors))
+            self._rows.write(rows, vectors)
+            self._owners[rows] = owners
+            self._count += len(rows)
+            self._employees |= employees
+            self._touch(rows)
 
     def remove(self, employee_ids: Sequence[int]) -> None:
         with self._lock:
-            for employee_id in employee_ids:
-                self._drop(employee_id)
+            self._drop(self._employees & set(employee_ids))
 
-    def nearest(self, probe: NDArray[np.float32], count: int) -> list[int]:
-        with self._lock:
-            similarity = self._vectors[: self._count] @ probe
-            owners = self._owners[: self._count].copy()
-        wanted = count
+    def nearest(self, probe: Vectors, count: int) -> list[int]:
+        wanted = max(count, self._rows.finalists(self._count))
         while True:
-            wanted = min(wanted, len(owners))
-            rows = np.argpartition(-similarity, wanted - 1)[:wanted] if wanted else np.arange(0)
-            ordered = owners[rows[np.argsort(-similarity[rows], kind="stable")]]
-            employees = list(dict.fromkeys(ordered.tolist()))
-            if len(employees) >= count or wanted == len(owners):
+            owners = self._search(probe, wanted)
+            employees = list(dict.fromkeys(owners.tolist()))
+            if len(employees) >= count or wanted >= self._count:
                 return employees[:count]
-            wanted *= 4
+            wanted *= 4  # a few employees with many vectors took all the places
 
-    def _make_room(self, count: int) -> None:
+    def _search(self, probe: Vectors, wanted: int) -> NDArray[np.int64]:
+        """The owners of about `wanted` rows, the nearest first."""
+        while True:
+            with self._lock:
+                rows, owners, count, touches = self._rows, self._owners, self._count, self._touches
+            found = rows.candidates(probe, count, wanted)
+            similarity, found_owners = rows.similarity(found, probe), owners[found]
+            with self._lock:
+                missed = self._touches - touches
+                if missed > len(self._touched):
+                    continue  # more was touched than is remembered
+                if missed:
+                    untouched = ~np.isin(found, again := self._last_touched(missed))
+                    similarity = np.concatenate(
+                        (similarity[untouched], self._rows.similarity(again, probe))
+                    )
+                    found_owners = np.concatenate((found_owners[untouched], self._owners[again]))
+            return found_owners[np.argsort(-similarity)]
+
+    def _touch(self, rows: RowNumbers) -> None:
+        self._touched.extend(rows.tolist())
+        self._touches += len(rows)
+
+    def _last_touched(self, number: int) -> RowNumbers:
+        rows = np.unique(np.array(list(islice(reversed(self._touched), number)), np.intp))
+        return rows[rows < self._count]
+
+    def _make_room(self, vectors: Vectors) -> None:
+        count = self._count + len(vectors)
         if count > len(self._owners):
-            room = max(count, 2 * len(self._owners))
-            vectors = np.empty((room, self._vectors.shape[1]), np.float32)
-            vectors[: len(self._vectors)] = self._vectors
-            self._vectors = vectors
-            self._owners = np.resize(self._owners, room)
+            self._owners = np.resize(self._owners, max(count, 2 * len(self._owners)))
+        if count > self._sizes.exact and isinstance(self._rows, ExactRows):
+            held = self._rows.first(self._count)
+            coded = CodedRows(np.concatenate((held, vectors)), self._sizes)
+            coded.write(np.arange(self._count), held)
+            self._rows = coded
 
-    def _drop(self, employee_id: int) -> None:
-        for row in sorted(self._rows.pop(employee_id, ()), reverse=True):
-            self._count -= 1
-            last = self._count
-            if row != last:
-                owner = int(self._owners[last])
-                self._vectors[row], self._owners[row] = self._vectors[last], owner
-                moved = self._rows[owner]
-                moved[moved.index(last)] = row
+    def _drop(self, employees: Collection[int]) -> None:
+        """Forget employees who are all in the index."""
+        if not employees:
+            return
+        gone = _among(self._owners[: self._count], employees)
+        kept = self._count - int(np.count_nonzero(gone))
+        holes = np.flatnonzero(gone[:kept])
+        last = kept + np.flatnonzero(~gone[kept:])
+        self._rows.move(last, holes)
+        self._owners[holes] = self._owners[last]
+        self._count = kept
+        self._employees.difference_update(employees)
+        self._touch(holes)
+
+
+def _among(owners: NDArray[np.int64], employees: Collection[int]) -> NDArray[np.bool]:
+    """Which of the owners are among the employees."""
+    ids = np.sort(np.fromiter(employees, np.int64, len(employees)))
+    if len(ids) == 1:
+        among: NDArray[np.bool] = owners == ids[0]
+    else:  # np.isin would sort all owners
+        among = ids[np.minimum(np.searchsorted(ids, owners), len(ids) - 1)] == owners
+    return among

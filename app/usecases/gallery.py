@@ -1,6 +1,9 @@
 """The gallery of one process, kept equal to the store that all processes share."""
 
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from threading import Lock
+from time import monotonic
 
 import numpy as np
 import structlog
@@ -12,7 +15,8 @@ from app.storage import ChangesForgotten, Employee, EmployeeStore
 log = structlog.get_logger()
 
 _CANDIDATES = 8
-_PROGRESS_EVERY = 100_000
+_BATCH = 4_096
+_PROGRESS_EVERY_S = 5.0
 
 
 class Gallery:
@@ -40,19 +44,24 @@ class Gallery:
         """Read the whole store into the index. Raises StoreUnavailable."""
         # the position first: what changes while we read is then read once more
         position = self._store.position()
-        others, seen = 0, set()
-        for employee in self._store.read_all():
-            others += not self._put(employee)
-            seen.add(employee.employee_id)
-            if len(seen) % _PROGRESS_EVERY == 0:
-                log.info("loading the gallery", employees=len(seen))
+        unseen = set(self._index.employees())
+        total, read, others = self._store.count(), 0, 0
+        started = logged = monotonic()
+        for batch in _batches(self._store.read_all()):
+            known = self._put(batch)
+            unseen.difference_update(employee.employee_id for employee in known)
+            read, others = read + len(batch), others + len(batch) - len(known)
+            if (now := monotonic()) - logged >= _PROGRESS_EVERY_S:
+                logged = now
+                rate = round(read / (now - started))
+                log.info("loading the gallery", employees=read, of=total, per_second=rate)
         if others:
             log.warning(
                 "employees of another model are not matched: enrol them again",
                 employees=others,
                 model=self._model,
             )
-        self._index.remove([e for e in self._index.employees() if e not in seen])
+        self._index.remove(list(unseen))
         self._position = position
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
@@ -67,8 +76,7 @@ class Gallery:
                 distances = [self._distance(employee, probe) for employee in records]
                 best = int(np.argmin(distances))
                 return records[best], distances[best]
-            # none of them is in the store any more, though the log does not say so
-            self._index.remove(proposed)
+            self._forget_missing(proposed)
         return None
 
     def _distance(self, employee: Employee, probe: NDArray[np.float32]) -> float:
@@ -76,11 +84,13 @@ class Gallery:
         return float(least) * self._distance_scale
 
     def _catch_up(self) -> None:
+        position = self._position
         try:
-            changes = self._store.changes_since(self._position)
+            changes = self._store.changes_since(position)
         except ChangesForgotten:
             with self._lock:
-                self.load()
+                if self._position == position:  # else another thread has read it again meanwhile
+                    self.load()
             return
         if not changes.employee_ids:
             return
@@ -88,15 +98,29 @@ class Gallery:
         with self._lock:
             if changes.position <= self._position:
                 return  # another thread knows as much or more; older records must not win
-            gone = changes.employee_ids - {employee.employee_id for employee in records}
-            self._index.remove(sorted(gone))
-            for employee in records:
-                self._put(employee)
+            known = {employee.employee_id for employee in self._put(records)}
+            self._index.remove(sorted(changes.employee_ids - known))
             self._position = changes.position
 
-    def _put(self, employee: Employee) -> bool:
-        if employee.model != self._model:
-            self._index.remove([employee.employee_id])
-            return False
-        self._index.put(employee.employee_id, employee.vectors)
-        return True
+    def _put(self, employees: Sequence[Employee]) -> list[Employee]:
+        """Put those of the gallery's model into the index, and say which those are."""
+        known = [employee for employee in employees if employee.model == self._model]
+        if known:
+            owners = [employee.employee_id for employee in known]
+            self._index.put_many(
+                np.repeat(np.array(owners, np.int64), [len(e.vectors) for e in known]),
+                np.concatenate([employee.vectors for employee in known]),
+            )
+        return known
+
+    def _forget_missing(self, employee_ids: Sequence[int]) -> None:
+        """Forget those that are in the store no more, though its change log does not say so."""
+        with self._lock:  # so that none is forgotten that was enrolled and put again just now
+            there = {e.employee_id for e in self._store.get(employee_ids) if e.model == self._model}
+            self._index.remove([e for e in employee_ids if e not in there])
+
+
+def _batches(employees: Iterable[Employee]) -> Iterator[list[Employee]]:
+    rest = iter(employees)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch

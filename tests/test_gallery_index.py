@@ -1,0 +1,187 @@
+"""The index in memory, compared with a search that has no index."""
+
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from numpy.typing import NDArray
+
+from app.gallery.memory import MemoryIndex
+from app.gallery.rows import Sizes
+
+DIMENSION = 32
+EXACT = Sizes()
+ALL_FINALISTS = Sizes(exact=12, block=8, finalists=10_000)
+FEW_FINALISTS = Sizes(exact=12, block=8, finalists=4)
+
+ids = st.integers(1, 60)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def draw(seed: int, rows: int) -> NDArray[np.float32]:
+    return unit(np.random.default_rng(seed).normal(size=(rows, DIMENSION)))
+
+
+class IndexMachine(RuleBasedStateMachine):
+    """Holds the same employees in an index and in a dict."""
+
+    @initialize(sizes=st.sampled_from([EXACT, ALL_FINALISTS, FEW_FINALISTS]))
+    def start(self, sizes: Sizes) -> None:
+        self.sizes = sizes
+        self.index = MemoryIndex(DIMENSION, sizes)
+        self.model: dict[int, NDArray[np.float32]] = {}
+
+    @rule(employee=ids, seed=seeds, rows=st.integers(1, 5))
+    def put(self, employee: int, seed: int, rows: int) -> None:
+        self.model[employee] = draw(seed, rows)
+        self.index.put(employee, self.model[employee])
+
+    @rule(employees=st.sets(ids, min_size=1), seed=seeds, rows=st.integers(1, 3))
+    def put_many(self, employees: set[int], seed: int, rows: int) -> None:
+        vectors = draw(seed, rows * len(employees))
+        self.index.put_many(np.repeat(np.array(sorted(employees)), rows), vectors)
+        for number, employee in enumerate(sorted(employees)):
+            self.model[employee] = vectors[number * rows : (number + 1) * rows]
+
+    @rule(employees=st.lists(ids))
+    def remove(self, employees: list[int]) -> None:
+        self.index.remove(employees)
+        for employee in employees:
+            self.model.pop(employee, None)
+
+    @rule(seed=seeds, count=st.integers(1, 12))
+    def search(self, seed: int, count: int) -> None:
+        (probe,) = draw(seed, 1)
+        found = self.index.nearest(probe, count)
+        assert len(found) == len(set(found)) == min(count, len(self.model))
+        assert set(found) <= set(self.model)
+        if self.sizes is not FEW_FINALISTS:
+            # bytes are not exact: whoever comes later may be nearer by no more than this
+            slack = 0 if self.sizes is EXACT else 0.02
+            similarity = {e: float((v @ probe).max()) for e, v in self.model.items()}
+            last = min((similarity[e] for e in found), default=2)
+            for place, employee in enumerate(found):
+                after = [similarity[e] for e in found[place:]]
+                assert similarity[employee] >= max(after) - slack - 1e-6
+            assert all(similarity[e] <= last + slack + 1e-6 for e in set(self.model) - set(found))
+
+    @rule(data=st.data())
+    def find_an_enrolled_vector(self, data: st.DataObject) -> None:
+        if self.model:
+            employee = data.draw(st.sampled_from(sorted(self.model)))
+            probe = data.draw(st.sampled_from(list(self.model[employee])))
+            (found,) = self.index.nearest(probe, 1)
+            # another may have been given the very same vector
+            assert (np.abs(self.model[found] - probe).max(axis=1) < 1e-6).any()
+
+    @invariant()
+    def holds_the_same_employees(self) -> None:
+        if hasattr(self, "model"):
+            assert len(self.index) == len(self.model)
+            assert sorted(self.index.employees()) == sorted(self.model)
+
+
+IndexMachine.TestCase.settings = settings(
+    max_examples=60,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestIndex = IndexMachine.TestCase
+
+
+def test_an_empty_index_finds_nobody() -> None:
+    assert MemoryIndex(DIMENSION).nearest(draw(1, 1)[0], 8) == []
+
+
+def test_an_employee_with_most_of_the_vectors_does_not_hide_the_others() -> None:
+    index = MemoryIndex(DIMENSION, FEW_FINALISTS)
+    (probe,) = draw(1, 1)
+    index.put(1, unit(probe + 0.01 * draw(2, 500)))
+    index.put_many(np.arange(2, 12), draw(3, 10))
+
+    found = index.nearest(probe, 8)
+
+    assert found[0] == 1
+    assert len(set(found)) == 8
+
+
+def test_a_thousand_times_the_same_vector_is_searched_in_bounded_work() -> None:
+    index = MemoryIndex(DIMENSION, Sizes(exact=100, block=256, finalists=16))
+    (probe,) = draw(1, 1)
+    index.put_many(np.arange(1000), np.tile(probe, (1000, 1)))
+
+    assert len(set(index.nearest(probe, 8))) == 8
+
+
+@pytest.mark.parametrize("dimension", [128, 512, 700])
+def test_large_galleries_find_mates_as_near_as_alpha_one(dimension: int) -> None:
+    """Probes 0.3 to 1.0 from their mates, among people as unevenly spread as faces are."""
+    generator = np.random.default_rng(7)
+    spread = np.arange(1, dimension + 1) ** -0.45
+    people = unit(generator.normal(size=(30_000, dimension)) * spread)
+    index = MemoryIndex(dimension, Sizes(exact=1_000))
+    for start in range(0, len(people), 4_096):
+        part = people[start : start + 4_096]
+        index.put_many(np.arange(start, start + len(part)), part)
+    mates = generator.choice(len(people), 300, replace=False)
+    distances = generator.uniform(0.3, 1.0, (300, 1))
+    away = generator.normal(size=(300, dimension)) * spread
+    away = unit(away - (away * people[mates]).sum(axis=1, keepdims=True) * people[mates])
+    cosines = 1 - distances**2 / 2
+    probes = unit(cosines * people[mates] + np.sqrt(1 - cosines**2) * away)
+
+    nearest = (people @ probes.T).argmax(axis=0)
+
+    assert (nearest == mates).mean() > 0.9
+    missed = [n for n, p in zip(nearest, probes, strict=True) if n not in index.nearest(p, 8)]
+    assert missed == []
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Threads take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("eager_threads")
+@pytest.mark.parametrize("sizes", [Sizes(exact=5_000), Sizes(exact=200, block=64, finalists=64)])
+def test_no_search_misses_an_employee_whose_rows_move_under_it(sizes: Sizes) -> None:
+    index = MemoryIndex(DIMENSION, sizes)
+    people, passers_by = draw(1, 150), draw(2, 1_000)
+    index.put_many(np.arange(150), people)
+    done = Event()
+
+    def update() -> None:
+        generator = np.random.default_rng(3)
+        while not done.is_set():
+            coming = 1_000 + generator.choice(1_000, 40, replace=False)
+            index.put_many(coming, passers_by[coming - 1_000])
+            again = int(generator.integers(150))
+            index.put(again, people[again : again + 1])
+            index.remove((1_000 + generator.choice(1_000, 40, replace=False)).tolist())
+
+    def search(seed: int) -> list[int]:
+        wanted = np.random.default_rng(seed).integers(0, 150, 400).tolist()
+        return [e for e in wanted if index.nearest(people[e], 1) != [e]]
+
+    with ThreadPoolExecutor(5) as pool:
+        updates = pool.submit(update)
+        missed = list(pool.map(search, range(4)))
+        done.set()
+        updates.result()
+
+    assert missed == [[], [], [], []]
