@@ -12,7 +12,7 @@ RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo accuracy lint types install lock clean
+.PHONY: help run test demo bench accuracy lint types install lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(DEV) ## run the tests, with ARGS="-k word" some of them
 
 demo: $(DEV) ## enrol faces and log in with them
 	@$(BIN)/python demo.py $(ARGS)
+
+bench: $(DEV) ## measure the service, with ARGS=--quick in few rounds
+	$(BIN)/python -m benchmarks $(ARGS)
 
 accuracy: $(DEV) ## measure the pipeline and write docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy $(ARGS)

@@ -1,6 +1,7 @@
 """The WSGI app, and `python entry.py` to serve it."""
 
 import logging
+import socket
 import sys
 from typing import Any
 
@@ -18,6 +19,7 @@ def create_app() -> Flask:
     from app import create_app
     from app.storage import StoreUnavailable
     from models.catalogue import ModelUnavailable
+    from models.runtime import RuntimeUnavailable
     from models.weights import WeightsUnavailable
 
     try:
@@ -27,7 +29,7 @@ def create_app() -> Flask:
         StoreUnavailable,
         ModelUnavailable,
         WeightsUnavailable,
-        RuntimeError,
+        RuntimeUnavailable,
     ) as error:
         print(f"Cannot start: {error}", file=sys.stderr, flush=True)
         sys.exit(3)
@@ -39,22 +41,39 @@ def main() -> None:
         settings = load_settings()
     except SettingsError as error:
         sys.exit(f"Cannot start: {error}")
+    host = f"[{settings.host}]" if settings.host.count(":") > 1 else settings.host
+    address = f"{host.replace('[[', '[').replace(']]', ']')}:{settings.port}"
+    try:
+        _can_listen(settings.host.strip("[]"), settings.port)
+    except OSError as error:
+        sys.exit(f"Cannot start: cannot listen on {address} (HOST, PORT): {error.strerror}")
     log.configure(settings.log_level, settings.log_format)
-    structlog.get_logger().info("serving", host=settings.host, port=settings.port)
-    _Server(settings).run()
+    structlog.get_logger().info("starting", address=address)
+    _Server(settings, address).run()
+
+
+def _can_listen(host: str, port: int) -> None:
+    """Raise OSError where gunicorn would try for five seconds and then say much."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    with socket.socket(family, kind, protocol) as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        candidate.bind(address)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
     """gunicorn with threads. Each worker makes its own app: OpenVINO does not survive a fork."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, address: str) -> None:
         self._settings = settings
+        self._address = address
         super().__init__()
 
     def load_config(self) -> None:
         settings = self._settings
         options: dict[str, Any] = {
-            "bind": f"{settings.host}:{settings.port}",
+            "bind": self._address,
             "workers": settings.workers,
             "threads": settings.threads,
             "worker_class": "gthread",

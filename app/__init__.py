@@ -3,7 +3,7 @@
 from flask import Flask
 
 from app import log
-from app.api import employees, errors, health, login, requests
+from app.api import employees, errors, health, login, middleware
 from app.liveness import LivenessClient
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
@@ -33,7 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = int(settings.max_body_mb * 1_000_000)
     app.extensions["service"] = service
-    requests.register(app)
+    middleware.register(app)
     errors.register(app)
     app.register_blueprint(employees.blueprint(Employees(service)))
     app.register_blueprint(login.blueprint(Identify(service, liveness)))

@@ -14,7 +14,14 @@ _LONGEST_ANSWER = 1 << 16  # bytes
 
 
 class LivenessUnavailable(Exception):
-    """The liveness service did not decide; nobody may be let in."""
+    """The liveness service did not decide; nobody may be let in.
+
+    again: whether asking again may help.
+    """
+
+    def __init__(self, reason: str, again: bool = True) -> None:
+        super().__init__(reason)
+        self.again = again
 
 
 class LivenessClient:
@@ -35,7 +42,8 @@ class LivenessClient:
         """Do the 15 base64 frames show a living face? Raises LivenessUnavailable when in doubt."""
         if self._url is None:
             raise LivenessUnavailable(
-                "no liveness service is set up (LIVENESS_SERVICE_URL), ask without liveness"
+                "no liveness service is set up (LIVENESS_SERVICE_URL), ask without liveness",
+                again=False,
             )
         try:
             verdict = self._ask(frames)

@@ -1,10 +1,13 @@
 """Every environment variable the service reads, typed and checked in one place."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.sentences import what_is_wrong
 
 
 class SettingsError(Exception):
@@ -57,7 +60,7 @@ class Settings(BaseSettings):
         None, description="an InceptionResnetV1 state dict of your own"
     )
     facenet_weights_sha256: str | None = Field(
-        None, pattern=r"^[0-9a-fA-F]{64}$", description="the SHA-256 of `FACENET_WEIGHTS`"
+        None, description="the SHA-256 of `FACENET_WEIGHTS`, 64 hexadecimal digits"
     )
     models_dir: Path = Field(
         Path("models/weights"), description="where downloaded and converted weights are kept"
@@ -68,7 +71,7 @@ class Settings(BaseSettings):
         0.8, ge=0, le=1, description="α: a probe matches when its distance is below it"
     )
     liveness_service_url: str | None = Field(
-        None, pattern=r"^https?://.+", description="the liveness service, `http://host:port`"
+        None, description="the liveness service, `http://host:port`"
     )
     liveness_timeout_s: float = Field(
         5.0, gt=0, le=120, description="how long the liveness service may take, in seconds"
@@ -91,8 +94,17 @@ class Settings(BaseSettings):
 
     @field_validator("liveness_service_url")
     @classmethod
-    def _no_trailing_slash(cls, value: str | None) -> str | None:
+    def _web_address(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"https?://.+", value):
+            raise ValueError("must look like http://host:port")
         return value.rstrip("/") if value else value
+
+    @field_validator("facenet_weights_sha256")
+    @classmethod
+    def _hash(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+            raise ValueError("must be 64 hexadecimal digits")
+        return value
 
     @model_validator(mode="after")
     def _weights_belong_together(self) -> "Settings":
@@ -109,7 +121,7 @@ def load_settings() -> Settings:
         lines = []
         for problem in error.errors(include_url=False):
             name = ".".join(str(part) for part in problem["loc"]).upper()
-            what = problem["msg"].removeprefix("Value error, ")
+            what = what_is_wrong(problem)
             may_hold_secrets = "PASSWORD" in name or "URL" in name
             given = "" if may_hold_secrets or not name else f", not {problem['input']!r}"
             lines.append(f"{name}: {what}{given}" if name else what)

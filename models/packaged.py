@@ -7,11 +7,13 @@ pkg_resources).
 from importlib.util import find_spec
 from pathlib import Path
 
+from models.weights import WeightsUnavailable
+
 
 def packaged_file(package: str, file: str) -> Path:
-    """The path of a file inside an installed package. Raises FileNotFoundError."""
+    """The path of a file inside an installed package. Raises WeightsUnavailable."""
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         if (path := Path(folder) / file).is_file():
             return path
-    raise FileNotFoundError(f"{file} is not there: is the package {package} installed?")
+    raise WeightsUnavailable(f"{file} is not there: is the package {package} installed?")

@@ -7,8 +7,8 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, LifoQueue
@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_SEAL = "sha256"
 _LEAST_COSINE = 0.9995  # of a vector in bfloat16 with the same one in float32
 
 Pixels = NDArray[np.uint8]
 Outputs = tuple[NDArray[np.float32], ...]
+
+
+class RuntimeUnavailable(Exception):
+    """The networks cannot run here; the message names the setting."""
 
 
 class Network(Protocol):
@@ -66,7 +71,7 @@ class Runtime(Protocol):
 def choose_runtime(device: str, cache: Path) -> Runtime:
     """The runtime for `device` (`auto`, `cpu` or `cuda`); converted networks are kept in `cache`.
 
-    Raises RuntimeError where `cuda` is asked for and absent.
+    Raises RuntimeUnavailable where `cuda` is asked for and absent.
     """
     if device == "cpu" or (device == "auto" and not Path("/proc/driver/nvidia/version").exists()):
         return OpenVinoRuntime(cache)
@@ -75,7 +80,7 @@ def choose_runtime(device: str, cache: Path) -> Runtime:
     if torch.cuda.is_available():
         return TorchRuntime("cuda")
     if device == "cuda":
-        raise RuntimeError("DEVICE is cuda, but PyTorch finds no NVIDIA GPU it can use")
+        raise RuntimeUnavailable("DEVICE is cuda, but PyTorch finds no NVIDIA GPU it can use")
     return OpenVinoRuntime(cache)
 
 
@@ -120,35 +125,38 @@ class OpenVinoRuntime:
 
     def compile(self, source: NetworkSource) -> Network:
         folder = self._cache / f"{source.name}-{source.fingerprint[:16]}-openvino-{self._version}"
-        try:
-            network = self._compiled(folder, "f32")
-        except RuntimeError:  # not there yet, or damaged
-            network = self._converted(source, folder)
-        if source.embeds and source.side and self._bfloat16:
-            faster = self._compiled(folder, "bf16")
-            samples = _sample_pixels(source.side)
-            cosines = (network(samples)[0] * faster(samples)[0]).sum(axis=1)
-            if cosines.min() >= _LEAST_COSINE:
-                return faster
-            log.warning("bfloat16 changes vectors, using float32", network=source.name)
-        return network
+        if not _is_sealed(folder):
+            self._convert_once(source, folder)
+        return self._compiled(folder, self._precision(source, folder))
+
+    def _precision(self, source: NetworkSource, folder: Path) -> str:
+        """bf16 where this CPU has it and it leaves vectors the same, else f32."""
+        if not (source.embeds and source.side and self._bfloat16):
+            return "f32"
+        cpu = fingerprint(self._core.get_property("CPU", "FULL_DEVICE_NAME").encode())[:16]
+        verdict = folder / f"precision-{cpu}"
+        if verdict.is_file() and (known := verdict.read_text()) in ("f32", "bf16"):
+            return known
+        samples = _sample_pixels(source.side)
+        exact, faster = (self._compiled(folder, p)(samples)[0] for p in ("f32", "bf16"))
+        precision = "bf16" if (exact * faster).sum(axis=1).min() >= _LEAST_COSINE else "f32"
+        with suppress(OSError):  # a folder that cannot be written costs a second at each start
+            verdict.write_text(precision)
+        return precision
 
     def _compiled(self, folder: Path, precision: str) -> Network:
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
         return _OpenVinoNetwork(self._core.compile_model(folder / "network.xml", "CPU", options))
 
-    def _converted(self, source: NetworkSource, folder: Path) -> Network:
-        """Convert the network, unless another process is faster."""
-        self._cache.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._cache, os.O_RDONLY)
+    def _convert_once(self, source: NetworkSource, folder: Path) -> None:
+        """Convert the network, unless another process is faster. Raises RuntimeUnavailable."""
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            with suppress(RuntimeError):
-                return self._compiled(folder, "f32")
-            self._convert(source, folder)
-        finally:
-            os.close(descriptor)
-        return self._compiled(folder, "f32")
+            self._cache.mkdir(parents=True, exist_ok=True)
+            with _alone_in(self._cache):
+                if not _is_sealed(folder):
+                    self._convert(source, folder)
+        except OSError as error:
+            raise RuntimeUnavailable(f"cannot write {self._cache} (MODELS_DIR): {error}") from error
 
     def _convert(self, source: NetworkSource, folder: Path) -> None:
         """Convert the PyTorch module and put it on disk in one step."""
@@ -172,8 +180,20 @@ class OpenVinoRuntime:
             made = Path(scratch) / "network"
             made.mkdir()
             openvino.save_model(model, made / "network.xml", compress_to_fp16=False)
+            (made / _SEAL).write_text(_hash(made))
             shutil.rmtree(folder, ignore_errors=True)
             made.rename(folder)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class _OpenVinoNetwork:
@@ -206,6 +226,17 @@ def _sample_pixels(side: int) -> Pixels:
     pictures -= pictures.min(axis=(1, 2, 3), keepdims=True)
     pictures *= 255 / pictures.max(axis=(1, 2, 3), keepdims=True)
     return pictures.astype(np.uint8)
+
+
+def _is_sealed(folder: Path) -> bool:
+    """Is the converted network as it was written? OpenVINO takes damaged weights as they are."""
+    seal = folder / _SEAL
+    return seal.is_file() and seal.read_text() == _hash(folder)
+
+
+def _hash(folder: Path) -> str:
+    files = (folder / "network.xml", folder / "network.bin")
+    return fingerprint(*(file.read_bytes() if file.is_file() else b"" for file in files))
 
 
 def fingerprint(*parts: bytes) -> str:

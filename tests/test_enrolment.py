@@ -58,10 +58,18 @@ def test_a_photo_becomes_one_unit_vector(client: FlaskClient) -> None:
 
 
 def test_several_photos_become_as_many_vectors(client: FlaskClient) -> None:
-    enrol(client, 1, img_base64=[photos.astronaut(), photos.admiral()])
+    enrol(client, 1, img_base64=[photos.astronaut(), photos.astronaut_again()])
     assert stored_vectors(client).shape == (2, 128)
     assert find(client, photos.astronaut_again()) == 1
-    assert find(client, photos.admiral()) == 1
+    assert find(client, photos.admiral()) == 406
+
+
+def test_photos_of_different_people_are_not_enrolled_as_one(client: FlaskClient) -> None:
+    body = GRACE | {"img_base64": [photos.astronaut(), photos.admiral()]}
+    response = client.post("/api/store/1", json=body)
+    assert response.status_code == 422
+    assert response.text == "the pictures show different people, enrol one person"
+    assert page(client) == []
 
 
 @pytest.mark.parametrize("length", [1e-300, 1e-30, 0.5, 1, 1e6, 1e300])

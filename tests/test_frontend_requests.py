@@ -163,7 +163,7 @@ def test_refusals_are_plain_text(frontend: Frontend) -> None:
 def test_a_missing_photo_is_named(service: RunningService) -> None:
     body = {"liveness": False, "frames": []}
     response = service.call("POST", "/api/find_match", json=body, headers=HEADERS)
-    assert (response.status_code, response.text) == (400, "img_base64: field required")
+    assert (response.status_code, response.text) == (400, "img_base64: is missing")
 
 
 def test_nobody_is_found_where_nobody_is_enrolled(service: RunningService) -> None:
@@ -176,7 +176,7 @@ def test_a_body_that_is_too_large_is_answered_and_not_cut_off(service: RunningSe
     # The service closes the connection: a client that still sends must get the answer, too.
     response = Frontend(service).find_match("A" * 9_000_000)
     assert response.status_code == 413
-    assert response.text == "the request is too large (MAX_BODY_MB)"
+    assert response.text == "the request is larger than 8 MB"
 
 
 def test_a_body_of_unknown_length_is_limited_too(service: RunningService) -> None:

@@ -244,3 +244,22 @@ def test_more_changes_than_the_log_remembers(
     colleague.add(someone(3, near(probe, 0.3)))
     database.execute("DELETE FROM changes WHERE number < (SELECT max(number) FROM changes)")
     assert find(client) == 2
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_template_that_is_no_vector_matches_nobody(
+    client: FlaskClient, colleague: SqliteStore, probe: list[float], number: float
+) -> None:
+    broken = np.full((1, len(probe)), number, np.float32)
+    colleague.add(Employee(1, "broken", "x", broken, "dlib"))
+    assert find(client) == "no matches found"
+    enrol(client, 2, near(probe, 0.5))
+    assert find(client) == 2
+
+
+def test_a_template_of_another_length_keeps_nobody_out(
+    client: FlaskClient, colleague: SqliteStore, probe: list[float]
+) -> None:
+    colleague.add(Employee(1, "odd", "x", np.eye(1, 64, dtype=np.float32), "dlib"))
+    enrol(client, 2, near(probe, 0.5))
+    assert find(client) == 2

@@ -2,16 +2,21 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
+from app.storage import Employee
+from app.storage.sqlite import SqliteStore
 from app.usecases.models import choose_model
 from models.catalogue import Catalogue, ModelUnavailable
 from models.weights import WeightsFile
-from tests.serving import free_port
+from tests.features import random_vector
+from tests.serving import free_port, ready_app
 from tests.weights_server import CONTENT, OTHER, Answer, WeightsServer, sha256
 
 
@@ -195,3 +200,19 @@ def test_vggface2_may_come_from_a_file_of_ones_own(
         ("auto", {"vggface2": 9}),
     ):
         assert choose_model(wanted, stored, catalogue).name == "vggface2"
+
+
+def test_whoever_chose_otherwise_on_an_empty_store_enrols_nobody(tmp_path: Path) -> None:
+    """Two services start on an empty store, and only the other one can fetch vggface2."""
+    unfetchable = tmp_path / "models"
+    unfetchable.mkdir()
+    (unfetchable / "20180402-114759-vggface2.pt.lock").mkdir()  # no download can begin
+    app = ready_app(tmp_path, face_model="auto", models_dir=unfetchable)
+    with closing(SqliteStore(tmp_path / "employees.db")) as other:
+        vectors = np.eye(1, 512, dtype=np.float32)
+        other.add(Employee(1, "Ada", "Lovelace", vectors, "vggface2"))
+    body = {"name": "Grace", "surname": "Hopper", "img_features": [random_vector(1)]}
+    refused = app.test_client().post("/api/store/2", json=body)
+    app.extensions["service"].stop()
+    assert refused.status_code == 503
+    assert "another face model, restart this one" in refused.text

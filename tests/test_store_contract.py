@@ -165,7 +165,14 @@ def test_of_concurrent_adds_of_one_id_exactly_one_wins(open_store: OpenStore) ->
 def finite_vectors() -> st.SearchStrategy[NDArray[np.float32]]:
     shapes = st.tuples(st.integers(1, 3), st.integers(1, 5))
     numbers = st.floats(width=32, allow_nan=False, allow_infinity=False)
-    return arrays(np.float32, shapes, elements=numbers)
+    return arrays(np.float32, shapes, elements=numbers).map(unit)
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    rows = vectors.astype(np.float64)
+    rows[np.abs(rows).max(axis=1) < 1e-30, 0] = 1
+    rows /= np.abs(rows).max(axis=1, keepdims=True)
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.errors import Problem
-from app.api.requests import read_body, text
+from app.api.middleware import read_body, text
 from app.api.schemas import MAX_ID, StoreBody
 from app.usecases.employees import Employees, Enrolment
 

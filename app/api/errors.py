@@ -3,14 +3,15 @@
 import json
 
 import structlog
-from flask import Flask, Response, g, request
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, current_app, g, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app.liveness import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.limiter import Overloaded
 from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
 from app.usecases.employees import WrongDimension
+from app.usecases.gallery import GalleryLoading
 from app.usecases.identify import NoMatch, NotAlive
 from app.usecases.service import NotReady
 
@@ -22,14 +23,16 @@ RETRY_AFTER_S = 5
 class Problem(Exception):
     """An answer other than success.
 
-    code: stable, for programs. sentence: one short sentence for a person.
+    code: stable, for programs. sentence: one short sentence for a person. again: whether the same
+    request may succeed later.
     """
 
-    def __init__(self, status: int, code: str, sentence: str) -> None:
+    def __init__(self, status: int, code: str, sentence: str, again: bool = False) -> None:
         super().__init__(sentence)
         self.status = status
         self.code = code
         self.sentence = sentence
+        self.again = again
 
     def response(self) -> Response:
         """Plain text, or problem+json where the request prefers JSON."""
@@ -43,7 +46,7 @@ class Problem(Exception):
             response = Response(json.dumps(body), self.status, mimetype="application/problem+json")
         else:
             response = Response(self.sentence, self.status, mimetype="text/plain")
-        if self.status == 503:
+        if self.again:
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
         return response
 
@@ -82,13 +85,16 @@ def _problem(error: Exception) -> Problem:
             return Problem(404, "no_such_employee", "no such employee")
         case StoreUnavailable():
             log.error("the database is away", cause=str(error))
-            return Problem(503, "store_unavailable", "the database is away, try again")
+            return Problem(503, "store_unavailable", "the database is away, try again", again=True)
         case LivenessUnavailable():
-            return Problem(503, "liveness_unavailable", str(error))
+            return Problem(503, "liveness_unavailable", str(error), again=error.again)
         case Overloaded():
-            return Problem(503, "overloaded", "too many requests at once, try again in a moment")
-        case NotReady():
-            return Problem(503, "not_ready", f"not ready yet: {error}")
+            return Problem(503, "overloaded", "too many requests at once, try again", again=True)
+        case NotReady() | GalleryLoading():
+            return Problem(503, "not_ready", f"not ready yet: {error}", again=True)
+        case RequestEntityTooLarge():
+            most = current_app.config["MAX_CONTENT_LENGTH"] / 1e6
+            return Problem(413, "body_too_large", f"the request is larger than {most:g} MB")
         case HTTPException(code=int(status)):
             return Problem(status, *_HTTP.get(status, ("http_error", error.name.lower())))
         case _:
@@ -100,7 +106,6 @@ _HTTP = {
     400: ("bad_request", "the request is malformed"),
     404: ("not_found", "there is nothing at this address"),
     405: ("method_not_allowed", "this address does not take that method"),
-    413: ("body_too_large", "the request is too large (MAX_BODY_MB)"),
 }
 
 

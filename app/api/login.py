@@ -3,7 +3,7 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.errors import Problem
-from app.api.requests import read_body
+from app.api.middleware import read_body
 from app.api.schemas import FindMatchBody
 from app.usecases.identify import Identify
 

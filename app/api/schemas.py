@@ -59,11 +59,22 @@ def _photos(given: object) -> list[bytes]:
 
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-Vector = Annotated[list[FiniteFloat], Field(min_length=1), AfterValidator(_not_zero)]
+Vector = Annotated[
+    list[FiniteFloat], Field(min_length=1, max_length=4096), AfterValidator(_not_zero)
+]
 Frame = Annotated[str, BeforeValidator(_payload)]
 # A picture in base64, with or without the prefix of a data URL.
 Photo = Annotated[bytes, BeforeValidator(_photo)]
 Photos = Annotated[list[bytes], Field(max_length=MAX_VECTORS), BeforeValidator(_photos)]
+
+
+def _vectors(given: object) -> object:
+    if isinstance(given, list) and any(isinstance(number, int | float) for number in given):
+        raise ValueError("must be a list of feature vectors, each of them a list of numbers")
+    return given
+
+
+Vectors = Annotated[list[Vector], Field(max_length=MAX_VECTORS), BeforeValidator(_vectors)]
 
 
 class _Body(BaseModel):
@@ -75,7 +86,7 @@ class StoreBody(_Body):
 
     name: Name
     surname: Name
-    img_features: Annotated[list[Vector], Field(max_length=MAX_VECTORS)] | None = None
+    img_features: Vectors | None = None
     img_base64: Photos | None = None
 
     @model_validator(mode="after")

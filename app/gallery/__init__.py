@@ -12,7 +12,11 @@ class GalleryIndex(Protocol):
 
     A search that overlaps an update may still propose what the update took away, but never misses
     an employee who is in the index before and after it.
+
+    dimension: the length of its vectors.
     """
+
+    dimension: int
 
     def put(self, employee_id: int, vectors: NDArray[np.float32]) -> None:
         """Add an employee, or replace all of their vectors: (n, dimension) of unit length."""

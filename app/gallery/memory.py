@@ -26,6 +26,7 @@ class MemoryIndex:
     """
 
     def __init__(self, dimension: int, sizes: Sizes | None = None) -> None:
+        self.dimension = dimension
         self._sizes = sizes or Sizes()
         self._rows: Rows = ExactRows(dimension, self._sizes.exact)
         self._owners = np.empty(1024, np.int64)

@@ -28,6 +28,12 @@ class SeveralFaces(UnusableImage):
     code = "several_faces"
 
 
+class DifferentPeople(UnusableImage):
+    """Several pictures that are to be enrolled together show different people."""
+
+    code = "different_people"
+
+
 class FaceTooSmall(UnusableImage):
     """The face has too few pixels to be told from others."""
 

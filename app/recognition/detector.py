@@ -1,6 +1,5 @@
 """MTCNN (Zhang et al. 2016, https://arxiv.org/abs/1604.02878): faces with five landmarks."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +15,7 @@ Scores = NDArray[np.float32]
 _CELL, _STRIDE = 12, 2  # P-Net looks at 12×12 pixels every 2 pixels
 _MARGIN = _CELL // 2  # so that a face may lie half outside the picture
 _SHRINK = 0.709  # from one scale to the next: half the area
-_BAND = 4  # scales that are searched before asking whether that is enough
+_BAND = 4  # scales that are searched at a time until a face is found
 _SCORES = (0.6, 0.7)  # what passes the first two stages
 
 
@@ -65,11 +64,16 @@ class FaceDetector:
         rivals: once a face is found, faces below this share of its side are not looked for. The
         search goes from large faces to small ones, and the small ones are what costs time.
         """
+        scales = self._scales(pyramid)
         faces: list[Face] = []
-        for scales in _bands(self._scales(pyramid)):
-            faces = self._distinct(faces + self._faces(pyramid, scales))
-            if faces and _CELL / scales[-1] <= rivals * faces[0].side:
-                break
+        while scales and not faces:
+            band, scales = scales[:_BAND], scales[_BAND:]
+            faces = self._distinct(self._faces(pyramid, band))
+        if faces:
+            # a scale finds faces somewhat larger than its cell, too
+            enough = rivals * faces[0].side * _SHRINK
+            if band := [scale for scale in scales if _CELL / scale >= enough]:
+                faces = self._distinct(faces + self._faces(pyramid, band))
         return faces
 
     def _scales(self, pyramid: Pyramid) -> list[float]:
@@ -132,12 +136,6 @@ class FaceDetector:
         scores = np.array([face.score for face in faces], np.float32)
         keep = [faces[i] for i in suppress(boxes, scores, 0.7, of_smaller=True)]
         return sorted(keep, key=lambda face: face.side, reverse=True)
-
-
-def _bands(scales: list[float]) -> Iterator[list[float]]:
-    """The scales in bands; within one, faces become smaller by three quarters."""
-    for start in range(0, len(scales), _BAND):
-        yield scales[start : start + _BAND]
 
 
 def moved(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:

@@ -15,6 +15,8 @@ Picture = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 
+_REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")
+
 # EXIF orientation → what turns the picture upright
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -47,9 +49,9 @@ class Photo:
     def decode(self, shorter_side: float = math.inf) -> Picture:
         """The first frame, turned upright as its EXIF orientation says.
 
-        shorter_side: how many pixels suffice; a large JPEG is shrunk to a half, quarter or eighth
-        while it is decoded, which is much faster. Returns (rows, columns, 3) uint8 RGB. What is
-        transparent becomes white. Raises NotAnImage.
+        shorter_side: how many pixels suffice; larger pictures are shrunk, a JPEG to a half, quarter
+        or eighth while it is decoded, which is much faster. Returns (rows, columns, 3) uint8 RGB.
+        What is transparent becomes white. Raises NotAnImage.
         """
         with _pillow_errors():
             image = _open(self._data)
@@ -58,6 +60,9 @@ class Photo:
                 size = math.ceil(image.width * share), math.ceil(image.height * share)
                 image.draft(None, size)  # None keeps the mode
             image.load()
+            spare = math.floor(min(image.size) / shorter_side)
+            if spare > 1 and image.mode in _REDUCIBLE:  # before conversions make copies of it all
+                image = image.reduce(spare)
             return np.asarray(_to_rgb(_upright(image)))
 
 

@@ -25,7 +25,8 @@ class Limits:
     elongation: the most that the longer side may be of the shorter one.
     face_side: least side of a face in pixels.
     sharpness: least sharpness of a face, see `sharpness`.
-    about_as_large: what share of the largest face's side makes a face about as large.
+    rival: what share of the largest face's side makes a second face too large to enrol the first.
+    tie: what share of it makes a face as large, so that the more central one counts.
     sure_score: below it, a face is looked for in the turned picture, too, and must reach it there.
     search_side: pixels of a picture's shorter side that suffice to find the face.
     """
@@ -34,7 +35,8 @@ class Limits:
     elongation: float = 10
     face_side: float = 24
     sharpness: float = 0.00025
-    about_as_large: float = 0.6
+    rival: float = 0.6
+    tie: float = 0.9
     sure_score: float = 0.99
     search_side: int = 480
 
@@ -43,7 +45,7 @@ class Limits:
 class _View:
     """What is seen in a photo turned by so many quarters.
 
-    faces: those about as large as the largest one, the most central first.
+    faces: the one that counts, and then its rivals.
     detail: pixels of the view for each pixel of the photo, in [0, 1].
     """
 
@@ -89,8 +91,8 @@ class Recogniser:
     def for_login(self, data: bytes, crop: bool = True) -> NDArray[np.float32]:
         """The vector (dimension,) of the largest face, or without `crop` of the whole picture.
 
-        Of several faces about as large, the most central one counts: on LFW's pairs_devtrain
-        this lifts accuracy from 0.984 to 0.992. Raises NotAnImage, UnusableImage.
+        Of faces as large, give or take a tenth, the most central one counts. Raises NotAnImage,
+        UnusableImage.
         """
         photo = Photo(data, self._limits.megapixels)
         with self._limiter:
@@ -117,21 +119,26 @@ class Recogniser:
             return upright
         # Pixels may be turned without EXIF saying so. MTCNN half believes in upside-down faces,
         # and in faces where there are none: a turned one counts only where it is sure.
-        turned = (self._turned(picture, quarters, detail) for quarters in (1, 2, 3))
-        sure = [view for view in turned if view.score >= self._limits.sure_score]
-        best = max([upright, *sure], key=lambda view: view.score)
+        best = upright
+        for quarters in (1, 2, 3):
+            turned = self._turned(picture, quarters, detail)
+            if turned.score > max(best.score, self._limits.sure_score):
+                best = turned
         if not best.faces:
             raise NoFace("no face was found in the picture")
         return best
 
     def _turned(self, picture: Picture, quarters: int, detail: float) -> _View:
         pyramid = Pyramid(np.ascontiguousarray(np.rot90(picture, quarters)))
-        share = self._limits.about_as_large
-        faces = self._detector.detect(pyramid, rivals=share)
+        faces = self._detector.detect(pyramid, rivals=self._limits.rival)
         centre = np.array(pyramid.picture.shape[1::-1]) / 2
-        large = [face for face in faces if face.side > share * faces[0].side]
-        large.sort(key=lambda face: np.linalg.norm(face.box.reshape(2, 2).mean(axis=0) - centre))
-        return _View(pyramid, large, quarters, detail)
+
+        def rank(face: Face) -> tuple[bool, float]:
+            off_centre = np.linalg.norm(face.box.reshape(2, 2).mean(axis=0) - centre)
+            return face.side < self._limits.tie * faces[0].side, float(off_centre)
+
+        rivals = [face for face in faces if face.side > self._limits.rival * faces[0].side]
+        return _View(pyramid, sorted(rivals, key=rank), quarters, detail)
 
     def _chip(self, photo: Photo, view: _View) -> Picture:
         face = view.faces[0]
@@ -155,6 +162,8 @@ class Recogniser:
     def _vector(self, chip: Picture) -> NDArray[np.float32]:
         (vectors,) = self._embed(chip[None])
         vector: NDArray[np.float32] = vectors[0]
+        if not np.isfinite(vector).all():
+            raise FloatingPointError(f"the network of {self.model.name} gave no finite vector")
         return vector
 
 

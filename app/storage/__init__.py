@@ -77,7 +77,7 @@ class EmployeeStore(Protocol):
         """Every employee, in ascending order of id, without holding all of them in memory."""
 
     def count(self) -> int:
-        """How many employees are stored."""
+        """About how many employees are stored; a crash of the database may put it off a little."""
 
     def models(self) -> dict[str, int]:
         """How many employees are stored for each model name."""

@@ -85,6 +85,8 @@ class MongoStore:
         password = settings.mongo_db_password
         if password and not settings.mongo_db_username:
             raise SettingsError("MONGO_DB_PASSWORD is set, MONGO_DB_USERNAME is not")
+        if settings.mongo_db_username and not password:
+            raise SettingsError("MONGO_DB_USERNAME is set, MONGO_DB_PASSWORD is not")
         timeout_ms = round(settings.mongo_db_timeout_s * 1000)
         try:
             client: MongoClient[Document] = MongoClient(
@@ -157,7 +159,7 @@ class MongoStore:
 
     def count(self) -> int:
         with self._answered():
-            return self._employees.count_documents({}, hint="_id_")
+            return self._employees.estimated_document_count()
 
     def models(self) -> dict[str, int]:
         employees: Counter[str] = Counter()

@@ -14,6 +14,8 @@ from app.storage import Employee
 LEGACY_MODEL = "vggface2"
 LEGACY_DIMENSION = 512
 
+_UNIT_WITHIN = 1e-4
+
 FIELDS = ("name", "surname", "img", "model")
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
@@ -75,13 +77,14 @@ def _vector(stored: object) -> NDArray[np.float32]:
         decoded = stored.as_vector(return_numpy=True)
         if decoded.dtype is not BinaryVectorDtype.FLOAT32:
             raise ValueError(f"a vector is {decoded.dtype.name}, not FLOAT32")
-        vector = np.asarray(decoded.data, dtype=np.float32)
-    else:
-        doubles = np.asarray(stored, dtype=np.float64)
-        norm = np.linalg.norm(doubles)
-        if not 0 < norm < np.inf:
-            raise ValueError("a vector is zero or not finite")
-        vector = (doubles / norm).astype(np.float32)
+        if abs(np.linalg.norm(decoded.data) - 1) < _UNIT_WITHIN:
+            return np.asarray(decoded.data, dtype=np.float32)  # to the bit as it was stored
+        stored = decoded.data
+    doubles = np.asarray(stored, dtype=np.float64)
+    norm = np.linalg.norm(doubles)
+    if not 0 < norm < np.inf:
+        raise ValueError("a vector is zero or not finite")
+    vector = (doubles / norm).astype(np.float32)
     if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
         raise ValueError("a vector is empty or not finite")
     return vector

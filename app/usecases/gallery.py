@@ -1,22 +1,31 @@
 """The gallery of one process, kept equal to the store that all processes share."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from threading import Lock
+from threading import Event, Lock, Thread
 from time import monotonic
+from typing import TypeVar
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from app.gallery import GalleryIndex
-from app.storage import ChangesForgotten, Employee, EmployeeStore
+from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 _CANDIDATES = 8
-_BATCH = 4_096
+_BATCH = 1_024
 _PROGRESS_EVERY_S = 5.0
+_PATIENCE_S = 1.0  # in which most galleries have been read again
+
+
+class GalleryLoading(Exception):
+    """The whole store is being read; until that is done nobody can be found."""
 
 
 class Gallery:
@@ -36,6 +45,8 @@ class Gallery:
         self._distance_scale = distance_scale
         self._position = -1
         self._lock = Lock()
+        self._complete = Event()
+        self._complete.set()
 
     def __len__(self) -> int:
         return len(self._index)
@@ -47,7 +58,7 @@ class Gallery:
         unseen = set(self._index.employees())
         total, read, others = self._store.count(), 0, 0
         started = logged = monotonic()
-        for batch in _batches(self._store.read_all()):
+        for batch in _batched(self._store.read_all(), _BATCH):
             known = self._put(batch)
             unseen.difference_update(employee.employee_id for employee in known)
             read, others = read + len(batch), others + len(batch) - len(known)
@@ -69,9 +80,9 @@ class Gallery:
 
         probe: (dimension,) float32 of unit length. Raises StoreUnavailable.
         """
-        self._catch_up()
+        self.follow()
         while proposed := self._index.nearest(probe, _CANDIDATES):
-            records = [e for e in self._store.get(proposed) if e.model == self._model]
+            records = self._comparable(self._store.get(proposed))
             if records:
                 distances = [self._distance(employee, probe) for employee in records]
                 best = int(np.argmin(distances))
@@ -80,31 +91,60 @@ class Gallery:
         return None
 
     def _distance(self, employee: Employee, probe: NDArray[np.float32]) -> float:
-        least = np.linalg.norm(employee.vectors - probe, axis=1).min()
-        return float(least) * self._distance_scale
+        least = float(np.linalg.norm(employee.vectors - probe, axis=1).min())
+        return least * self._distance_scale if math.isfinite(least) else math.inf
 
-    def _catch_up(self) -> None:
-        position = self._position
+    def check(self) -> None:
+        """Raise GalleryLoading while the whole store is being read again."""
+        if not self._complete.wait(_PATIENCE_S):
+            raise GalleryLoading("the gallery is being read again")
+
+    def follow(self) -> None:
+        """Bring what has changed in the store into the index.
+
+        Raises StoreUnavailable, and GalleryLoading where so much has changed that the whole store
+        must be read again, which goes on in the background.
+        """
+        self.check()
         try:
-            changes = self._store.changes_since(position)
-        except ChangesForgotten:
+            if not self._store.changes_since(self._position).employee_ids:
+                return
             with self._lock:
-                if self._position == position:  # else another thread has read it again meanwhile
-                    self.load()
-            return
-        if not changes.employee_ids:
-            return
-        records = self._store.get(sorted(changes.employee_ids))
+                # once more: another thread may have known and done it all meanwhile
+                changes = self._store.changes_since(self._position)
+                for ids in _batched(sorted(changes.employee_ids), _BATCH):
+                    known = self._put(self._store.get(ids))
+                    self._index.remove(list(set(ids) - {e.employee_id for e in known}))
+                self._position = changes.position
+        except ChangesForgotten:
+            self._reload()
+            self.check()
+
+    def _reload(self) -> None:
         with self._lock:
-            if changes.position <= self._position:
-                return  # another thread knows as much or more; older records must not win
-            known = {employee.employee_id for employee in self._put(records)}
-            self._index.remove(sorted(changes.employee_ids - known))
-            self._position = changes.position
+            if not self._complete.is_set():
+                return
+            self._complete.clear()
+        log.warning("the change log does not reach back to what is known: reading the whole store")
+        Thread(target=self._reloaded, name="reload-gallery", daemon=True).start()
+
+    def _reloaded(self) -> None:
+        try:
+            with self._lock:
+                self.load()
+        except StoreUnavailable as error:
+            log.error("the gallery could not be read again", reason=str(error))
+        finally:
+            self._complete.set()
+
+    def _comparable(self, employees: Sequence[Employee]) -> list[Employee]:
+        """Those whose vectors the gallery's model made."""
+        wanted = self._model, self._index.dimension
+        return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
 
     def _put(self, employees: Sequence[Employee]) -> list[Employee]:
         """Put those of the gallery's model into the index, and say which those are."""
-        known = [employee for employee in employees if employee.model == self._model]
+        known = self._comparable(employees)
         if known:
             owners = [employee.employee_id for employee in known]
             self._index.put_many(
@@ -116,11 +156,12 @@ class Gallery:
     def _forget_missing(self, employee_ids: Sequence[int]) -> None:
         """Forget those that are in the store no more, though its change log does not say so."""
         with self._lock:  # so that none is forgotten that was enrolled and put again just now
-            there = {e.employee_id for e in self._store.get(employee_ids) if e.model == self._model}
+            there = {e.employee_id for e in self._comparable(self._store.get(employee_ids))}
             self._index.remove([e for e in employee_ids if e not in there])
 
 
-def _batches(employees: Iterable[Employee]) -> Iterator[list[Employee]]:
-    rest = iter(employees)
-    while batch := list(islice(rest, _BATCH)):
+def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`, the last one of what is left."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
         yield batch

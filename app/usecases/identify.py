@@ -35,11 +35,12 @@ class Identify:
         StoreUnavailable.
         """
         vector = self._service.recogniser.for_login(probe, crop)
-        nearest = self._service.gallery.nearest(vector)
-        if nearest is None or nearest[1] >= self._service.threshold:
-            raise NoMatch
+        # before the search, so that whoever is removed meanwhile is not let in
         if frames is not None and not self._liveness.alive(frames):
             raise NotAlive
+        nearest = self._service.gallery.nearest(vector)
+        if nearest is None or not nearest[1] < self._service.threshold:
+            raise NoMatch
         employee, distance = nearest
         log.info("login", employee_id=employee.employee_id, distance=round(distance, 4))
         return employee

@@ -1,6 +1,7 @@
 """Brings the parts up, and says whether they are."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 
 import structlog
@@ -8,12 +9,13 @@ import structlog
 from app.gallery.memory import MemoryIndex
 from app.recognition.recogniser import Recogniser
 from app.storage import EmployeeStore, StoreUnavailable
-from app.usecases.gallery import Gallery
-from models.catalogue import FaceModel
+from app.usecases.gallery import Gallery, GalleryLoading
+from models.catalogue import FaceModel, ModelUnavailable
 
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
+_FOLLOW_S = 5.0
 
 
 class NotReady(Exception):
@@ -84,22 +86,33 @@ class Service:
 
     def check(self) -> None:
         """Return when a login can be answered. Raises NotReady, StoreUnavailable."""
-        _ = self.recogniser, self.gallery
-        self.store.ping()
+        _ = self.recogniser
+        self.gallery.follow()
+
+    def check_model(self) -> None:
+        """Raise NotReady where the stored vectors ask for another model than this process runs.
+
+        Two processes that start on an empty store may choose differently, if only one of them can
+        fetch the weights; the first enrolment then decides.
+        """
+        if len(self.gallery) or not (stored := self.store.models()):
+            return
+        with suppress(ModelUnavailable):
+            if self._choose(stored).name == self.recogniser.model.name:
+                return
+        raise NotReady("other processes chose another face model, restart this one")
 
     def _come_up(self) -> None:
         while not self._stop.is_set():
             try:
-                recogniser = self._recogniser or self._load_model()
-                self._load_gallery(recogniser)
-            except StoreUnavailable as error:
+                self._load_gallery(self._recogniser or self._load_model())
+                break
+            except Exception as error:  # a database or network that is coming back, for instance
                 self._waits(error)
-                self._stop.wait(_RETRY_S)
-            except Exception as error:  # whatever it is, it will not mend itself
-                self._waits(error)
-                return
-            else:
-                return
+            self._stop.wait(_RETRY_S)
+        while not self._stop.wait(_FOLLOW_S):
+            with suppress(StoreUnavailable, GalleryLoading):
+                self.gallery.follow()  # so that logins after a quiet time find little to catch up
 
     def _load_model(self) -> Recogniser:
         self._recogniser = self._build(self._choose(self.store.models()))
@@ -123,5 +136,6 @@ class Service:
         )
 
     def _waits(self, error: Exception) -> None:
-        self._waiting_for = str(error)
-        log.error("not ready", reason=str(error))
+        expected = isinstance(error, StoreUnavailable | ModelUnavailable)
+        self._waiting_for = str(error) if expected else "something failed, see the log"
+        log.error("not ready", reason=str(error), exc_info=None if expected else error)

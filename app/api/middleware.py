@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.errors import Problem
+from app.sentences import what_is_wrong
 
 log = structlog.get_logger()
 
@@ -38,7 +39,7 @@ def register(app: Flask) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
         elapsed = (time.perf_counter() - g.began) * 1000
-        is_probe = request.path in ("/healthz", "/readyz") and response.status_code < 400
+        is_probe = request.path in ("/healthz", "/readyz")
         (log.debug if is_probe else log.info)(
             "request",
             method=request.method,
@@ -78,9 +79,8 @@ def text(body: str) -> Response:
 def _sentence(error: ValidationError) -> str:
     """The first thing that is wrong: which field, and what about it."""
     first = error.errors(include_url=False, include_input=False)[0]
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "json_invalid":
-        return "the body is not valid JSON"
     field = ".".join(str(part) for part in first["loc"])
-    message = message[0].lower() + message[1:]
-    return f"{field}: {message}" if field else message
+    what = what_is_wrong(first)
+    if field:
+        return f"{field}: {what}"
+    return what if first["type"] == "value_error" else f"the body {what}"

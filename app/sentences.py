@@ -1,0 +1,34 @@
+"""What is wrong with a value, as a person would say it."""
+
+from pydantic_core import ErrorDetails
+
+_SENTENCES = {
+    "missing": "is missing",
+    "string_type": "must be text",
+    "string_too_short": "is empty",
+    "string_too_long": "has more than {max_length} characters",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "too_short": "is empty",
+    "too_long": "has more than {max_length} entries",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "int_parsing": "must be a whole number",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+    "model_type": "must be a JSON object",
+    "model_attributes_type": "must be a JSON object",
+    "json_invalid": "is not valid JSON",
+}
+
+
+def what_is_wrong(error: ErrorDetails) -> str:
+    """What comes after the name of the field, e.g. "must be true or false"."""
+    sentence = _SENTENCES.get(error["type"])
+    if sentence is None:
+        message = error["msg"].removeprefix("Value error, ")
+        return message[:1].lower() + message[1:]
+    return sentence.format(**error.get("ctx", {}))
