@@ -1,0 +1,66 @@
+"""What this machine allows at most, in sentences: the least time of a step whatever its code."""
+
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+def sentences(measured: dict[str, Figures]) -> list[str]:
+    """One for each target that has such a bound."""
+    found = []
+    if "embedding" in measured:
+        found += _embedding(measured["embedding"]["figures"])
+    if "http_login" in measured:
+        found += _phone_photo(measured["http_login"]["figures"])
+    if "stages" in measured:
+        found += _login(measured["stages"]["figures"]["stages"])
+    return found
+
+
+def _embedding(figures: Figures) -> list[str]:
+    """The roofline: arithmetic of the network over the fastest matrix product."""
+    products = figures["matrix_product_gigaflop_per_second"]
+    work = figures["gigaflop"]
+    eager = figures["times"]["eager PyTorch"]["median_ms"]
+    found = []
+    for precision in ("float32", "bfloat16"):
+        peak = max(rate for case, rate in products.items() if case.startswith(precision))
+        own = figures["times"][f"this service, {precision}"]["median_ms"]
+        least = work / peak * 1e3
+        found.append(
+            f"InceptionResnetV1 is {work:.2f} GFLOP a face. A large matrix product in {precision} "
+            f"runs at {peak:.0f} GFLOP/s here, so the network takes {least:.1f} ms at least; "
+            f"{own:.1f} ms are measured, {least / own:.0%} of that peak. Eager PyTorch takes "
+            f"{eager:.1f} ms, so no code that does this arithmetic in {precision} can be more than "
+            f"{eager / least:.1f} times as fast on this machine."
+        )
+    return found
+
+
+def _phone_photo(figures: Figures) -> list[str]:
+    requests, size = figures["requests"], figures["photo_bytes"]
+    small = requests["this service, dlib: JPEG"]["median_ms"]
+    large = requests["this service, dlib: 12 MP JPEG"]["median_ms"]
+    entropy = figures["decoding"]["1/8"]["median_ms"]
+    return [
+        f"Of the {large:.0f} ms for a 12-megapixel JPEG of {size['12 MP JPEG'] / 1e6:.1f} MB "
+        f"(dlib), {entropy:.0f} ms are libjpeg's entropy decoding, which no shrinking avoids "
+        f"(decoding to an eighth, alone). A 640×480 JPEG takes {small:.0f} ms in all, so the "
+        f"ratio is at least about {(small + entropy) / small:.1f}."
+    ]
+
+
+def _login(stages: Figures) -> list[str]:
+    found = []
+    for model in ("dlib", "facenet"):
+        own = {
+            stage: times["median_ms"]
+            for stage, times in stages[f"this service, {model}"]["JPEG"].items()
+        }
+        share = (own["detect"] + own["embed"]) / own["total"]
+        found.append(
+            f"Of a login's {own['total']:.1f} ms in process ({model}, JPEG), {share:.0%} are "
+            f"detection ({own['detect']:.1f} ms) and embedding ({own['embed']:.1f} ms); the "
+            f"search of 10,000 employees takes {own['search']:.2f} ms."
+        )
+    return found

@@ -1,0 +1,79 @@
+"""How many logins a second the service answers, and how long each takes, under load."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from benchmarks.memory import memory_of
+from benchmarks.pictures import jpeg, login_body, people
+from benchmarks.rounds import Effort
+from benchmarks.services import service_with_gallery, setups
+from tests.serving import ROOT
+
+CLIENTS = {1: 10, 4: 10, 16: 10, 64: 30}
+"""How many clients for how many seconds."""
+
+
+def measure(effort: Effort) -> dict[str, Any]:
+    """For each model: rates, latencies and statuses by the number of clients, and the memory."""
+    crowd = people()
+    figures: dict[str, Any] = {}
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        bodies = []
+        for person in crowd:
+            bodies.append(folder / f"{person.employee_id}.json")
+            bodies[-1].write_bytes(login_body(jpeg(person.login)))
+        for setup in setups().values():
+            with service_with_gallery(setup, folder / setup.name, crowd) as service:
+                run(service.port, bodies, clients=4, seconds=effort(1, 3))  # warms everything up
+                before = memory_of(service.process.pid)
+                by_clients = {
+                    str(clients): run(service.port, bodies, clients, effort(1, seconds))
+                    for clients, seconds in CLIENTS.items()
+                }
+                figures[setup.name] = {
+                    "clients": by_clients,
+                    "memory_warm": before,
+                    "memory_after_load": memory_of(service.process.pid),
+                }
+    return figures
+
+
+def run(port: int, bodies: list[Path], clients: int, seconds: float) -> dict[str, Any]:
+    """Let another process send the load."""
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "benchmarks.clients",
+            str(port),
+            str(clients),
+            str(seconds),
+            *bodies,
+        ],
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        timeout=seconds + 120,
+    )
+    tally = json.loads(done.stdout)
+    return {
+        "seconds": seconds,
+        "statuses": tally["statuses"],
+        "503_without_retry_after": tally["without_retry_after"],
+        "logins_per_second": len(tally["answered_s"]) / seconds,
+        "answered_ms": _percentiles(tally["answered_s"]),
+        "logged_in_ms": _percentiles(tally["logged_in_s"]),
+    }
+
+
+def _percentiles(seconds: list[float]) -> dict[str, float]:
+    return (
+        {f"p{p}": float(np.percentile(seconds, p)) * 1e3 for p in (50, 95, 99)} if seconds else {}
+    )

@@ -1,0 +1,132 @@
+"""Where the time of a login goes, here and in what it is compared with; all in this process."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from app import make_service
+from app.recognition.alignment import chip_to_picture
+from app.recognition.detector import FaceDetector
+from app.recognition.image import Photo
+from app.recognition.pyramid import Pyramid
+from app.recognition.recogniser import Limits, sharpness
+from benchmarks import straightforward
+from benchmarks.dlib_pipeline import Dlib
+from benchmarks.pictures import jpeg, people, png
+from benchmarks.rounds import SETTLE_S, Effort, Timings, interleave
+from benchmarks.services import Setup, fill, random_weights, setups, synthetic
+from benchmarks.straightforward import Timed
+from models.runtime import choose_runtime
+from tests.mongod import Mongod
+from tests.serving import MODELS_DIR
+
+Login = Callable[[bytes, Timed], Any]
+
+LIMITS = Limits()
+
+
+def measure(effort: Effort) -> dict[str, Any]:
+    """Milliseconds of each stage: {pipeline: {JPEG or PNG: {stage: summary}}}."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        logins = {
+            f"this service, {name}": stack.enter_context(_own(setup, folder / name))
+            for name, setup in setups().items()
+        }
+        logins["straightforward"] = _straightforward(folder)
+        logins["dlib"] = Dlib(upsample=0).vector
+        logins["dlib, photo doubled"] = Dlib(upsample=1).vector
+        stages = _time(logins, rounds=effort(3, 24))
+        return {"stages": stages, "search": _searches(folder, effort(1, 8))}
+
+
+def _time(logins: dict[str, Login], rounds: int) -> dict[str, Any]:
+    timings = {name: {form: Timings() for form in ("JPEG", "PNG")} for name in logins}
+    photos = [{"JPEG": jpeg(p.login), "PNG": png(p.login)} for p in people()]
+    for number in range(-1, rounds):
+        for form, photo in photos[number % len(photos)].items():
+            for name, login in logins.items():
+                time.sleep(SETTLE_S)
+                if number < 0:
+                    login(photo, straightforward.untimed)
+                    continue
+                timer = timings[name][form]
+                timer.timed("total", lambda: login(photo, timer.timed))  # noqa: B023  called here
+    return {
+        name: {form: timer.summary() for form, timer in forms.items()}
+        for name, forms in timings.items()
+    }
+
+
+@contextmanager
+def _own(setup: Setup, folder: Path) -> Iterator[Login]:
+    """The service's parts, called as its use case of a login calls them."""
+    folder.mkdir()
+    model = setup.model()
+    fill(folder / "employees.db", model)
+    service = make_service(setup.settings(folder))
+    service.start()
+    assert service.wait(60)
+    runtime = choose_runtime("cpu", MODELS_DIR / "converted")
+    detector, network = FaceDetector(runtime), runtime.compile(model.network)
+
+    def login(data: bytes, timed: Timed) -> Any:  # noqa: ANN401
+        photo = Photo(data, LIMITS.megapixels)
+        picture = timed("decode", lambda: photo.decode(LIMITS.search_side))
+        pyramid = Pyramid(picture)
+        face = timed("detect", lambda: detector.detect(pyramid, LIMITS.rival))[0]
+
+        def align() -> Any:  # noqa: ANN401
+            chip = pyramid.warped(chip_to_picture(face, model), model.side)
+            assert sharpness(chip) >= LIMITS.sharpness
+            return chip
+
+        chip = timed("align", align)
+        vector = timed("embed", lambda: network(chip[None])[0][0])
+        return timed("search", lambda: service.gallery.nearest(vector))
+
+    try:
+        yield login
+    finally:
+        service.stop()
+
+
+def _straightforward(folder: Path) -> Login:
+    table = folder / "table.db"
+    straightforward.add(table, list(enumerate(synthetic(512), start=1)))
+    network = straightforward.load_network(random_weights())
+    return straightforward.Straightforward(network, table).login
+
+
+def _searches(folder: Path, rounds: int) -> dict[str, Any]:
+    """The straightforward search alone, in its kinder and less kind forms."""
+    vectors = list(enumerate(synthetic(512), start=1))
+    straightforward.add(folder / "lists.db", vectors, as_lists=True)
+    probe = np.full(512, 512**-0.5, np.float32)
+
+    def case(table: str, paged: bool) -> Callable[[int], Any]:
+        pipeline = straightforward.Straightforward(torch.nn.Identity(), folder / table, paged)
+        return lambda _: pipeline.search(probe)
+
+    cases: dict[str, Callable[[int], Any]] = {
+        "one statement, vectors as bytes": case("table.db", paged=False),
+        "one statement, vectors as lists": case("lists.db", paged=False),
+        "50 rows a statement, vectors as bytes": case("table.db", paged=True),
+        "50 rows a statement, vectors as lists": case("lists.db", paged=True),
+    }
+    with ExitStack() as stack:
+        with suppress(pytest.skip.Exception):  # there is no mongod on this machine
+            client = stack.enter_context(stack.enter_context(Mongod()).client())
+            users = client["benchmark"]["users"]
+            users.insert_many({"_id": i, "vector": vector.tolist()} for i, vector in vectors)
+            cases["MongoDB, 50 documents a query, vectors as lists"] = lambda _: (
+                straightforward.search_mongodb(users, probe)
+            )
+        return interleave(cases, rounds, warm=0 if rounds == 1 else 1).summary()

@@ -1,0 +1,73 @@
+"""From starting the process to the first login it answers, and the memory it then holds."""
+
+import http.client
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks.memory import memory_of
+from benchmarks.pictures import Person, jpeg, login_body, people
+from benchmarks.rounds import Effort, Timings
+from benchmarks.services import Client, Setup, service_with_gallery, setups
+from tests.serving import RunningService
+
+_PATIENCE_S = 120
+_POLL_S = 0.01
+
+
+def measure(effort: Effort) -> dict[str, Any]:
+    """For each model: warm starts, without and with PyTorch imported, and a cold start."""
+    crowd = people(2)
+    return {
+        setup.name: _starts(
+            setup, crowd, rounds=effort(1, 7), cold=effort(int(setup.name == "dlib"), 2)
+        )
+        for setup in setups().values()
+    }
+
+
+def _starts(setup: Setup, crowd: list[Person], rounds: int, cold: int) -> dict[str, Any]:
+    timings, memory = Timings(), {}
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        with service_with_gallery(setup, folder / "service", crowd):
+            pass  # leaves its employees and the converted networks behind
+        imports = folder / "imports"
+        imports.mkdir()
+        (imports / "sitecustomize.py").write_text("import torch\n")
+        kinds = {
+            "warm": {},
+            "warm, PyTorch imported": {"PYTHONPATH": str(imports)},
+        }
+        body = login_body(jpeg(crowd[0].login))
+        for _ in range(rounds):
+            for kind, variables in kinds.items():
+                memory[kind] = _start(setup, folder / "service", body, timings, kind, variables)
+        for number in range(cold):
+            empty = {"MODELS_DIR": str(folder / f"models-{number}")}
+            memory["cold"] = _start(setup, folder / "service", body, timings, "cold", empty)
+    return {"times": timings.summary(), "memory": memory}
+
+
+def _start(
+    setup: Setup,
+    folder: Path,
+    body: bytes,
+    timings: Timings,
+    kind: str,
+    variables: dict[str, str],
+) -> dict[str, float]:
+    """Time one start; returns the memory right after the first login."""
+    began = time.perf_counter()
+    with RunningService(folder, ready=False, **setup.variables | variables) as service:
+        while True:
+            try:
+                Client(service.port).login(body)
+                break
+            except (RuntimeError, http.client.HTTPException, OSError) as error:
+                if service.process.poll() is not None or time.perf_counter() - began > _PATIENCE_S:
+                    raise RuntimeError(f"no login was answered:\n{service.log}") from error
+                time.sleep(_POLL_S)
+        timings.add(kind, time.perf_counter() - began)
+        return memory_of(service.process.pid)

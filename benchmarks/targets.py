@@ -1,0 +1,137 @@
+"""What the owner of the product asked for, what was measured, and what bounds it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.detection import LOGIN, OURS, OURS_20, THEIRS, THEIRS_30
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What was asked for and what came out; `factor` targets are least ones, others most ones."""
+
+    what: str
+    wanted: float
+    measured: float
+    unit: str = "×"
+    at_least: bool = True
+
+    @property
+    def met(self) -> bool:
+        return self.measured >= self.wanted if self.at_least else self.measured < self.wanted
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        sign = "≥" if self.at_least else "<"
+        digits = 0 if self.unit == " MB" else 1 if self.at_least else 2
+        return (
+            self.what,
+            f"{sign} {self.wanted:g}{self.unit}",
+            f"**{self.measured:,.{digits}f}{self.unit}**",
+            "yes" if self.met else "no",
+        )
+
+
+def targets(measured: dict[str, Figures]) -> list[Target]:
+    """Those whose part was measured."""
+    rules = {
+        "http_login": _http_login,
+        "stages": _stages,
+        "embedding": _embedding,
+        "detection": _detection,
+        "starting": _starting,
+        "load": _load,
+    }
+    return [
+        target
+        for part, rule in rules.items()
+        if part in measured
+        for target in rule(measured[part]["figures"])
+    ]
+
+
+def _http_login(figures: Figures) -> list[Target]:
+    requests = figures["requests"]
+    found = [
+        Target(
+            f"login over HTTP, {form}: {theirs} / this service ({model})",
+            20,
+            _ratio(requests, f"{theirs}: {form}", f"this service, {model}: {form}"),
+        )
+        for model in ("facenet", "dlib")
+        for theirs in ("straightforward", "straightforward, paged")
+        for form in ("JPEG", "PNG")
+    ]
+    found += [
+        Target(
+            f"login over HTTP ({model}): 12-megapixel JPEG / 640×480 JPEG",
+            2.5,
+            _ratio(requests, f"this service, {model}: 12 MP JPEG", f"this service, {model}: JPEG"),
+            at_least=False,
+        )
+        for model in ("dlib", "facenet")
+    ]
+    return found
+
+
+def _stages(figures: Figures) -> list[Target]:
+    forms = {
+        name: stages["JPEG"]["total"]["median_ms"] for name, stages in figures["stages"].items()
+    }
+    return [
+        Target(f"{theirs} without a search / this service (dlib) with it", 8, forms[theirs] / own)
+        for own in (forms["this service, dlib"],)
+        for theirs in ("dlib", "dlib, photo doubled")
+    ]
+
+
+def _embedding(figures: Figures) -> list[Target]:
+    return [
+        Target(
+            f"InceptionResnetV1: eager PyTorch / this service, {precision}",
+            wanted,
+            _ratio(figures["times"], "eager PyTorch", f"this service, {precision}"),
+        )
+        for precision, wanted in (("bfloat16", 7), ("float32", 2.5))
+    ]
+
+
+def _detection(figures: Figures) -> list[Target]:
+    pairs = ((THEIRS, LOGIN), (THEIRS, OURS), (THEIRS_30, OURS), (THEIRS, OURS_20))
+    return [
+        Target(f"MTCNN: {theirs} / {ours}", 4, _ratio(figures["times"], theirs, ours))
+        for theirs, ours in pairs
+    ]
+
+
+def _starting(figures: Figures) -> list[Target]:
+    return [
+        Target(
+            f"warm start to the first login ({model})",
+            3,
+            found["times"]["warm"]["median_ms"] / 1e3,
+            " s",
+            at_least=False,
+        )
+        for model, found in figures.items()
+    ]
+
+
+def _load(figures: Figures) -> list[Target]:
+    return [
+        Target(
+            f"memory of the worker after the load ({model})",
+            600,
+            found["memory_after_load"]["rss_mb"],
+            " MB",
+            at_least=False,
+        )
+        for model, found in figures.items()
+    ]
+
+
+def _ratio(times: Figures, slower: str, faster: str) -> float:
+    ratio: float = times[slower]["median_ms"] / times[faster]["median_ms"]
+    return ratio
