@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
 from typing import IO, Any, Self
 
 import pytest
@@ -46,12 +45,7 @@ class Mongod:
             self._initiate()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self.kill()
         shutil.rmtree(self._data, ignore_errors=True)
 

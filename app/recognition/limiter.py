@@ -1,7 +1,6 @@
 """Bounds the work in flight, so that overload slows nobody down who is inside."""
 
 from threading import Semaphore
-from types import TracebackType
 
 
 class Overloaded(Exception):
@@ -23,11 +22,6 @@ class Limiter:
             raise Overloaded
         self._inside.acquire()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         self._inside.release()
         self._admitted.release()

@@ -34,8 +34,7 @@ class Pyramid:
         to_picture: (2, 3), from points of the chip to points of the picture; the centre of the top
         left pixel is (0.5, 0.5) on both.
         """
-        pixels_a_pixel = float(np.sqrt(abs(np.linalg.det(to_picture[:, :2]))))
-        source = self._at(pixels_a_pixel)
+        source = self._at(magnification(to_picture))
         shrink = np.array([[source.shape[1]], [source.shape[0]]]) / np.array(
             [[self.picture.shape[1]], [self.picture.shape[0]]]
         )
@@ -68,3 +67,8 @@ class Pyramid:
             half = cv2.resize(self._halves[-1], size, interpolation=cv2.INTER_AREA)
             self._halves.append(np.asarray(half, np.uint8))
         return self._halves[min(level, len(self._halves) - 1)]
+
+
+def magnification(transform: NDArray[np.float64]) -> float:
+    """How many pixels of its target a (2, 3) transform makes of one of its source, along a side."""
+    return float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))

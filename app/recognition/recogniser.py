@@ -12,7 +12,7 @@ from app.recognition.alignment import chip_to_picture, whole_to_picture
 from app.recognition.detector import Face, FaceDetector
 from app.recognition.image import Photo, Picture
 from app.recognition.limiter import Limiter
-from app.recognition.pyramid import Pyramid
+from app.recognition.pyramid import Pyramid, magnification
 from models.catalogue import FaceModel
 from models.runtime import Runtime
 
@@ -147,7 +147,7 @@ class Recogniser:
                 f"the face is too small ({side:.0f} pixels), come closer to the camera"
             )
         pyramid, to_picture = view.pyramid, chip_to_picture(face, self.model)
-        pixels_a_pixel = float(np.sqrt(abs(np.linalg.det(to_picture[:, :2]))))
+        pixels_a_pixel = magnification(to_picture)
         if pixels_a_pixel < 1 and view.detail < 1:
             # the view is too coarse for this face: take its pixels from a finer one
             coarse = min(pyramid.picture.shape[:2])
