@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import TYPE_CHECKING, Any, Protocol
@@ -127,7 +128,10 @@ class OpenVinoRuntime:
         folder = self._cache / f"{source.name}-{source.fingerprint[:16]}-openvino-{self._version}"
         if not _is_sealed(folder):
             self._convert_once(source, folder)
-        return self._compiled(folder, self._precision(source, folder))
+        precision = self._precision(source, folder)
+        if source.embeds and source.side:
+            return _OneOrMany(lambda count: self._compiled(folder, precision, count))
+        return self._compiled(folder, precision)
 
     def _precision(self, source: NetworkSource, folder: Path) -> str:
         """bf16 where this CPU has it and it leaves vectors the same, else f32."""
@@ -144,9 +148,14 @@ class OpenVinoRuntime:
             verdict.write_text(precision)
         return precision
 
-    def _compiled(self, folder: Path, precision: str) -> Network:
+    def _compiled(self, folder: Path, precision: str, count: int | None = None) -> Network:
+        """The network for `count` pictures at a time, or for any number."""
+        model = self._core.read_model(folder / "network.xml")
+        if count:
+            _, rows, columns, channels = model.inputs[0].partial_shape
+            model.reshape([count, rows, columns, channels])
         options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-        return _OpenVinoNetwork(self._core.compile_model(folder / "network.xml", "CPU", options))
+        return _OpenVinoNetwork(self._core.compile_model(model, "CPU", options))
 
     def _convert_once(self, source: NetworkSource, folder: Path) -> None:
         """Convert the network, unless another process is faster. Raises RuntimeUnavailable."""
@@ -213,6 +222,21 @@ class _OpenVinoNetwork:
             return outputs
         finally:
             self._idle.put(request)
+
+
+class _OneOrMany:
+    """One picture goes through a network compiled for one, which is a tenth faster.
+
+    compile: makes the network for so many pictures, or with None for any number of them, which is
+        put off until there are several.
+    """
+
+    def __init__(self, compile: Callable[[int | None], Network]) -> None:
+        self._one = compile(1)
+        self._many = cache(lambda: compile(None))
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        return self._one(pixels) if len(pixels) == 1 else self._many()(pixels)
 
 
 def _sample_pixels(side: int) -> Pixels:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recognition.image import Picture
+from app.recognition.mosaic import mosaic
 from app.recognition.pyramid import Pyramid
 from models import mtcnn
 from models.runtime import Runtime
@@ -15,7 +17,8 @@ Scores = NDArray[np.float32]
 _CELL, _STRIDE = 12, 2  # P-Net looks at 12×12 pixels every 2 pixels
 _MARGIN = _CELL // 2  # so that a face may lie half outside the picture
 _SHRINK = 0.709  # from one scale to the next: half the area
-_BAND = 4  # scales that are searched at a time until a face is found
+_BAND = 7  # scales that are searched at a time until a face is found
+_APART = 1e6  # pixels, more than any picture has along a side
 _SCORES = (0.6, 0.7)  # what passes the first two stages
 
 
@@ -93,22 +96,19 @@ class FaceDetector:
         return self._found(pyramid, boxes) if len(boxes) else []
 
     def _proposed(self, pyramid: Pyramid, scales: list[float]) -> Boxes:
-        found = [self._proposed_at(pyramid, scale) for scale in scales]
-        boxes, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        levels = [pyramid.resized(scale, _MARGIN) for scale in scales]
+        tiles = mosaic(levels)
+        offsets, certainty = self._propose(tiles.picture[None])
+        found = [
+            _cells(pyramid.picture, level, place, offsets[0], certainty[0, 1])
+            for level, place in zip(levels, tiles.places, strict=True)
+        ]
+        cells, moves, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        # of one level first: set apart, so that no cell overlaps one of another level
+        apart = np.repeat(np.arange(len(found)) * _APART, [len(part[0]) for part in found])
+        keep = suppress(cells + apart[:, None], scores, 0.5)
+        boxes, scores = moved(cells[keep], moves[keep]), scores[keep]
         return squared(boxes[suppress(boxes, scores, 0.7)])
-
-    def _proposed_at(self, pyramid: Pyramid, scale: float) -> tuple[Boxes, Scores]:
-        level = pyramid.resized(scale, _MARGIN)
-        offsets, certainty = self._propose(level[None])
-        row, column = np.nonzero(certainty[0, 1] >= _SCORES[0])
-        score = certainty[0, 1, row, column]
-        corner = np.stack((column, row), 1) * float(_STRIDE) - _MARGIN
-        rows, columns = pyramid.picture.shape[:2]
-        shrunk = level.shape[1] - 2 * _MARGIN, level.shape[0] - 2 * _MARGIN
-        per_pixel = columns / shrunk[0], rows / shrunk[1]
-        cells = np.hstack((corner, corner + _CELL)) * (per_pixel * 2)
-        keep = suppress(cells, score, 0.5)
-        return moved(cells[keep], offsets[0][:, row[keep], column[keep]].T), score[keep]
 
     def _refined(self, pyramid: Pyramid, boxes: Boxes) -> Boxes:
         offsets, certainty = self._refine(pyramid.boxes(boxes, 24))
@@ -136,6 +136,25 @@ class FaceDetector:
         scores = np.array([face.score for face in faces], np.float32)
         keep = [faces[i] for i in suppress(boxes, scores, 0.7, of_smaller=True)]
         return sorted(keep, key=lambda face: face.side, reverse=True)
+
+
+def _cells(
+    picture: Picture, level: Picture, place: tuple[int, int], offsets: Scores, certainty: Scores
+) -> tuple[Boxes, Scores, Scores]:
+    """Where P-Net sees a face on one level of the pyramid: boxes, their offsets and scores.
+
+    level: the picture shrunk, in its margin. place: where that stands in what P-Net saw.
+    offsets: (4, r, c) and certainty: (r, c) of all cells.
+    """
+    top, left = (start // _STRIDE for start in place)
+    rows, columns = ((side - _CELL + 1) // _STRIDE + 1 for side in level.shape[:2])
+    own = slice(top, top + rows), slice(left, left + columns)
+    row, column = np.nonzero(certainty[own] >= _SCORES[0])
+    corner = np.stack((column, row), 1) * float(_STRIDE) - _MARGIN
+    shrunk = np.array(level.shape[1::-1]) - 2 * _MARGIN
+    per_pixel = np.array(picture.shape[1::-1]) / shrunk
+    boxes = np.hstack((corner, corner + _CELL)) * np.tile(per_pixel, 2)
+    return boxes, offsets[(slice(None), *own)][:, row, column].T, certainty[own][row, column]
 
 
 def moved(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:

@@ -1,5 +1,7 @@
 """One picture at many scales, and crops from it that may reach beyond its edge."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -35,10 +37,8 @@ class Pyramid:
         left pixel is (0.5, 0.5) on both.
         """
         source = self._at(magnification(to_picture))
-        shrink = np.array([[source.shape[1]], [source.shape[0]]]) / np.array(
-            [[self.picture.shape[1]], [self.picture.shape[0]]]
-        )
-        transform = to_picture * shrink
+        (rows, columns), (all_rows, all_columns) = source.shape[:2], self.picture.shape[:2]
+        transform = to_picture * ((columns / all_columns,), (rows / all_rows,))
         # OpenCV counts from pixel centres, we from corners
         transform[:, 2] += transform[:, :2].sum(axis=1) / 2 - 0.5
         chip = cv2.warpAffine(
@@ -60,7 +60,7 @@ class Pyramid:
 
     def _at(self, shrinkage: float) -> Picture:
         """The smallest of the halved pictures that still has the detail `1 / shrinkage` needs."""
-        level = max(0, int(np.floor(np.log2(max(shrinkage, 1)))))
+        level = int(math.log2(max(shrinkage, 1)))
         while len(self._halves) <= level and min(self._halves[-1].shape[:2]) >= _SMALLEST_SIDE:
             rows, columns = self._halves[-1].shape[:2]
             size = ((columns + 1) // 2, (rows + 1) // 2)
@@ -71,4 +71,5 @@ class Pyramid:
 
 def magnification(transform: NDArray[np.float64]) -> float:
     """How many pixels of its target a (2, 3) transform makes of one of its source, along a side."""
-    return float(np.sqrt(abs(np.linalg.det(transform[:, :2]))))
+    (a, b, _), (c, d, _) = transform.tolist()
+    return math.sqrt(abs(a * d - b * c))
