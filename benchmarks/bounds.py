@@ -23,16 +23,20 @@ def _embedding(figures: Figures) -> list[str]:
     work = figures["gigaflop"]
     eager = figures["times"]["eager PyTorch"]["median_ms"]
     found = []
-    for precision in ("float32", "bfloat16"):
+    for precision, size in (("float32", 4), ("bfloat16", 2)):
         peak = max(rate for case, rate in products.items() if case.startswith(precision))
         own = figures["times"][f"this service, {precision}"]["median_ms"]
         least = work / peak * 1e3
+        megabytes = figures["weights"] * size / 1e6
+        reading = megabytes / figures["read_gigabyte_per_second"]
         found.append(
             f"InceptionResnetV1 is {work:.2f} GFLOP a face. A large matrix product in {precision} "
             f"runs at {peak:.0f} GFLOP/s here, so the network takes {least:.1f} ms at least; "
             f"{own:.1f} ms are measured, {least / own:.0%} of that peak. Eager PyTorch takes "
             f"{eager:.1f} ms, so no code that does this arithmetic in {precision} can be more than "
-            f"{eager / least:.1f} times as fast on this machine."
+            f"{eager / least:.1f} times as fast on this machine; where nothing hides the "
+            f"{reading:.1f} ms that reading {megabytes:.0f} MB of weights takes, not more than "
+            f"{eager / (least + reading):.1f} times."
         )
     return found
 

@@ -55,6 +55,8 @@ def measure(effort: Effort) -> dict[str, Any]:
             case: gigaflop / times.median_ms(case) * 1e3 for case in times.seconds
         },
         "matrix_product_gigaflop_per_second": _matrix_products(effort),
+        "weights": sum(weights.numel() for weights in network.parameters()),
+        "read_gigabyte_per_second": _reading(effort),
         "cosine_of_precisions": float(vectors["float32"] @ vectors["bfloat16"]),
     }
 
@@ -72,6 +74,13 @@ def _matrix_products(effort: Effort, side: int = 1024) -> dict[str, float]:
             (timings.timed if number else lambda _, call: call())(case, call)
     work = 2 * side**3 / 1e9
     return {case: work / min(seconds) for case, seconds in timings.seconds.items()}
+
+
+def _reading(effort: Effort) -> float:
+    """GB/s at which all cores together read memory, the fastest of many runs."""
+    numbers = torch.ones(2**27)
+    timings = interleave({"sum": lambda _: numbers.sum()}, effort(5, 30))
+    return numbers.nbytes / 1e9 / min(timings.seconds["sum"])
 
 
 def _openvino_product(side: int, precision: str) -> Callable[[], Any]:

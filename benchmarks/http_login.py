@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.dlib_pipeline import Dlib
 from benchmarks.pictures import jpeg, login_body, people, phone_photo, png
 from benchmarks.rounds import Effort, interleave
 from benchmarks.services import (
@@ -21,7 +22,10 @@ from benchmarks.services import (
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """Milliseconds from sending a request to having the answer, and of decoding a phone's photo."""
+    """Milliseconds from sending a request to having the answer, and of decoding a phone's photo.
+
+    dlib's detector and network run in this process, without HTTP and without a search.
+    """
     crowd = people()
     phone = [phone_photo(person.login) for person in crowd[: effort(1, 3)]]
     bodies = {
@@ -46,12 +50,18 @@ def measure(effort: Effort) -> dict[str, Any]:
             client, of_form = Client(port), bodies[form]
             return lambda number: client.login(of_form[number % len(of_form)])
 
-        cases = {
+        def in_process(pipeline: Dlib) -> Callable[[int], Any]:
+            photos = [jpeg(person.login) for person in crowd]
+            return lambda number: pipeline.vector(photos[number % len(photos)])
+
+        cases: dict[str, Callable[[int], Any]] = {
             f"{name}: {form}": case(port, form)
             for name, port in ports.items()
             for form in bodies
             if form != "12 MP JPEG" or name.startswith("this service")
         }
+        for name, upsample in (("dlib", 0), ("dlib, photo doubled", 1)):
+            cases[f"{name}: JPEG"] = in_process(Dlib(upsample))
         requests = interleave(cases, effort(3, 24), warm=effort(1, 3)).summary()
     return {
         "requests": requests,

@@ -18,9 +18,9 @@ with any weights. 10,000 employees with made-up vectors are enrolled, and the pe
 *Straightforward* is [benchmarks/straightforward.py](../../benchmarks/straightforward.py):
 facenet-pytorch's MTCNN, built for each request and run twice (to detect, to crop), the same
 InceptionResnetV1 in eager PyTorch in float32 with as many threads as there are cores, and the
-employees' table read 50 rows at a time from SQLite and compared with NumPy, all of it. With one
-statement and vectors as bytes, unless it says *paged*: then every 50 rows are a statement of their
-own with LIMIT and OFFSET. It runs under gunicorn, as this service does. *dlib* is dlib's HOG
+employees' table read 50 rows at a time from SQLite and compared with scikit-learn, all of it. With
+one statement and vectors as bytes, unless it says *paged*: then every 50 rows are a statement of
+their own with LIMIT and OFFSET. It runs under gunicorn, as this service does. *dlib* is dlib's HOG
 detector, landmarks and network, in process, without a search."""
 
 

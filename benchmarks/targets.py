@@ -38,7 +38,6 @@ def targets(measured: dict[str, Figures]) -> list[Target]:
     """Those whose part was measured."""
     rules = {
         "http_login": _http_login,
-        "stages": _stages,
         "embedding": _embedding,
         "detection": _detection,
         "starting": _starting,
@@ -73,18 +72,16 @@ def _http_login(figures: Figures) -> list[Target]:
         )
         for model in ("dlib", "facenet")
     ]
-    return found
-
-
-def _stages(figures: Figures) -> list[Target]:
-    forms = {
-        name: stages["JPEG"]["total"]["median_ms"] for name, stages in figures["stages"].items()
-    }
-    return [
-        Target(f"{theirs} without a search / this service (dlib) with it", 8, forms[theirs] / own)
-        for own in (forms["this service, dlib"],)
+    found += [
+        Target(
+            f"{theirs}, in process without a search / login over HTTP ({model})",
+            8,
+            _ratio(requests, f"{theirs}: JPEG", f"this service, {model}: JPEG"),
+        )
+        for model in ("dlib", "facenet")
         for theirs in ("dlib", "dlib, photo doubled")
     ]
+    return found
 
 
 def _embedding(figures: Figures) -> list[Target]:
