@@ -24,7 +24,7 @@ class Sizes:
 
     exact: int = 16_384
     block: int = 65_536
-    finalists: int = 2_048
+    finalists: int = 1_024
 
 
 class Rows(Protocol):
