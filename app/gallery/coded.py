@@ -19,9 +19,11 @@ _SAMPLE = 256
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """codes: (words, n) uint64. numbers: (n, dimension) int8. scales: (n,) float32."""
+    """early: (words, n) and late: (n, words) uint64, the halves of the codes.
+    numbers: (n, dimension) int8. scales: (n,) float32."""
 
-    codes: NDArray[np.uint64]
+    early: NDArray[np.uint64]
+    late: NDArray[np.uint64]
     numbers: NDArray[np.int8]
     scales: NDArray[np.float32]
 
@@ -35,8 +37,9 @@ class CodedRows:
     the first looked near, and the numbers of the finalists. Only the first step grows with the
     gallery: 32 bytes a row.
 
-    A word of the code is contiguous over the rows of a block, so NumPy runs down it at speed.
-    Memory comes in blocks, so no row is ever copied because the gallery grows.
+    A word of the first half is contiguous over the rows of a block, so NumPy runs down it at speed;
+    the second half is contiguous in a row, because it is looked up here and there. Memory comes in
+    blocks, so no row is ever copied because the gallery grows.
     """
 
     def __init__(self, sample: Vectors, sizes: Sizes) -> None:
@@ -62,7 +65,7 @@ class CodedRows:
         if wanted >= count:
             return np.arange(count)
         centred = probe - self._centre
-        code = _packed(np.vecdot(self._hyperplanes, centred)[None] > 0)[:, 0]
+        (code,) = _packed(np.vecdot(self._hyperplanes, centred)[None] > 0)
         early = self._early_distances(code, count)
         rows = _least(early, wanted * _SURVIVORS)
         distances = np.add(early[rows], self._late_distances(code, rows), dtype=np.uint16)
@@ -84,7 +87,7 @@ class CodedRows:
             part = distances[start : start + self._rows_a_block]
             size = len(part)
             for word in range(_EARLY_WORDS):
-                np.bitwise_xor(block.codes[word, :size], code[word], out=differing[:size])
+                np.bitwise_xor(block.early[word, :size], code[word], out=differing[:size])
                 np.bitwise_count(differing[:size], out=bits[:size] if word else part)
                 if word:
                     np.add(part, bits[:size], out=part)
@@ -93,21 +96,23 @@ class CodedRows:
     def _late_distances(self, code: NDArray[np.uint64], rows: RowNumbers) -> NDArray[np.uint8]:
         distances = np.empty(len(rows), np.uint8)
         for block, part, local in self._by_block(rows):
-            differing = block.codes[_EARLY_WORDS:].take(local, axis=1) ^ code[_EARLY_WORDS:, None]
-            np.add.reduce(np.bitwise_count(differing), axis=0, dtype=np.uint8, out=distances[part])
+            differing = np.bitwise_count(block.late.take(local, axis=0) ^ code[_EARLY_WORDS:])
+            distances[part] = sum(differing.T)  # column by column: rows are too short for NumPy
         return distances
 
     def _encode(self, vectors: Vectors) -> _Block:
         centred = vectors - self._centre
         codes = _packed(centred @ self._hyperplanes.T > 0)
+        early, late = codes[:, :_EARLY_WORDS].T, codes[:, _EARLY_WORDS:]
         scales = np.maximum(np.abs(centred).max(axis=1) / 127, np.finfo(np.float32).tiny)
         numbers = np.rint(centred / scales[:, None]).astype(np.int8)
-        return _Block(codes, numbers, scales)
+        return _Block(early, late, numbers, scales)
 
     def _read(self, rows: RowNumbers) -> _Block:
         copy = self._new_block(len(rows))
         for block, part, local in self._by_block(rows):
-            copy.codes[:, part] = block.codes[:, local]
+            copy.early[:, part] = block.early[:, local]
+            copy.late[part] = block.late[local]
             copy.numbers[part] = block.numbers[local]
             copy.scales[part] = block.scales[local]
         return copy
@@ -116,7 +121,8 @@ class CodedRows:
         while len(rows) and rows[-1] >= len(self._blocks) * self._rows_a_block:
             self._blocks.append(self._new_block(self._rows_a_block))
         for block, part, local in self._by_block(rows):
-            block.codes[:, local] = values.codes[:, part]
+            block.early[:, local] = values.early[:, part]
+            block.late[local] = values.late[part]
             block.numbers[local] = values.numbers[part]
             block.scales[local] = values.scales[part]
 
@@ -130,7 +136,8 @@ class CodedRows:
 
     def _new_block(self, size: int) -> _Block:
         return _Block(
-            np.empty((_WORDS, size), np.uint64),
+            np.empty((_EARLY_WORDS, size), np.uint64),
+            np.empty((size, _WORDS - _EARLY_WORDS), np.uint64),
             np.empty((size, len(self._centre)), np.int8),
             np.empty(size, np.float32),
         )
@@ -146,8 +153,8 @@ def _hyperplanes(dimension: int) -> Vectors:
 
 
 def _packed(bits: NDArray[np.bool]) -> NDArray[np.uint64]:
-    """(n, bits) → (words, n)."""
-    return np.ascontiguousarray(np.packbits(bits, axis=1).view(np.uint64).T)
+    """(n, bits) → (n, words)."""
+    return np.packbits(bits, axis=1).view(np.uint64)
 
 
 def _least(distances: NDArray[np.unsignedinteger], wanted: int) -> RowNumbers:
