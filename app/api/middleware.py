@@ -11,6 +11,7 @@ from flask import Flask, Response, g, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.api.access import Access
 from app.api.errors import Problem
 from app.sentences import what_is_wrong
 
@@ -21,8 +22,8 @@ Body = TypeVar("Body", bound=BaseModel)
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def register(app: Flask) -> None:
-    """Give every request an id, taken from X-Request-ID where it is sane, and log it."""
+def register(app: Flask, access: Access) -> None:
+    """Give every request an id, taken from X-Request-ID where it is sane, let it in, and log it."""
 
     @app.before_request
     def begin() -> None:
@@ -31,6 +32,7 @@ def register(app: Flask) -> None:
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        access.let_in()
         _receive()
 
     @app.after_request
