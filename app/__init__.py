@@ -14,7 +14,7 @@ from app.audit.sinks import open_sink
 from app.liveness import LivenessClient
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
-from app.settings import Settings, load_settings
+from app.settings import Settings, SettingsError, load_settings
 from app.storage import EmployeeStore
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
@@ -35,12 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     log.configure(settings.log_level, settings.log_format)
     keys = KeyRing(_secret(settings.api_keys), settings.api_keys_file)
     audit = AuditLog(open_sink(settings.audit_log) if settings.audit_log else None)
-    limits = RequestLimits(
-        settings.address_requests_per_minute,
-        settings.key_requests_per_minute,
-        settings.login_failures,
-        _secret(settings.redis_url),
-    )
+    limits = _limits(settings)
     access = Access(keys, limits, audit)
     warn_if_open(keys)
     service = make_service(settings)
@@ -60,6 +55,18 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(login.blueprint(Identify(service, liveness, audit), limits))
     app.register_blueprint(health.blueprint(service, keys.closed))
     return app
+
+
+def _limits(settings: Settings) -> RequestLimits:
+    try:
+        return RequestLimits(
+            settings.address_requests_per_minute,
+            settings.key_requests_per_minute,
+            settings.login_failures,
+            _secret(settings.redis_url),
+        )
+    except ValueError:
+        raise SettingsError("REDIS_URL is not of the form redis://host:port/database") from None
 
 
 def _secret(setting: SecretStr | None) -> str | None:
