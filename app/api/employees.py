@@ -1,10 +1,13 @@
 """Enrolment, removal and listing of employees."""
 
-from flask import Blueprint, Response, jsonify
+from hashlib import blake2b
+
+from flask import Blueprint, Response, jsonify, request
 
 from app.api.errors import Problem
 from app.api.middleware import read_body, text
 from app.api.schemas import MAX_ID, StoreBody
+from app.storage import new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
 MAX_PAGE_SIZE = 1000
@@ -58,7 +61,17 @@ def _enrolment(employee_id: int) -> Enrolment:
         body.surname,
         photos=body.img_base64 or (),
         vectors=body.img_features or (),
+        enrolment_id=_enrolment_id(),
     )
+
+
+def _enrolment_id() -> str:
+    """The same for the same request, sent again with the same Idempotency-Key."""
+    key = request.headers.get("Idempotency-Key")
+    if not key:
+        return new_enrolment_id()
+    request_again = "\n".join((key, request.path, "")).encode() + request.get_data()
+    return blake2b(request_again, digest_size=16).hexdigest()
 
 
 def _checked(employee_id: int) -> int:
