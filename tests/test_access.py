@@ -134,6 +134,7 @@ def test_only_an_admin_gets_vectors_but_everybody_the_name_of_the_field(
 def test_an_export_is_all_that_is_held(closed: FlaskClient) -> None:
     export = closed.get("/api/employees/5/export", headers=bearer("admin")).get_json()
     vectors = export.pop("feature_vectors")
+    assert len(export.pop("enrolment_id")) == 32
     assert vectors == [pytest.approx(random_vector(1), abs=1e-6)]
     assert export == {"_id": 5, "name": "Grace", "surname": "Hopper", "model": "dlib"}
     missing = closed.get("/api/employees/6/export", headers=bearer("admin"))

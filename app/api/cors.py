@@ -5,7 +5,7 @@ from collections.abc import Collection
 from flask import Flask, Response, request
 
 _METHODS = "GET, POST, PUT, DELETE"
-_HEADERS = "Authorization, Content-Type, X-API-Key, X-Request-ID"
+_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-ID"
 _READABLE = "Retry-After, X-Request-ID"
 _REMEMBERED_S = "600"
 

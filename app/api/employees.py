@@ -1,12 +1,15 @@
 """Enrolment, removal and listing of employees."""
 
-from flask import Blueprint, Response, jsonify
+from hashlib import blake2b
+
+from flask import Blueprint, Response, jsonify, request
 
 from app.access import Role
 from app.api.access import Access, allow
 from app.api.errors import Problem
 from app.api.middleware import read_body, text
 from app.api.schemas import MAX_ID, StoreBody
+from app.storage import new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
 MAX_PAGE_SIZE = 1000
@@ -62,6 +65,7 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
             _id=employee.employee_id,
             name=employee.name,
             surname=employee.surname,
+            enrolment_id=employee.enrolment_id,
             model=employee.model,
             feature_vectors=employee.vectors.tolist(),
         )
@@ -77,7 +81,17 @@ def _enrolment(employee_id: int) -> Enrolment:
         body.surname,
         photos=body.img_base64 or (),
         vectors=body.img_features or (),
+        enrolment_id=_enrolment_id(),
     )
+
+
+def _enrolment_id() -> str:
+    """The same for the same request, sent again with the same Idempotency-Key."""
+    key = request.headers.get("Idempotency-Key")
+    if not key:
+        return new_enrolment_id()
+    request_again = "\n".join((key, request.path, "")).encode() + request.get_data()
+    return blake2b(request_again, digest_size=16).hexdigest()
 
 
 def _checked(employee_id: int) -> int:

@@ -1,11 +1,17 @@
 """Employees, durably. This module is the contract; `sqlite` and `mongodb` keep it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def new_enrolment_id() -> str:
+    """An id that no other enrolment has."""
+    return uuid4().hex
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -13,6 +19,8 @@ class Employee:
     """One enrolled person.
 
     vectors: (n, dimension) float32, n ≥ 1, unit length, all computed by the model named `model`.
+    enrolment_id: names the one write that made this record, for ever; a retried write keeps it. ""
+    in records that are older than these ids.
     """
 
     employee_id: int
@@ -20,6 +28,7 @@ class Employee:
     surname: str
     vectors: NDArray[np.float32]
     model: str
+    enrolment_id: str = field(default_factory=new_enrolment_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +68,10 @@ class EmployeeStore(Protocol):
         """Where the employees are, without secrets, as logs and people call it."""
 
     def add(self, employee: Employee) -> None:
-        """Store a new employee durably. Raises EmployeeExists."""
+        """Store a new employee durably; done already, with this enrolment_id, it is a success.
+
+        Raises EmployeeExists.
+        """
 
     def replace(self, employee: Employee) -> None:
         """Replace all that is stored of an employee. Raises NoSuchEmployee."""

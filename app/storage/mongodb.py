@@ -16,7 +16,6 @@ from pymongo.common import MIN_HEARTBEAT_INTERVAL
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
-    DuplicateKeyError,
     OperationFailure,
     PyMongoError,
 )
@@ -32,6 +31,7 @@ from app.storage.mongodb_documents import (
     from_document,
     to_document,
 )
+from app.storage.mongodb_writer import Undecided, Writer
 
 Document = dict[str, Any]
 
@@ -47,10 +47,7 @@ UNAUTHORIZED = 13
 class MongoStore:
     """An EmployeeStore in a MongoDB collection, with its change log in `<collection>_changes`.
 
-    Each write first changes the employee, then the log, and is acknowledged when a majority of
-    the replica set has both on disk. A write that reached the employee but not the log is
-    reported as StoreUnavailable; repeating it logs it. So it is logged even when the repetition
-    finds nothing left to do and raises EmployeeExists or NoSuchEmployee.
+    A write is acknowledged when a majority of the replica set has it on disk, and its change too.
     """
 
     def __init__(
@@ -68,6 +65,7 @@ class MongoStore:
         )
         self._employees: Collection[Document] = self._database[collection]
         self._changes = ChangeLog(self._database[f"{collection}_changes"])
+        self._writer = Writer(self._employees, self._changes)
         self._logger = structlog.get_logger()
 
     @classmethod
@@ -115,29 +113,22 @@ class MongoStore:
 
     def add(self, employee: Employee) -> None:
         with self._answered():
-            try:
-                self._employees.insert_one(to_document(employee))
-            except DuplicateKeyError as error:
-                self._changes.append(employee.employee_id)
-                raise EmployeeExists(
-                    f"employee {employee.employee_id} is enrolled already"
-                ) from error
-            self._changes.append(employee.employee_id)
+            added = self._writer.insert(to_document(employee))
+        if not added:
+            raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
 
     def replace(self, employee: Employee) -> None:
         document = to_document(employee)
-        employee_id = document.pop("_id")
+        document.pop("_id")  # as it is stored, where another client wrote it as a double
         with self._answered():
-            result = self._employees.replace_one({"_id": employee_id}, document)
-            self._changes.append(employee_id)
-        if not result.matched_count:
-            raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+            replaced = self._writer.exchange(employee.employee_id, document)
+        if not replaced:
+            raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
 
     def remove(self, employee_id: int) -> None:
         with self._answered():
-            result = self._employees.delete_one({"_id": employee_id})
-            self._changes.append(employee_id)
-        if not result.deleted_count:
+            removed = self._writer.exchange(employee_id, None)
+        if not removed:
             raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
 
     def get(self, employee_ids: Sequence[int]) -> list[Employee]:
@@ -228,6 +219,8 @@ class MongoStore:
     def _reason(self, error: PyMongoError | BSONError) -> str:
         if isinstance(error, PyMongoError) and error.timeout:
             return f"the database (MONGO_DB_URL) did not answer within {self._timeout_s:g} s"
+        if isinstance(error, Undecided):
+            return "the connection to the database (MONGO_DB_URL) was lost during a write"
         if isinstance(error, OperationFailure):
             if error.code in AUTHENTICATION_FAILED:
                 return (

@@ -16,7 +16,7 @@ LEGACY_DIMENSION = 512
 
 _UNIT_WITHIN = 1e-4
 
-FIELDS = ("name", "surname", "img", "model")
+FIELDS = ("name", "surname", "img", "model", "enrolment_id")
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
 _IS_LEGACY = {
@@ -48,6 +48,7 @@ def to_document(employee: Employee) -> dict[str, Any]:
             Binary.from_vector(vector, BinaryVectorDtype.FLOAT32) for vector in employee.vectors
         ],
         "model": employee.model,
+        "enrolment_id": employee.enrolment_id,
     }
 
 
@@ -66,6 +67,7 @@ def from_document(document: Mapping[str, Any]) -> Employee:
             surname=_text(document.get("surname")),
             vectors=vectors,
             model=model,
+            enrolment_id=_text(document.get("enrolment_id")),
         )
     except (KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
         raise UnreadableDocument(str(error)) from error

@@ -20,7 +20,7 @@ from app.storage import (
     StoreUnavailable,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # `vectors` holds (n, dimension) little-endian float32, row by row. It is the last column, and
 # `model` is indexed, so that counting never reads the vectors' pages.
 SCHEMA = f"""
@@ -28,6 +28,7 @@ CREATE TABLE employees (
     employee_id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     surname TEXT NOT NULL,
+    enrolment_id TEXT NOT NULL,
     model TEXT NOT NULL,
     dimension INTEGER NOT NULL CHECK (dimension > 0),
     vectors BLOB NOT NULL CHECK (length(vectors) > 0 AND length(vectors) % (4 * dimension) = 0)
@@ -39,7 +40,11 @@ CREATE TABLE changes (
 ) STRICT;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-COLUMNS = "employee_id, name, surname, model, dimension, vectors"
+FROM_VERSION_1 = """
+ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = 2;
+"""
+COLUMNS = "employee_id, name, surname, enrolment_id, model, dimension, vectors"
 
 PAGE_BYTES = 16 * 1024
 BUSY_TIMEOUT_S = 5.0
@@ -70,20 +75,22 @@ class SqliteStore:
     def add(self, employee: Employee) -> None:
         with self._transaction() as database:
             added = database.execute(
-                f"INSERT INTO employees ({COLUMNS}) "  # noqa: S608
-                "VALUES (:employee_id, :name, :surname, :model, :dimension, :vectors) "
+                f"INSERT INTO employees ({COLUMNS}) VALUES "  # noqa: S608
+                "(:employee_id, :name, :surname, :enrolment_id, :model, :dimension, :vectors) "
                 "ON CONFLICT (employee_id) DO NOTHING",
                 _row(employee),
             )
-            if not added.rowcount:
+            if added.rowcount:
+                _log_change(database, employee.employee_id)
+            elif not _is_stored(database, employee):
                 raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
-            _log_change(database, employee.employee_id)
 
     def replace(self, employee: Employee) -> None:
         with self._transaction() as database:
             replaced = database.execute(
-                "UPDATE employees SET name = :name, surname = :surname, model = :model, "
-                "dimension = :dimension, vectors = :vectors WHERE employee_id = :employee_id",
+                "UPDATE employees SET name = :name, surname = :surname, "
+                "enrolment_id = :enrolment_id, model = :model, dimension = :dimension, "
+                "vectors = :vectors WHERE employee_id = :employee_id",
                 _row(employee),
             )
             if not replaced.rowcount:
@@ -168,9 +175,8 @@ class SqliteStore:
             raise self._unavailable("its file system has no shared memory for a write-ahead log")
         database.execute("BEGIN IMMEDIATE")
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in SCHEMA.split(";"):
-                database.execute(statement)
+        for statement in {0: SCHEMA, 1: FROM_VERSION_1}.get(version, "").split(";"):
+            database.execute(statement)
         database.execute("COMMIT")
         if version > SCHEMA_VERSION:
             raise self._unavailable(
@@ -238,6 +244,15 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
+    """Whether this very enrolment is what is stored of the employee."""
+    stored = database.execute(
+        "SELECT 1 FROM employees WHERE employee_id = ? AND enrolment_id = ?",
+        (employee.employee_id, employee.enrolment_id),
+    )
+    return stored.fetchone() is not None
+
+
 def _log_change(database: sqlite3.Connection, employee_id: int) -> None:
     logged = database.execute("INSERT INTO changes (employee_id) VALUES (?)", (employee_id,))
     newest = logged.lastrowid or 0
@@ -249,6 +264,7 @@ def _row(employee: Employee) -> dict[str, Any]:
         "employee_id": employee.employee_id,
         "name": employee.name,
         "surname": employee.surname,
+        "enrolment_id": employee.enrolment_id,
         "model": employee.model,
         "dimension": employee.vectors.shape[1],
         "vectors": employee.vectors.astype("<f4", copy=False).tobytes(),
@@ -256,7 +272,14 @@ def _row(employee: Employee) -> dict[str, Any]:
 
 
 def _employee(
-    employee_id: int, name: str, surname: str, model: str, dimension: int, vectors: bytes
+    employee_id: int,
+    name: str,
+    surname: str,
+    enrolment_id: str,
+    model: str,
+    dimension: int,
+    vectors: bytes,
 ) -> Employee:
     matrix = np.frombuffer(vectors, dtype="<f4").reshape(-1, dimension)
-    return Employee(employee_id, name, surname, matrix.astype(np.float32, copy=False), model)
+    matrix = matrix.astype(np.float32, copy=False)
+    return Employee(employee_id, name, surname, matrix, model, enrolment_id)

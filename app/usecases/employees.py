@@ -4,14 +4,14 @@ And what undoes it, and lists it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
 from app.recognition import DifferentPeople
-from app.storage import Employee, NoSuchEmployee
+from app.storage import Employee, NoSuchEmployee, new_enrolment_id
 from app.usecases.service import Service
 
 # Of distances between photos of one person 99 % are below 0.95, of two people 1 % below 0.92:
@@ -29,6 +29,7 @@ class Enrolment:
 
     photos: encoded pictures, one large face in each.
     vectors: finite and non-zero, of any length.
+    enrolment_id: given again, it is the same enrolment, which may have been made already.
     """
 
     employee_id: int
@@ -36,6 +37,7 @@ class Enrolment:
     surname: str
     photos: Sequence[bytes] = ()
     vectors: Sequence[Sequence[float]] = ()
+    enrolment_id: str = field(default_factory=new_enrolment_id)
 
 
 class Employees:
@@ -98,6 +100,7 @@ class Employees:
             enrolment.surname,
             vectors,
             recogniser.model.name,
+            enrolment.enrolment_id,
         )
 
 
