@@ -30,7 +30,7 @@ def create_app() -> Flask:
     from app import create_app
     from app.access.keys import KeysError
     from app.audit import AuditUnavailable
-    from app.storage import StoreUnavailable
+    from app.storage import StoreUnavailable, UnknownSeal
     from models.catalogue import ModelUnavailable
     from models.runtime import RuntimeUnavailable
     from models.weights import WeightsUnavailable
@@ -42,6 +42,7 @@ def create_app() -> Flask:
         KeysError,
         AuditUnavailable,
         StoreUnavailable,
+        UnknownSeal,
         ModelUnavailable,
         WeightsUnavailable,
         RuntimeUnavailable,

@@ -15,7 +15,7 @@ from app.liveness import LivenessClient
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings, SettingsError, load_settings
-from app.storage import EmployeeStore
+from app.storage.opening import open_store
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
 from app.usecases.models import choose_model
@@ -28,8 +28,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Build the parts and hand them to the blueprints.
 
     The app answers at once; `/readyz` and the endpoints that need the gallery say 503 until it is
-    loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, ModelUnavailable:
-    what cannot mend itself.
+    loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, UnknownSeal,
+    ModelUnavailable: what cannot mend itself.
     """
     settings = settings or load_settings()
     log.configure(settings.log_level, settings.log_format)
@@ -90,14 +90,3 @@ def make_service(settings: Settings) -> Service:
         return Recogniser(runtime, model, limits, limiter)
 
     return Service(open_store(settings), settings.login_match_threshold, choose, build)
-
-
-def open_store(settings: Settings) -> EmployeeStore:
-    """The store of these settings. Raises SettingsError, StoreUnavailable."""
-    if settings.mongo_db_url:
-        from app.storage.mongodb import MongoStore
-
-        return MongoStore.connect(settings)
-    from app.storage.sqlite import SqliteStore
-
-    return SqliteStore(settings.sqlite_path)

@@ -1,14 +1,19 @@
 """What hangs under `flask --app entry`: commands for whoever runs the service."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from tqdm import tqdm
 
 from app.access import Role
 from app.access.keys import KeysError, new_key
 from app.audit.chain import verify
+from app.settings import SettingsError, load_settings
+from app.storage import StoreUnavailable, UnknownSeal
+from app.storage.opening import open_store
 
 
 def create_command_app() -> Flask:
@@ -16,6 +21,7 @@ def create_command_app() -> Flask:
     app = Flask(__name__, static_folder=None)
     app.cli.add_command(keys)
     app.cli.add_command(audit)
+    app.cli.add_command(vectors)
     return app
 
 
@@ -23,6 +29,7 @@ _ROLE = click.Choice([role.value for role in Role])
 
 keys = AppGroup("keys", help="API keys.")
 audit = AppGroup("audit", help="The audit log.")
+vectors = AppGroup("vectors", help="Stored feature vectors.")
 
 
 @keys.command("new", with_appcontext=False)
@@ -56,3 +63,21 @@ def audit_verify(files: tuple[Path, ...], kept: str | None) -> None:
         raise click.ClickException(f"{len(verdict.findings)} places are not as they were written")
     if kept is None:
         click.echo("Keep that hash elsewhere: --kept then finds out if the end is cut off.")
+
+
+@vectors.command("rotate", with_appcontext=False)
+def vectors_rotate() -> None:
+    """Encrypt stored vectors with the first of VECTOR_KEYS, while the service runs.
+
+    What is done is done: where it was interrupted, run it again and it goes on.
+    """
+    try:
+        store = open_store(load_settings())
+        with closing(store), tqdm(unit=" employees", mininterval=1) as progress:
+            for done, total in store.seal_anew():
+                progress.total = total
+                progress.update(done - progress.n)
+            store.check_seals()
+    except (SettingsError, StoreUnavailable, UnknownSeal) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("All vectors are stored as the first entry of VECTOR_KEYS says.")

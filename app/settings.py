@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         Path("data/employees.db"), description="the SQLite file, when `MONGO_DB_URL` is unset"
     )
 
+    vector_keys: SecretStr | None = Field(
+        None, description="32-byte keys in base64: the first encrypts stored vectors"
+    )
+
     face_model: Literal["auto", "vggface2", "dlib", "facenet"] = Field(
         "auto",
         description="`auto`: what the stored vectors carry, else `vggface2`, else `dlib`; "

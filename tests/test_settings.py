@@ -100,6 +100,7 @@ def test_every_bad_value_is_named_and_nothing_starts() -> None:
             | {"FACE_MODEL": "facenet"},
             "nowhere.pt",
         ),
+        ({"VECTOR_KEYS": "hunter2"}, "VECTOR_KEYS: entry 1 must be 32 bytes in base64"),
         ({"API_KEYS": "a:login:hunter2"}, "API_KEYS: entry 1 is not of the form"),
         ({"API_KEYS_FILE": "/nowhere/keys"}, "/nowhere/keys (API_KEYS_FILE) cannot be read"),
         ({"API_KEYS": "a", "API_KEYS_FILE": "b"}, "must not both be set"),

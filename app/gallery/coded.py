@@ -58,6 +58,12 @@ class CodedRows:
     def move(self, sources: RowNumbers, targets: RowNumbers) -> None:
         self._store(targets, self._read(sources))
 
+    def wipe(self, rows: RowNumbers) -> None:
+        for block, _, local in self._by_block(rows):
+            block.codes[:, local] = 0
+            block.numbers[local] = 0
+            block.scales[local] = 0
+
     def candidates(self, probe: Vectors, count: int, wanted: int) -> RowNumbers:
         if wanted >= count:
             return np.arange(count)
@@ -130,9 +136,9 @@ class CodedRows:
 
     def _new_block(self, size: int) -> _Block:
         return _Block(
-            np.empty((_WORDS, size), np.uint64),
-            np.empty((size, len(self._centre)), np.int8),
-            np.empty(size, np.float32),
+            np.zeros((_WORDS, size), np.uint64),
+            np.zeros((size, len(self._centre)), np.int8),
+            np.zeros(size, np.float32),
         )
 
 

@@ -55,6 +55,10 @@ class StoreUnavailable(Exception):
     """The database did not answer in time, or refused; the message says so without secrets."""
 
 
+class UnknownSeal(Exception):
+    """Vectors are stored that VECTOR_KEYS cannot open; the message says which, and what to do."""
+
+
 class EmployeeStore(Protocol):
     """What every store does. All methods may raise StoreUnavailable and are thread-safe.
 
@@ -93,6 +97,15 @@ class EmployeeStore(Protocol):
 
     def models(self) -> dict[str, int]:
         """How many employees are stored for each model name."""
+
+    def check_seals(self) -> None:
+        """Return when the vectors of every record can be opened. Raises UnknownSeal."""
+
+    def seal_anew(self) -> Iterator[tuple[int, int]]:
+        """Seal with the first key what is not, beside others who read and write.
+
+        Yields how many records were done and how many there were to do. Raises UnknownSeal.
+        """
 
     def position(self) -> int:
         """The number of the newest change, 0 when there was none."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -27,11 +27,14 @@ from app.storage.mongodb_changes import ChangeLog
 from app.storage.mongodb_documents import (
     FIELDS,
     MODEL,
+    SEALED_WITH,
     UnreadableDocument,
     from_document,
+    sealing,
     to_document,
 )
 from app.storage.mongodb_writer import Undecided, Writer
+from app.storage.sealing import PLAIN, VectorKeys
 
 Document = dict[str, Any]
 
@@ -51,9 +54,15 @@ class MongoStore:
     """
 
     def __init__(
-        self, client: MongoClient[Document], database: str, collection: str, timeout_s: float
+        self,
+        client: MongoClient[Document],
+        database: str,
+        collection: str,
+        timeout_s: float,
+        keys: VectorKeys,
     ) -> None:
         self._client = client
+        self._keys = keys
         self._timeout_s = timeout_s
         self._database = client.get_database(
             database,
@@ -69,7 +78,7 @@ class MongoStore:
         self._logger = structlog.get_logger()
 
     @classmethod
-    def connect(cls, settings: Settings) -> Self:
+    def connect(cls, settings: Settings, keys: VectorKeys | None = None) -> Self:
         """A store that connects when it is first used, so a database that is away delays nothing.
 
         Raises SettingsError when the settings make no connection string.
@@ -103,7 +112,13 @@ class MongoStore:
                 f"MONGO_DB_URL is not of the form host:port/database?options: {error}"
             ) from None
         try:
-            return cls(client, database, settings.mongo_db_collection, settings.mongo_db_timeout_s)
+            return cls(
+                client,
+                database,
+                settings.mongo_db_collection,
+                settings.mongo_db_timeout_s,
+                keys or VectorKeys(),
+            )
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
 
@@ -113,12 +128,12 @@ class MongoStore:
 
     def add(self, employee: Employee) -> None:
         with self._answered():
-            added = self._writer.insert(to_document(employee))
+            added = self._writer.insert(to_document(employee, self._keys))
         if not added:
             raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
 
     def replace(self, employee: Employee) -> None:
-        document = to_document(employee)
+        document = to_document(employee, self._keys)
         document.pop("_id")  # as it is stored, where another client wrote it as a double
         with self._answered():
             replaced = self._writer.exchange(employee.employee_id, document)
@@ -153,9 +168,34 @@ class MongoStore:
             return self._employees.estimated_document_count()
 
     def models(self) -> dict[str, int]:
+        return self._count_by(MODEL)
+
+    def check_seals(self) -> None:
+        self._keys.check(self._count_by(SEALED_WITH))
+
+    def seal_anew(self) -> Iterator[tuple[int, int]]:
+        self.check_seals()
+        counts = self._count_by(SEALED_WITH)
+        done, total = 0, sum(counts.values()) - counts.get(self._keys.first, 0)
+        # None finds documents without the field: they are plain
+        first = None if self._keys.first == PLAIN else self._keys.first
+        after: float = -math.inf
+        while batch := self._find(
+            {"_id": {"$gt": after}, "sealed_with": {"$ne": first}}, limit=READ_BATCH
+        ):
+            with self._answered():
+                self._employees.bulk_write(
+                    [sealing(employee, self._keys) for employee in self._readable(batch)],
+                    ordered=False,
+                )
+            done, after = done + len(batch), batch[-1]["_id"]
+            yield done, total
+
+    def _count_by(self, expression: Mapping[str, Any]) -> dict[str, int]:
+        """How many documents there are for each text that the expression comes to."""
         employees: Counter[str] = Counter()
         after: float = -math.inf
-        while groups := self._count_models(after):
+        while groups := self._count_batch(expression, after):
             employees.update(
                 {group["_id"]: group["count"] for group in groups if isinstance(group["_id"], str)}
             )
@@ -181,12 +221,12 @@ class MongoStore:
         with self._answered():
             return list(self._employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id"))
 
-    def _count_models(self, after: float) -> list[Document]:
+    def _count_batch(self, expression: Mapping[str, Any], after: float) -> list[Document]:
         batch: list[Document] = [
             {"$match": {"_id": {"$gt": after}}},
             {"$sort": {"_id": pymongo.ASCENDING}},
             {"$limit": COUNT_BATCH},
-            {"$group": {"_id": MODEL, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
+            {"$group": {"_id": expression, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
         ]
         with self._answered():
             return list(self._employees.aggregate(batch))
@@ -195,7 +235,7 @@ class MongoStore:
         """The employees of the documents that are one: a bad document must not lock others out."""
         for document in documents:
             try:
-                yield from_document(document)
+                yield from_document(document, self._keys)
             except UnreadableDocument as error:
                 self._logger.warning(
                     "unreadable employee skipped", employee_id=document["_id"], reason=str(error)
