@@ -196,10 +196,10 @@ def test_a_change_of_keys_is_no_change_of_an_employee(open_with: OpenWith) -> No
 
 
 def test_who_is_removed_meanwhile_stays_removed(open_with: OpenWith) -> None:
-    store = open_with(OLD)
+    store = open_with(f"{OLD} {NEW}")
     for number in range(600):
         store.add(someone(number))
-    removed = set()
+    removed: set[int] = set()
     for done, _ in open_with(f"{NEW} {OLD}").seal_anew():
         # the last of those that were done and the first of those that were not
         for number in {*range(done - 50, min(600, done + 50))} - removed:
