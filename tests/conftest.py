@@ -1,6 +1,6 @@
 """Fixtures for every test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,25 @@ from app.storage.sqlite import SqliteStore
 from models.catalogue import Catalogue, FaceModel
 from models.runtime import OpenVinoRuntime
 from tests.employees import VECTOR_KEY
+from tests.log_scan import leaks
 from tests.mongod import Mongod
 from tests.serving import MODELS_DIR, ready_app
 
 OpenStore = Callable[[], EmployeeStore]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test whose output, logs included, holds a photo, a vector or a key."""
+    report = yield
+    if call.when == "teardown" and report.passed:
+        output = report.capstdout + report.capstderr + report.caplog
+        if found := leaks(output):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} logged {found}"
+    return report
 
 
 @pytest.fixture(scope="session")

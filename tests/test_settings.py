@@ -166,7 +166,8 @@ def test_the_readme_tells_of_every_setting(name: str) -> None:
 
 
 def test_the_log_says_what_runs(tmp_path: Path) -> None:
-    with RunningService(tmp_path, LOG_FORMAT="json", LOGIN_MATCH_THRESHOLD="0.75") as service:
+    alpha = {"LOGIN_MATCH_THRESHOLD": "0.75"}
+    with RunningService(tmp_path, LOG_FORMAT="json", LOG_LEVEL="info", **alpha) as service:
         service.call("DELETE", "/api/5", headers={"X-Request-ID": "look-for-me"})
         lines = [json.loads(line) for line in service.log.splitlines()]
     (ready,) = [line for line in lines if line["event"] == "ready"]

@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 Body = TypeVar("Body", bound=BaseModel)
 
+_LONGEST_PATH = 100  # is logged: who knows what somebody puts there
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -45,7 +46,7 @@ def register(app: Flask, access: Access) -> None:
         (log.debug if is_probe else log.info)(
             "request",
             method=request.method,
-            path=request.path,
+            path=request.path[:_LONGEST_PATH],
             status=response.status_code,
             ms=round(elapsed, 1),
         )
