@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     audit_log: str | None = Field(None, description="a file, or `stdout`")
 
     max_body_mb: float = Field(64, gt=0, le=1024, description="largest request body, in MB")
+    max_vectors_per_employee: int = Field(
+        100, ge=1, le=10_000, description="pictures or feature vectors that make one employee"
+    )
     max_image_megapixels: float = Field(
         50, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
     )

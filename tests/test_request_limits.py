@@ -13,6 +13,7 @@ from app.access import Role
 from app.access.keys import new_key
 from app.access.limits import Limits, TooManyFailures, TooManyRequests, wait_after
 from tests import sent_photos as photos
+from tests.features import random_vector
 from tests.redis_server import Redis
 from tests.serving import RunningService, free_port, ready_app
 
@@ -34,6 +35,7 @@ def limited_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
         address_requests_per_minute=40,
         login_failures=3,
         trusted_proxies=1,
+        max_vectors_per_employee=2,
     )
     yield app
     app.extensions["service"].stop()
@@ -159,6 +161,14 @@ def test_what_is_no_attempt_does_not_count(limited: FlaskClient) -> None:
         cat = limited.post("/api/find_match", json={"img_base64": photos.cat()}, headers=headers)
         assert cat.status_code == 422
     assert limited.post("/api/find_match", json=PROBE, headers=headers).status_code == 406
+
+
+@pytest.mark.parametrize("field", ["img_features", "img_base64"])
+def test_an_employee_has_only_so_many_vectors(limited: FlaskClient, field: str) -> None:
+    one = {"img_features": random_vector(1), "img_base64": "not even looked at"}[field]
+    body = {"name": "Grace", "surname": "Hopper", field: [one] * 3}
+    response = limited.post("/api/store/1", json=body, headers=came_from("10.0.5.1"))
+    assert (response.status_code, response.text) == (400, f"{field}: has more than 2 entries")
 
 
 def test_nobody_names_their_own_address(limited: FlaskClient) -> None:

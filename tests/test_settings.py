@@ -40,6 +40,7 @@ BAD = [
     ("LIVENESS_SERVICE_URL", "liveness:8080", "http://host:port"),
     ("LIVENESS_TIMEOUT_S", "inf", "must be at most 120"),
     ("MAX_BODY_MB", "0", "must be more than 0"),
+    ("MAX_VECTORS_PER_EMPLOYEE", "0", "must be at least 1"),
     ("MAX_IMAGE_MEGAPIXELS", "many", "must be a number"),
     ("CORS_ORIGINS", "frontend.example", "origins like https://host:port"),
     ("CORS_ORIGINS", "https://*.example", "origins like https://host:port"),

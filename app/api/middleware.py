@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import uuid4
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -69,7 +69,8 @@ def read_body(schema: type[Body]) -> Body:
     if not request.is_json:
         raise Problem(415, "not_json", "send JSON, with Content-Type: application/json")
     try:
-        return schema.model_validate_json(request.get_data())
+        limits = {"max_vectors": current_app.config["MAX_VECTORS_PER_EMPLOYEE"]}
+        return schema.model_validate_json(request.get_data(), context=limits)
     except ValidationError as error:
         raise Problem(400, "bad_request", _sentence(error)) from None
 
