@@ -77,12 +77,13 @@ def test_a_file_of_an_older_release_is_cleaned_once(tmp_path: Path) -> None:
         for number in range(50):
             store.add(named(number))
         with store._database() as database:
-            database.execute("PRAGMA secure_delete = OFF")
-            database.execute("DELETE FROM employees WHERE employee_id = 7")
             database.execute("DROP INDEX employees_by_seal")
             database.execute("ALTER TABLE employees DROP COLUMN sealed_with")
             database.execute("ALTER TABLE employees DROP COLUMN seal")
             database.execute("PRAGMA user_version = 2")
+            database.execute("PRAGMA secure_delete = OFF")
+            database.execute("DELETE FROM employees WHERE employee_id = 7")
+    assert traces(named(7), files(tmp_path))
     SqliteStore(path).close()
     assert traces(named(7), files(tmp_path)) == []
     with closing(SqliteStore(path)) as store:
