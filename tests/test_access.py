@@ -188,6 +188,8 @@ def test_keys_are_added_and_removed_while_several_workers_run(tmp_path: Path) ->
         assert "OPEN TO EVERYONE" not in service.log
         assert statuses("admin") == {200}
         assert statuses("enrol") == {401}
+        large = service.call("POST", "/api/find_match", data=b"x" * 20_000_000)
+        assert (large.status_code, large.text[:15]) == (401, "send an API key")
         swapped(path, f"{KEYS['admin'][1]}\n{KEYS['enrol'][1]}\n")
         assert statuses("enrol") == {200}
         swapped(path, KEYS["admin"][1])

@@ -54,14 +54,14 @@ def test_sqlite_files_hold_nothing_of_who_was_removed_or_replaced(tmp_path: Path
     path = tmp_path / "employees.db"
     random = np.random.default_rng(1)
     with closing(SqliteStore(path)) as store, closing(SqliteStore(path)) as other_worker:
-        for number in random.permutation(400):
+        for number in random.permutation(200):
             store.add(named(int(number)))
         assert traces(named(7), files(tmp_path))
         other_worker.get([7])
-        removed = [named(int(number)) for number in random.permutation(400)[:120]]
-        for employee in removed[:100]:
+        removed = [named(int(number)) for number in random.permutation(200)[:60]]
+        for employee in removed[:50]:
             store.remove(employee.employee_id)
-        for employee in removed[100:]:
+        for employee in removed[50:]:
             store.replace(named(employee.employee_id, seed=1))
         # while every connection is open, and before anything else is written
         data = files(tmp_path)
@@ -97,14 +97,14 @@ def test_with_encryption_no_mongodb_file_ever_holds_a_vector() -> None:
         with closing(MongoStore.connect(settings)) as store:
             store.add(named(1))
         with closing(MongoStore.connect(settings, VectorKeys(f"{VECTOR_KEY} plain"))) as store:
-            for number in range(2, 60):
+            for number in range(2, 20):
                 store.add(named(number))
-            for number in range(2, 60, 2):
+            for number in range(2, 20, 2):
                 store.remove(number)
         mongod.stop()  # everything is in the files then
         data = files(mongod.data)
     assert "vector" in traces(named(1), data)  # so it would be found
-    for number in range(2, 60):
+    for number in range(2, 20):
         assert "vector" not in traces(named(number), data)
 
 
