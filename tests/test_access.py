@@ -79,6 +79,16 @@ def test_every_endpoint_is_in_the_matrix(closed_app: Flask) -> None:
     assert set(closed_app.view_functions) == set(CALLS)
 
 
+def test_an_endpoint_that_does_not_say_who_may_call_it_is_for_admins(tmp_path: Path) -> None:
+    app = ready_app(tmp_path, api_keys="\n".join(line for _, line in KEYS.values()))
+    app.add_url_rule("/api/new", "new", lambda: "new")
+    client = app.test_client()
+    statuses = {who: client.get("/api/new", headers=bearer(who)).status_code for who in EVERYONE}
+    app.extensions["service"].stop()
+    refused = {"nobody": 401, "unknown": 401, "login": 403, "enrol": 403}
+    assert statuses == refused | {"admin": 200}
+
+
 @pytest.mark.parametrize("who", sorted(EVERYONE))
 @pytest.mark.parametrize("endpoint", CALLS)
 def test_the_matrix(closed: FlaskClient, endpoint: str, who: str) -> None:

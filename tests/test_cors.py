@@ -1,6 +1,7 @@
 """Which other origins' browser pages may call: none, but those that CORS_ORIGINS names."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -84,3 +85,11 @@ def test_another_origin_is_not(shared: FlaskClient, origin: str) -> None:
 def test_cookies_are_never_let_in(shared: FlaskClient) -> None:
     preflight = shared.options("/api/1", headers={"Origin": FRONTEND} | PREFLIGHT)
     assert "Access-Control-Allow-Credentials" not in preflight.headers
+
+
+def test_any_origin_is_let_in_where_that_is_said(tmp_path: Path) -> None:
+    app = ready_app(tmp_path, cors_origins="*")
+    response = app.test_client().get("/healthz", headers={"Origin": "https://anything.example"})
+    app.extensions["service"].stop()
+    assert response.headers[ALLOW] == "*"
+    assert "Access-Control-Allow-Credentials" not in response.headers
