@@ -5,8 +5,10 @@ import socket
 import sys
 from typing import Any
 
+import click
 import structlog
 from flask import Flask
+from flask.cli import FlaskGroup
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
@@ -15,9 +17,20 @@ from app.settings import Settings, SettingsError, load_settings
 
 
 def create_app() -> Flask:
-    """The app of this environment. Where it can never run, the process ends with a sentence."""
+    """The app of this environment. Where it can never run, the process ends with a sentence.
+
+    For `flask --app entry COMMAND` it is an app that has the commands and nothing else.
+    """
+    context = click.get_current_context(silent=True)
+    if context and isinstance(context.command, FlaskGroup):
+        from app.commands import create_command_app
+
+        return create_command_app()
+
     from app import create_app
-    from app.storage import StoreUnavailable
+    from app.access.keys import KeysError
+    from app.audit import AuditUnavailable
+    from app.storage import StoreUnavailable, UnknownSeal
     from models.catalogue import ModelUnavailable
     from models.runtime import RuntimeUnavailable
     from models.weights import WeightsUnavailable
@@ -26,7 +39,10 @@ def create_app() -> Flask:
         return create_app()
     except (
         SettingsError,
+        KeysError,
+        AuditUnavailable,
         StoreUnavailable,
+        UnknownSeal,
         ModelUnavailable,
         WeightsUnavailable,
         RuntimeUnavailable,

@@ -1,14 +1,21 @@
 """The image registration service: enrols faces, and logs people in by face."""
 
 from flask import Flask
+from pydantic import SecretStr
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import log
-from app.api import employees, errors, health, login, middleware
+from app.access.keys import KeyRing
+from app.access.limits import Limits as RequestLimits
+from app.api import cors, employees, errors, health, login, middleware
+from app.api.access import Access, warn_if_open
+from app.audit import AuditLog
+from app.audit.sinks import open_sink
 from app.liveness import LivenessClient
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
-from app.settings import Settings, load_settings
-from app.storage import EmployeeStore
+from app.settings import Settings, SettingsError, load_settings
+from app.storage.opening import open_store
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
 from app.usecases.models import choose_model
@@ -21,10 +28,16 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Build the parts and hand them to the blueprints.
 
     The app answers at once; `/readyz` and the endpoints that need the gallery say 503 until it is
-    loaded. Raises SettingsError, StoreUnavailable, ModelUnavailable: what cannot mend itself.
+    loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, UnknownSeal,
+    ModelUnavailable: what cannot mend itself.
     """
     settings = settings or load_settings()
     log.configure(settings.log_level, settings.log_format)
+    keys = KeyRing(_secret(settings.api_keys), settings.api_keys_file)
+    audit = AuditLog(open_sink(settings.audit_log) if settings.audit_log else None)
+    limits = _limits(settings)
+    access = Access(keys, limits, audit)
+    warn_if_open(keys)
     service = make_service(settings)
     service.start()
     liveness = LivenessClient(settings.liveness_service_url, settings.liveness_timeout_s)
@@ -32,13 +45,33 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = int(settings.max_body_mb * 1_000_000)
+    app.config["MAX_VECTORS_PER_EMPLOYEE"] = settings.max_vectors_per_employee
     app.extensions["service"] = service
-    middleware.register(app)
+    if hops := settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]
+    middleware.register(app, access)
     errors.register(app)
-    app.register_blueprint(employees.blueprint(Employees(service)))
-    app.register_blueprint(login.blueprint(Identify(service, liveness)))
-    app.register_blueprint(health.blueprint(service))
+    cors.register(app, (settings.cors_origins or "").split())
+    app.register_blueprint(employees.blueprint(Employees(service, audit), access))
+    app.register_blueprint(login.blueprint(Identify(service, liveness, audit), limits))
+    app.register_blueprint(health.blueprint(service, keys.closed))
     return app
+
+
+def _limits(settings: Settings) -> RequestLimits:
+    try:
+        return RequestLimits(
+            settings.address_requests_per_minute,
+            settings.key_requests_per_minute,
+            settings.login_failures,
+            _secret(settings.redis_url),
+        )
+    except ValueError:
+        raise SettingsError("REDIS_URL is not of the form redis://host:port/database") from None
+
+
+def _secret(setting: SecretStr | None) -> str | None:
+    return setting.get_secret_value() if setting else None
 
 
 def make_service(settings: Settings) -> Service:
@@ -58,14 +91,3 @@ def make_service(settings: Settings) -> Service:
         return Recogniser(runtime, model, limits, limiter)
 
     return Service(open_store(settings), settings.login_match_threshold, choose, build)
-
-
-def open_store(settings: Settings) -> EmployeeStore:
-    """The store of these settings. Raises SettingsError, StoreUnavailable."""
-    if settings.mongo_db_url:
-        from app.storage.mongodb import MongoStore
-
-        return MongoStore.connect(settings)
-    from app.storage.sqlite import SqliteStore
-
-    return SqliteStore(settings.sqlite_path)

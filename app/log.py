@@ -6,6 +6,10 @@ import warnings
 
 import structlog
 
+# Loggers of the service. Of the libraries, debug lines are left out: they hold what libraries are
+# given, and pymongo is given people.
+_OWN = ("app", "models", "entry", "__main__")
+
 
 def configure(level: str, log_format: str) -> None:
     """Send everything at `level` or above to stdout, as `text` or `json`."""
@@ -28,11 +32,14 @@ def configure(level: str, log_format: str) -> None:
             foreign_pre_chain=shared,
         )
     )
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    least = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(least, logging.INFO), handlers=[handler], force=True)
+    for name in _OWN:
+        logging.getLogger(name).setLevel(least)
     # a user's odd picture is no news
     warnings.filterwarnings("ignore", module="PIL")
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
     )

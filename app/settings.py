@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         Path("data/employees.db"), description="the SQLite file, when `MONGO_DB_URL` is unset"
     )
 
+    vector_keys: SecretStr | None = Field(
+        None, description="32-byte keys in base64: the first encrypts stored vectors"
+    )
+
     face_model: Literal["auto", "vggface2", "dlib", "facenet"] = Field(
         "auto",
         description="`auto`: what the stored vectors carry, else `vggface2`, else `dlib`; "
@@ -77,7 +81,36 @@ class Settings(BaseSettings):
         5.0, gt=0, le=120, description="how long the liveness service may take, in seconds"
     )
 
+    api_keys: SecretStr | None = Field(
+        None, description="who may call: `id:role,role:sha256`, separated by white space"
+    )
+    api_keys_file: Path | None = Field(
+        None, description="a file of such entries, read again when it changes"
+    )
+    cors_origins: str | None = Field(
+        None, description="origins whose pages may call, separated by white space"
+    )
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="proxies in front that append to X-Forwarded-For"
+    )
+    address_requests_per_minute: int = Field(
+        6000, ge=0, description="requests an address may make in a minute; 0: no limit"
+    )
+    key_requests_per_minute: int = Field(
+        6000, ge=0, description="requests a key may make in a minute; 0: no limit"
+    )
+    login_failures: int = Field(
+        10, ge=0, description="failed logins in a row before an address has to wait; 0: no limit"
+    )
+    redis_url: SecretStr | None = Field(
+        None, description="`redis://host:port`, where pods share the counts of these limits"
+    )
+    audit_log: str | None = Field(None, description="a file, or `stdout`")
+
     max_body_mb: float = Field(64, gt=0, le=1024, description="largest request body, in MB")
+    max_vectors_per_employee: int = Field(
+        100, ge=1, le=10_000, description="pictures or feature vectors that make one employee"
+    )
     max_image_megapixels: float = Field(
         50, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
     )
@@ -106,6 +139,27 @@ class Settings(BaseSettings):
             raise ValueError("must be 64 hexadecimal digits")
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not re.fullmatch(r"(rediss?|redis\+unix)://.+", value.get_secret_value()):
+            raise ValueError("must look like redis://host:port")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: str | None) -> str | None:
+        for origin in (value or "").split():
+            if not re.fullmatch(r"\*|https?://[^/\s*]+", origin):
+                raise ValueError("must be origins like https://host:port, separated by white space")
+        return value
+
+    @model_validator(mode="after")
+    def _keys_in_one_place(self) -> "Settings":
+        if self.api_keys and self.api_keys_file:
+            raise ValueError("API_KEYS and API_KEYS_FILE must not both be set")
+        return self
+
     @model_validator(mode="after")
     def _weights_belong_together(self) -> "Settings":
         if (self.facenet_weights is None) != (self.facenet_weights_sha256 is None):
@@ -122,7 +176,7 @@ def load_settings() -> Settings:
         for problem in error.errors(include_url=False):
             name = ".".join(str(part) for part in problem["loc"]).upper()
             what = what_is_wrong(problem)
-            may_hold_secrets = "PASSWORD" in name or "URL" in name
+            may_hold_secrets = any(word in name for word in ("PASSWORD", "URL", "KEYS"))
             given = "" if may_hold_secrets or not name else f", not {problem['input']!r}"
             lines.append(f"{name}: {what}{given}" if name else what)
         raise SettingsError("\n".join(lines)) from None

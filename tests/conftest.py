@@ -1,6 +1,6 @@
 """Fixtures for every test."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,30 @@ from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings
 from app.storage import EmployeeStore
 from app.storage.mongodb import MongoStore
+from app.storage.sealing import VectorKeys
 from app.storage.sqlite import SqliteStore
 from models.catalogue import Catalogue, FaceModel
 from models.runtime import OpenVinoRuntime
+from tests.employees import VECTOR_KEY
+from tests.log_scan import leaks
 from tests.mongod import Mongod
 from tests.serving import MODELS_DIR, ready_app
 
 OpenStore = Callable[[], EmployeeStore]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test whose output, logs included, holds a photo, a vector or a key."""
+    report = yield
+    if call.when == "teardown" and report.passed:
+        output = report.capstdout + report.capstderr + report.caplog
+        if found := leaks(output):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid} logged {found}"
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -42,26 +59,31 @@ def mongod_replica_set() -> Iterator[Mongod]:
 @pytest.fixture(
     params=[
         "sqlite",
+        "sqlite, sealed",
         pytest.param("mongod", marks=pytest.mark.mongod),
+        pytest.param("mongod, sealed", marks=pytest.mark.mongod),
         pytest.param("mongod_replica_set", marks=pytest.mark.mongod),
     ]
 )
 def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
     """Opens one more store on the test's own, at first empty, file or database."""
+    kind, _, sealed = request.param.partition(", ")
+    keys = VectorKeys(VECTOR_KEY if sealed else None)
     with ExitStack() as opened:
-        if request.param == "sqlite":
+        if kind == "sqlite":
 
             def connect() -> EmployeeStore:
-                return SqliteStore(tmp_path / "employees.db")
+                return SqliteStore(tmp_path / "employees.db", keys)
 
         else:
-            process: Mongod = request.getfixturevalue(request.param)
+            process: Mongod = request.getfixturevalue(kind)
             database = f"test_{uuid4().hex}"
             opened.callback(process.drop, database)
 
             def connect() -> EmployeeStore:
                 return MongoStore.connect(
-                    Settings(mongo_db_url=f"{process.address}/{database}", mongo_db_timeout_s=20)
+                    Settings(mongo_db_url=f"{process.address}/{database}", mongo_db_timeout_s=20),
+                    keys,
                 )
 
         yield lambda: opened.enter_context(closing(connect()))

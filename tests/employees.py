@@ -6,6 +6,9 @@ import numpy as np
 
 from app.storage import Employee, EmployeeStore
 
+# 32 bytes in base64, as `openssl rand -base64 32` prints them.
+VECTOR_KEY = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo="
+
 Stored = tuple[int, str, str, str, tuple[int, ...], bytes]
 
 

@@ -30,7 +30,7 @@ class Mongod:
     def __init__(self, *, replica_set: bool = False) -> None:
         self._binary = _binary()
         self._replica_set = replica_set
-        self._data = Path(tempfile.mkdtemp(prefix="mongod-"))
+        self.data = Path(tempfile.mkdtemp(prefix="mongod-"))
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,13 +47,13 @@ class Mongod:
 
     def __exit__(self, *raised: object) -> None:
         self.kill()
-        shutil.rmtree(self._data, ignore_errors=True)
+        shutil.rmtree(self.data, ignore_errors=True)
 
     def start(self, *, auth: bool = False) -> None:
         """Start the process; return when it takes connections."""
         command = [
             str(self._binary),
-            *("--dbpath", str(self._data)),
+            *("--dbpath", str(self.data)),
             *("--bind_ip", "127.0.0.1", "--port", str(self.port), "--nounixsocket"),
             *("--networkMessageCompressors", "disabled"),
             *("--wiredTigerCacheSizeGB", "0.25"),

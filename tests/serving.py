@@ -15,10 +15,14 @@ from flask import Flask
 
 from app import create_app
 from app.settings import Settings
+from tests.log_scan import leaks
 
 ROOT = Path(__file__).parent.parent
 # Shared by all tests, so that the networks are converted once.
 MODELS_DIR = ROOT / ".cache" / "models"
+
+# All tests call from one address, and let many logins fail.
+UNLIMITED = {"address_requests_per_minute": 0, "key_requests_per_minute": 0, "login_failures": 0}
 
 START_S = 60.0
 _POLL_S = 0.02
@@ -66,6 +70,7 @@ class RunningService:
     def __exit__(self, *raised: object) -> None:
         # nothing is lost by it, and it is faster than a graceful end
         self.kill()
+        assert leaks(self.log) == []
 
     @property
     def log(self) -> str:
@@ -121,7 +126,8 @@ def environment(**variables: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "MODELS_DIR": str(MODELS_DIR),
         "FACE_MODEL": "dlib",
-    }
+        "LOG_LEVEL": "debug",
+    } | {name.upper(): str(limit) for name, limit in UNLIMITED.items()}
     return defaults | variables
 
 
@@ -135,7 +141,8 @@ def ready_app(folder: Path, **settings: object) -> Flask:
 def only(**settings: object) -> Settings:
     """These settings; of the tests' own environment nothing, least of all its MONGO_DB_URL."""
     values = {name: field.default for name, field in Settings.model_fields.items()}
-    return Settings(**values | {"models_dir": MODELS_DIR, "face_model": "dlib"} | settings)
+    chosen = {"models_dir": MODELS_DIR, "face_model": "dlib", "log_level": "debug"} | UNLIMITED
+    return Settings(**values | chosen | settings)
 
 
 def free_port() -> int:

@@ -115,6 +115,26 @@ def test_an_id_is_enrolled_once(client: FlaskClient) -> None:
     assert find(client, photos.admiral()) == 406
 
 
+def test_a_request_sent_again_with_its_key_is_the_same_enrolment(client: FlaskClient) -> None:
+    body = EILEEN | {"img_features": [random_vector(1)]}
+
+    def post(key: str, employee_id: int = 1, **changed: object) -> int:
+        headers = {"Idempotency-Key": key} if key else {}
+        response = client.post(f"/api/store/{employee_id}", json=body | changed, headers=headers)
+        return response.status_code
+
+    assert [post('"one"'), post('"one"')] == [200, 200]
+    assert [user["name"] for user in page(client)] == ["Eileen"]
+    assert [post('"two"'), post(""), post('"one"', name="Ilin")] == [409, 409, 409]
+    assert [post('"one"', employee_id=2), post('"one"', employee_id=2)] == [200, 200]
+    assert ids(page(client)) == [1, 2]
+
+    assert client.put("/api/store/1", json=body | {"name": "Ilin"}).status_code == 200
+    assert post('"one"') == 409
+    assert client.delete("/api/1").status_code == 200
+    assert [post('"one"'), post('"one"'), post("")] == [200, 200, 409]
+
+
 def test_put_replaces_names_and_vectors(client: FlaskClient) -> None:
     enrol(client, 1, img_base64=photos.astronaut())
     response = client.put("/api/store/1", json=GRACE | {"img_base64": photos.admiral()})

@@ -23,7 +23,7 @@ def test_the_format(mongo_store: MongoStore, users: Users) -> None:
     mongo_store.add(employee)
     document = users.find_one({})
     assert document is not None
-    assert list(document) == ["_id", "name", "surname", "img", "model"]
+    assert list(document) == ["_id", "name", "surname", "img", "model", "enrolment_id"]
     assert (document["_id"], document["name"], document["surname"], document["model"]) == (
         7,
         "name 0",
@@ -43,6 +43,7 @@ def test_older_documents_are_read(mongo_store: MongoStore, users: Users) -> None
     (employee,) = mongo_store.get([1])
     assert (employee.employee_id, employee.name, employee.surname) == (1, "Old", "Timer")
     assert employee.model == "vggface2"
+    assert employee.enrolment_id == ""
     assert employee.vectors.dtype == np.float32
     expected = doubles / np.linalg.norm(doubles, axis=1, keepdims=True)
     np.testing.assert_allclose(employee.vectors, expected, rtol=1e-6)

@@ -40,7 +40,15 @@ BAD = [
     ("LIVENESS_SERVICE_URL", "liveness:8080", "http://host:port"),
     ("LIVENESS_TIMEOUT_S", "inf", "must be at most 120"),
     ("MAX_BODY_MB", "0", "must be more than 0"),
+    ("MAX_VECTORS_PER_EMPLOYEE", "0", "must be at least 1"),
     ("MAX_IMAGE_MEGAPIXELS", "many", "must be a number"),
+    ("CORS_ORIGINS", "frontend.example", "origins like https://host:port"),
+    ("CORS_ORIGINS", "https://*.example", "origins like https://host:port"),
+    ("TRUSTED_PROXIES", "-1", "must be at least 0"),
+    ("ADDRESS_REQUESTS_PER_MINUTE", "many", "must be a whole number"),
+    ("KEY_REQUESTS_PER_MINUTE", "-1", "must be at least 0"),
+    ("LOGIN_FAILURES", "1.5", "must be a whole number"),
+    ("REDIS_URL", "redis:6379", "redis://host:port"),
     ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
     ("LOG_FORMAT", "xml", "'text' or 'json'"),
 ]
@@ -93,6 +101,12 @@ def test_every_bad_value_is_named_and_nothing_starts() -> None:
             | {"FACE_MODEL": "facenet"},
             "nowhere.pt",
         ),
+        ({"VECTOR_KEYS": "hunter2"}, "VECTOR_KEYS: entry 1 must be 32 bytes in base64"),
+        ({"API_KEYS": "a:login:hunter2"}, "API_KEYS: entry 1 is not of the form"),
+        ({"API_KEYS_FILE": "/nowhere/keys"}, "/nowhere/keys (API_KEYS_FILE) cannot be read"),
+        ({"API_KEYS": "a", "API_KEYS_FILE": "b"}, "must not both be set"),
+        ({"AUDIT_LOG": "/proc/nowhere/audit.log"}, "AUDIT_LOG"),
+        ({"REDIS_URL": "redis://:hunter2@host:port"}, "REDIS_URL"),
         ({"SQLITE_PATH": "/proc/nowhere/employees.db"}, "SQLITE_PATH"),
         ({"LIVENESS_SERVICE_URL": "service:hunter2@liveness"}, "LIVENESS_SERVICE_URL"),
     ],
@@ -153,7 +167,8 @@ def test_the_readme_tells_of_every_setting(name: str) -> None:
 
 
 def test_the_log_says_what_runs(tmp_path: Path) -> None:
-    with RunningService(tmp_path, LOG_FORMAT="json", LOGIN_MATCH_THRESHOLD="0.75") as service:
+    alpha = {"LOGIN_MATCH_THRESHOLD": "0.75"}
+    with RunningService(tmp_path, LOG_FORMAT="json", LOG_LEVEL="info", **alpha) as service:
         service.call("DELETE", "/api/5", headers={"X-Request-ID": "look-for-me"})
         lines = [json.loads(line) for line in service.log.splitlines()]
     (ready,) = [line for line in lines if line["event"] == "ready"]

@@ -10,7 +10,7 @@ from threading import Barrier, Thread
 import numpy as np
 import pytest
 
-from app.storage import ChangesForgotten, Employee, StoreUnavailable
+from app.storage import ChangesForgotten, Employee, EmployeeExists, StoreUnavailable
 from app.storage.sqlite import CHANGES_KEPT, SqliteStore
 
 ROOT = Path(__file__).parent.parent
@@ -18,6 +18,23 @@ OPEN_FILES = Path("/proc/self/fd")
 STARTERS = 6
 ROUNDS = 4
 ACKNOWLEDGED_BEFORE_THE_KILL = 40
+
+FIRST_SCHEMA = """
+CREATE TABLE employees (
+    employee_id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    surname TEXT NOT NULL,
+    model TEXT NOT NULL,
+    dimension INTEGER NOT NULL CHECK (dimension > 0),
+    vectors BLOB NOT NULL CHECK (length(vectors) > 0 AND length(vectors) % (4 * dimension) = 0)
+) STRICT;
+CREATE INDEX employees_by_model ON employees (model);
+CREATE TABLE changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    employee_id INTEGER NOT NULL
+) STRICT;
+PRAGMA user_version = 1;
+"""
 
 # Enrols from argv[2] upwards, in steps of argv[3], argv[4] people; prints each acknowledged id.
 ENROL = """
@@ -134,6 +151,35 @@ def test_a_file_of_a_newer_release(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(StoreUnavailable, match=r"newer release.*99"):
         SqliteStore(path)
+
+
+def test_a_file_of_the_first_release_is_read_and_written(tmp_path: Path) -> None:
+    path = tmp_path / "employees.db"
+    vectors = np.eye(2, 4, dtype="<f4")
+    database = sqlite3.connect(path)
+    database.execute("PRAGMA journal_mode = WAL")
+    database.executescript(FIRST_SCHEMA)
+    row = (1, "Ada", "Lovelace", "dlib", 4, vectors.tobytes())
+    database.execute("INSERT INTO employees VALUES (?, ?, ?, ?, ?, ?)", row)
+    database.execute("INSERT INTO changes (employee_id) VALUES (1)")
+    database.commit()
+    database.close()
+    for _ in range(2):
+        store = SqliteStore(path)
+        (employee,) = store.get([1])
+        assert (employee.name, employee.surname, employee.enrolment_id) == ("Ada", "Lovelace", "")
+        assert (employee.vectors == vectors).all()
+        with pytest.raises(EmployeeExists):
+            store.add(someone(1))
+        store.close()
+    successor = someone(1)
+    store = SqliteStore(path)
+    store.replace(successor)
+    store.add(successor)
+    store.add(someone(2))
+    assert store.changes_since(1).employee_ids == {1, 2}
+    assert store.get([1])[0].enrolment_id == successor.enrolment_id
+    store.close()
 
 
 def test_old_changes_are_forgotten_new_ones_kept(tmp_path: Path) -> None:

@@ -57,6 +57,30 @@ def test_adding_twice_keeps_the_first(store: EmployeeStore) -> None:
     assert everything(store) == [as_stored(someone(1, seed=1))]
 
 
+def test_an_enrolment_that_is_made_again_is_a_success(store: EmployeeStore) -> None:
+    employee = someone(1, seed=1)
+    store.add(employee)
+    store.add(employee)
+    assert everything(store) == [as_stored(employee)]
+    assert store.get([1])[0].enrolment_id == employee.enrolment_id
+    with pytest.raises(EmployeeExists):
+        store.add(replace(employee, enrolment_id="another"))
+    with pytest.raises(EmployeeExists):
+        store.add(replace(employee, enrolment_id=""))
+
+
+def test_an_enrolment_that_was_replaced_is_not_made_again(store: EmployeeStore) -> None:
+    first, second = someone(1, seed=1), someone(1, seed=2)
+    store.add(first)
+    store.replace(second)
+    store.replace(second)
+    with pytest.raises(EmployeeExists):
+        store.add(first)
+    store.add(second)
+    assert everything(store) == [as_stored(second)]
+    assert store.get([1])[0].enrolment_id == second.enrolment_id
+
+
 def test_replace_replaces_everything(store: EmployeeStore) -> None:
     store.add(someone(1, vectors=3))
     successor = replace(someone(1, dimension=4, seed=5), name="new", surname="er", model="vggface2")

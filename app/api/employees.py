@@ -1,31 +1,39 @@
 """Enrolment, removal and listing of employees."""
 
-from flask import Blueprint, Response, jsonify
+from hashlib import blake2b
 
+from flask import Blueprint, Response, jsonify, request
+
+from app.access import Role
+from app.api.access import Access, allow
 from app.api.errors import Problem
 from app.api.middleware import read_body, text
 from app.api.schemas import MAX_ID, StoreBody
+from app.storage import new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
 
 
-def blueprint(employees: Employees) -> Blueprint:
-    """The endpoints store, get_all and delete."""
+def blueprint(employees: Employees, access: Access) -> Blueprint:
+    """The endpoints store, get_all, delete and export."""
     api = Blueprint("employees", __name__, url_prefix="/api")
 
     @api.post("/store/<int:employee_id>")
+    @allow(Role.ENROL)
     def enrol(employee_id: int) -> Response:
         employees.add(_enrolment(employee_id))
         return text("ok")
 
     @api.put("/store/<int:employee_id>")
+    @allow(Role.ENROL)
     def replace(employee_id: int) -> Response:
         employees.replace(_enrolment(employee_id))
         return text("ok")
 
     @api.get("/get_all/<page_size>/<page_number>")
+    @allow(Role.ENROL)
     def get_all(page_size: str, page_number: str) -> Response:
         size = _whole("page_size", page_size, MAX_PAGE_SIZE)
         number = _whole("page_number", page_number, MAX_PAGE_NUMBER)
@@ -36,16 +44,31 @@ def blueprint(employees: Employees) -> Blueprint:
                     "_id": employee.employee_id,
                     "name": employee.name,
                     "surname": employee.surname,
-                    "img": employee.vectors.tolist(),
+                    # clients expect the name, so it is there for everybody
+                    "img": employee.vectors.tolist() if access.is_admin() else [],
                 }
                 for employee in page
             ]
         )
 
     @api.delete("/<int:employee_id>")
+    @allow(Role.ADMIN)
     def remove(employee_id: int) -> Response:
         employees.remove(_checked(employee_id))
         return text("ok")
+
+    @api.get("/employees/<int:employee_id>/export")
+    @allow(Role.ADMIN)
+    def export(employee_id: int) -> Response:
+        employee = employees.export(_checked(employee_id))
+        return jsonify(
+            _id=employee.employee_id,
+            name=employee.name,
+            surname=employee.surname,
+            enrolment_id=employee.enrolment_id,
+            model=employee.model,
+            feature_vectors=employee.vectors.tolist(),
+        )
 
     return api
 
@@ -58,7 +81,17 @@ def _enrolment(employee_id: int) -> Enrolment:
         body.surname,
         photos=body.img_base64 or (),
         vectors=body.img_features or (),
+        enrolment_id=_enrolment_id(),
     )
+
+
+def _enrolment_id() -> str:
+    """The same for the same request, sent again with the same Idempotency-Key."""
+    key = request.headers.get("Idempotency-Key")
+    if not key:
+        return new_enrolment_id()
+    request_again = "\n".join((key, request.path, "")).encode() + request.get_data()
+    return blake2b(request_again, digest_size=16).hexdigest()
 
 
 def _checked(employee_id: int) -> int:

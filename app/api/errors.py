@@ -1,11 +1,14 @@
 """Errors as a person reads them: one short plain sentence, or problem+json (RFC 9457)."""
 
 import json
+from collections.abc import Mapping
 
 import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from app.access.limits import TooManyFailures, TooManyRequests
+from app.audit import AuditUnavailable
 from app.liveness import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.limiter import Overloaded
@@ -24,15 +27,23 @@ class Problem(Exception):
     """An answer other than success.
 
     code: stable, for programs. sentence: one short sentence for a person. again: whether the same
-    request may succeed later.
+    request may succeed later. headers: of the answer.
     """
 
-    def __init__(self, status: int, code: str, sentence: str, again: bool = False) -> None:
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        sentence: str,
+        again: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(sentence)
         self.status = status
         self.code = code
         self.sentence = sentence
         self.again = again
+        self.headers = headers or {}
 
     def response(self) -> Response:
         """Plain text, or problem+json where the request prefers JSON."""
@@ -48,6 +59,7 @@ class Problem(Exception):
             response = Response(self.sentence, self.status, mimetype="text/plain")
         if self.again:
             response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        response.headers.update(self.headers)
         return response
 
 
@@ -83,6 +95,14 @@ def _problem(error: Exception) -> Problem:
             return Problem(409, "employee_exists", "that employee id is taken")
         case NoSuchEmployee():
             return Problem(404, "no_such_employee", "no such employee")
+        case TooManyRequests():
+            failures = isinstance(error, TooManyFailures)
+            code = "too_many_failures" if failures else "too_many_requests"
+            headers = {"Retry-After": str(error.retry_after_s)}
+            return Problem(429, code, str(error), headers=headers)
+        case AuditUnavailable():
+            log.error("nothing is done that the audit log cannot be told", cause=str(error))
+            return Problem(503, "audit_unavailable", "the audit log is away, try again", again=True)
         case StoreUnavailable():
             log.error("the database is away", cause=str(error))
             return Problem(503, "store_unavailable", "the database is away, try again", again=True)

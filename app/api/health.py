@@ -2,18 +2,21 @@
 
 from flask import Blueprint, Response, jsonify
 
+from app.api.access import public
 from app.usecases.service import Service
 
 
-def blueprint(service: Service) -> Blueprint:
-    """The endpoints healthz and readyz."""
+def blueprint(service: Service, closed: bool) -> Blueprint:
+    """The endpoints healthz and readyz. closed: whether API keys are needed."""
     api = Blueprint("health", __name__)
 
     @api.get("/healthz")
+    @public
     def healthz() -> Response:
         return jsonify(status="alive")
 
     @api.get("/readyz")
+    @public
     def readyz() -> Response:
         service.check()
         return jsonify(
@@ -21,6 +24,7 @@ def blueprint(service: Service) -> Blueprint:
             model=service.recogniser.model.name,
             device=service.recogniser.device,
             employees=len(service.gallery),
+            access="keys" if closed else "open to everyone",
         )
 
     return api

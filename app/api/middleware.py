@@ -4,13 +4,15 @@ import math
 import re
 import time
 from typing import TypeVar
+from urllib.parse import quote
 from uuid import uuid4
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Response, current_app, g, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.api.access import Access
 from app.api.errors import Problem
 from app.sentences import what_is_wrong
 
@@ -18,11 +20,12 @@ log = structlog.get_logger()
 
 Body = TypeVar("Body", bound=BaseModel)
 
+_LONGEST_PATH = 100  # is logged: who knows what somebody puts there
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
-def register(app: Flask) -> None:
-    """Give every request an id, taken from X-Request-ID where it is sane, and log it."""
+def register(app: Flask, access: Access) -> None:
+    """Give every request an id, taken from X-Request-ID where it is sane, let it in, and log it."""
 
     @app.before_request
     def begin() -> None:
@@ -31,6 +34,7 @@ def register(app: Flask) -> None:
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        access.let_in()
         _receive()
 
     @app.after_request
@@ -43,7 +47,7 @@ def register(app: Flask) -> None:
         (log.debug if is_probe else log.info)(
             "request",
             method=request.method,
-            path=request.path,
+            path=quote(request.path)[:_LONGEST_PATH],
             status=response.status_code,
             ms=round(elapsed, 1),
         )
@@ -66,7 +70,8 @@ def read_body(schema: type[Body]) -> Body:
     if not request.is_json:
         raise Problem(415, "not_json", "send JSON, with Content-Type: application/json")
     try:
-        return schema.model_validate_json(request.get_data())
+        limits = {"max_vectors": current_app.config["MAX_VECTORS_PER_EMPLOYEE"]}
+        return schema.model_validate_json(request.get_data(), context=limits)
     except ValidationError as error:
         raise Problem(400, "bad_request", _sentence(error)) from None
 

@@ -12,11 +12,11 @@ from pydantic import (
     Field,
     FiniteFloat,
     StringConstraints,
+    ValidationInfo,
     model_validator,
 )
 
 LIVENESS_FRAMES = 15
-MAX_VECTORS = 100
 MAX_ID = 2**63 - 1
 
 
@@ -45,10 +45,18 @@ def _photo(text: object) -> bytes:
         raise ValueError("is not base64") from error
 
 
-def _photos(given: object) -> list[bytes]:
+def _few(given: list[object], info: ValidationInfo) -> None:
+    """Refuse more than one employee may have, before any of them is looked at."""
+    most = (info.context or {})["max_vectors"]
+    if len(given) > most:
+        raise ValueError(f"has more than {most} entries")
+
+
+def _photos(given: object, info: ValidationInfo) -> list[bytes]:
     """One picture or a list of them."""
     if not isinstance(given, list):
         return [_photo(given)]
+    _few(given, info)
     photos = []
     for number, text in enumerate(given, start=1):
         try:
@@ -65,16 +73,19 @@ Vector = Annotated[
 Frame = Annotated[str, BeforeValidator(_payload)]
 # A picture in base64, with or without the prefix of a data URL.
 Photo = Annotated[bytes, BeforeValidator(_photo)]
-Photos = Annotated[list[bytes], Field(max_length=MAX_VECTORS), BeforeValidator(_photos)]
+Photos = Annotated[list[bytes], BeforeValidator(_photos)]
 
 
-def _vectors(given: object) -> object:
-    if isinstance(given, list) and any(isinstance(number, int | float) for number in given):
+def _vectors(given: object, info: ValidationInfo) -> object:
+    if not isinstance(given, list):
+        return given
+    _few(given, info)
+    if any(isinstance(number, int | float) for number in given):
         raise ValueError("must be a list of feature vectors, each of them a list of numbers")
     return given
 
 
-Vectors = Annotated[list[Vector], Field(max_length=MAX_VECTORS), BeforeValidator(_vectors)]
+Vectors = Annotated[list[Vector], BeforeValidator(_vectors)]
 
 
 class _Body(BaseModel):

@@ -61,6 +61,9 @@ class CodedRows:
     def move(self, sources: RowNumbers, targets: RowNumbers) -> None:
         self._store(targets, self._read(sources))
 
+    def wipe(self, rows: RowNumbers) -> None:
+        self._store(rows, self._new_block(len(rows)))
+
     def candidates(self, probe: Vectors, count: int, wanted: int) -> RowNumbers:
         if wanted >= count:
             return np.arange(count)
@@ -135,11 +138,12 @@ class CodedRows:
             yield self._blocks[number], part, rows[part] - starts[number]
 
     def _new_block(self, size: int) -> _Block:
+        """All zeros."""
         return _Block(
-            np.empty((_EARLY_WORDS, size), np.uint64),
-            np.empty((size, _WORDS - _EARLY_WORDS), np.uint64),
-            np.empty((size, len(self._centre)), np.int8),
-            np.empty(size, np.float32),
+            np.zeros((_EARLY_WORDS, size), np.uint64),
+            np.zeros((size, _WORDS - _EARLY_WORDS), np.uint64),
+            np.zeros((size, len(self._centre)), np.int8),
+            np.zeros(size, np.float32),
         )
 
 

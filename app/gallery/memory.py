@@ -117,6 +117,7 @@ class MemoryIndex:
         holes = np.flatnonzero(gone[:kept])
         last = kept + np.flatnonzero(~gone[kept:])
         self._rows.move(last, holes)
+        self._rows.wipe(np.arange(kept, self._count))
         self._owners[holes] = self._owners[last]
         self._count = kept
         self._employees.difference_update(employees)

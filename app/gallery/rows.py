@@ -39,6 +39,9 @@ class Rows(Protocol):
     def move(self, sources: RowNumbers, targets: RowNumbers) -> None:
         """Copy rows onto as many others."""
 
+    def wipe(self, rows: RowNumbers) -> None:
+        """Leave nothing of what the rows held."""
+
     def candidates(self, probe: Vectors, count: int, wanted: int) -> RowNumbers:
         """About `wanted` of the first `count` rows, likely to be those nearest to the probe."""
 
@@ -53,7 +56,7 @@ class ExactRows:
     # searches at once are spread over the cores by the threads that they come from.
 
     def __init__(self, dimension: int, most: int) -> None:
-        self._vectors = np.empty((most, dimension), np.float32)
+        self._vectors = np.zeros((most, dimension), np.float32)
 
     def finalists(self, count: int) -> int:
         return min(count, _EXACT_FINALISTS)
@@ -63,6 +66,9 @@ class ExactRows:
 
     def move(self, sources: RowNumbers, targets: RowNumbers) -> None:
         self._vectors[targets] = self._vectors[sources]
+
+    def wipe(self, rows: RowNumbers) -> None:
+        self._vectors[rows] = 0
 
     def candidates(self, probe: Vectors, count: int, wanted: int) -> RowNumbers:
         if wanted >= count:

@@ -1,11 +1,17 @@
 """Employees, durably. This module is the contract; `sqlite` and `mongodb` keep it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
+from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+
+
+def new_enrolment_id() -> str:
+    """An id that no other enrolment has."""
+    return uuid4().hex
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -13,6 +19,8 @@ class Employee:
     """One enrolled person.
 
     vectors: (n, dimension) float32, n ≥ 1, unit length, all computed by the model named `model`.
+    enrolment_id: names the one write that made this record, for ever; a retried write keeps it. ""
+    in records that are older than these ids.
     """
 
     employee_id: int
@@ -20,6 +28,7 @@ class Employee:
     surname: str
     vectors: NDArray[np.float32]
     model: str
+    enrolment_id: str = field(default_factory=new_enrolment_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,10 @@ class StoreUnavailable(Exception):
     """The database did not answer in time, or refused; the message says so without secrets."""
 
 
+class UnknownSeal(Exception):
+    """Vectors are stored that VECTOR_KEYS cannot open; the message says which, and what to do."""
+
+
 class EmployeeStore(Protocol):
     """What every store does. All methods may raise StoreUnavailable and are thread-safe.
 
@@ -59,7 +72,10 @@ class EmployeeStore(Protocol):
         """Where the employees are, without secrets, as logs and people call it."""
 
     def add(self, employee: Employee) -> None:
-        """Store a new employee durably. Raises EmployeeExists."""
+        """Store a new employee durably; done already, with this enrolment_id, it is a success.
+
+        Raises EmployeeExists.
+        """
 
     def replace(self, employee: Employee) -> None:
         """Replace all that is stored of an employee. Raises NoSuchEmployee."""
@@ -81,6 +97,15 @@ class EmployeeStore(Protocol):
 
     def models(self) -> dict[str, int]:
         """How many employees are stored for each model name."""
+
+    def check_seals(self) -> None:
+        """Return when the vectors of every record can be opened. Raises UnknownSeal."""
+
+    def seal_anew(self) -> Iterator[tuple[int, int]]:
+        """Seal with the first key what is not, beside others who read and write.
+
+        Yields how many records were done and how many there were to do. Raises UnknownSeal.
+        """
 
     def position(self) -> int:
         """The number of the newest change, 0 when there was none."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -16,7 +16,6 @@ from pymongo.common import MIN_HEARTBEAT_INTERVAL
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
-    DuplicateKeyError,
     OperationFailure,
     PyMongoError,
 )
@@ -28,10 +27,14 @@ from app.storage.mongodb_changes import ChangeLog
 from app.storage.mongodb_documents import (
     FIELDS,
     MODEL,
+    SEALED_WITH,
     UnreadableDocument,
     from_document,
+    sealing,
     to_document,
 )
+from app.storage.mongodb_writer import Undecided, Writer
+from app.storage.sealing import PLAIN, VectorKeys
 
 Document = dict[str, Any]
 
@@ -47,16 +50,19 @@ UNAUTHORIZED = 13
 class MongoStore:
     """An EmployeeStore in a MongoDB collection, with its change log in `<collection>_changes`.
 
-    Each write first changes the employee, then the log, and is acknowledged when a majority of
-    the replica set has both on disk. A write that reached the employee but not the log is
-    reported as StoreUnavailable; repeating it logs it. So it is logged even when the repetition
-    finds nothing left to do and raises EmployeeExists or NoSuchEmployee.
+    A write is acknowledged when a majority of the replica set has it on disk, and its change too.
     """
 
     def __init__(
-        self, client: MongoClient[Document], database: str, collection: str, timeout_s: float
+        self,
+        client: MongoClient[Document],
+        database: str,
+        collection: str,
+        timeout_s: float,
+        keys: VectorKeys,
     ) -> None:
         self._client = client
+        self._keys = keys
         self._timeout_s = timeout_s
         self._database = client.get_database(
             database,
@@ -68,10 +74,11 @@ class MongoStore:
         )
         self._employees: Collection[Document] = self._database[collection]
         self._changes = ChangeLog(self._database[f"{collection}_changes"])
+        self._writer = Writer(self._employees, self._changes)
         self._logger = structlog.get_logger()
 
     @classmethod
-    def connect(cls, settings: Settings) -> Self:
+    def connect(cls, settings: Settings, keys: VectorKeys | None = None) -> Self:
         """A store that connects when it is first used, so a database that is away delays nothing.
 
         Raises SettingsError when the settings make no connection string.
@@ -105,7 +112,13 @@ class MongoStore:
                 f"MONGO_DB_URL is not of the form host:port/database?options: {error}"
             ) from None
         try:
-            return cls(client, database, settings.mongo_db_collection, settings.mongo_db_timeout_s)
+            return cls(
+                client,
+                database,
+                settings.mongo_db_collection,
+                settings.mongo_db_timeout_s,
+                keys or VectorKeys(),
+            )
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
 
@@ -115,29 +128,22 @@ class MongoStore:
 
     def add(self, employee: Employee) -> None:
         with self._answered():
-            try:
-                self._employees.insert_one(to_document(employee))
-            except DuplicateKeyError as error:
-                self._changes.append(employee.employee_id)
-                raise EmployeeExists(
-                    f"employee {employee.employee_id} is enrolled already"
-                ) from error
-            self._changes.append(employee.employee_id)
+            added = self._writer.insert(to_document(employee, self._keys))
+        if not added:
+            raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
 
     def replace(self, employee: Employee) -> None:
-        document = to_document(employee)
-        employee_id = document.pop("_id")
+        document = to_document(employee, self._keys)
+        document.pop("_id")  # as it is stored, where another client wrote it as a double
         with self._answered():
-            result = self._employees.replace_one({"_id": employee_id}, document)
-            self._changes.append(employee_id)
-        if not result.matched_count:
-            raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+            replaced = self._writer.exchange(employee.employee_id, document)
+        if not replaced:
+            raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
 
     def remove(self, employee_id: int) -> None:
         with self._answered():
-            result = self._employees.delete_one({"_id": employee_id})
-            self._changes.append(employee_id)
-        if not result.deleted_count:
+            removed = self._writer.exchange(employee_id, None)
+        if not removed:
             raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
 
     def get(self, employee_ids: Sequence[int]) -> list[Employee]:
@@ -162,9 +168,34 @@ class MongoStore:
             return self._employees.estimated_document_count()
 
     def models(self) -> dict[str, int]:
+        return self._count_by(MODEL)
+
+    def check_seals(self) -> None:
+        self._keys.check(self._count_by(SEALED_WITH))
+
+    def seal_anew(self) -> Iterator[tuple[int, int]]:
+        self.check_seals()
+        counts = self._count_by(SEALED_WITH)
+        done, total = 0, sum(counts.values()) - counts.get(self._keys.first, 0)
+        # None finds documents without the field: they are plain
+        first = None if self._keys.first == PLAIN else self._keys.first
+        after: float = -math.inf
+        while batch := self._find(
+            {"_id": {"$gt": after}, "sealed_with": {"$ne": first}}, limit=READ_BATCH
+        ):
+            with self._answered():
+                self._employees.bulk_write(
+                    [sealing(employee, self._keys) for employee in self._readable(batch)],
+                    ordered=False,
+                )
+            done, after = done + len(batch), batch[-1]["_id"]
+            yield done, total
+
+    def _count_by(self, expression: Mapping[str, Any]) -> dict[str, int]:
+        """How many documents there are for each text that the expression comes to."""
         employees: Counter[str] = Counter()
         after: float = -math.inf
-        while groups := self._count_models(after):
+        while groups := self._count_batch(expression, after):
             employees.update(
                 {group["_id"]: group["count"] for group in groups if isinstance(group["_id"], str)}
             )
@@ -188,14 +219,20 @@ class MongoStore:
 
     def _find(self, query: Document, *, limit: int, skip: int = 0) -> list[Document]:
         with self._answered():
-            return list(self._employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id"))
+            found = (
+                self._employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id").to_list()
+            )
+            for document in found:
+                if "unlogged" in document:
+                    self._writer.log(document)
+            return found
 
-    def _count_models(self, after: float) -> list[Document]:
+    def _count_batch(self, expression: Mapping[str, Any], after: float) -> list[Document]:
         batch: list[Document] = [
             {"$match": {"_id": {"$gt": after}}},
             {"$sort": {"_id": pymongo.ASCENDING}},
             {"$limit": COUNT_BATCH},
-            {"$group": {"_id": MODEL, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
+            {"$group": {"_id": expression, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
         ]
         with self._answered():
             return list(self._employees.aggregate(batch))
@@ -204,7 +241,7 @@ class MongoStore:
         """The employees of the documents that are one: a bad document must not lock others out."""
         for document in documents:
             try:
-                yield from_document(document)
+                yield from_document(document, self._keys)
             except UnreadableDocument as error:
                 self._logger.warning(
                     "unreadable employee skipped", employee_id=document["_id"], reason=str(error)
@@ -228,6 +265,8 @@ class MongoStore:
     def _reason(self, error: PyMongoError | BSONError) -> str:
         if isinstance(error, PyMongoError) and error.timeout:
             return f"the database (MONGO_DB_URL) did not answer within {self._timeout_s:g} s"
+        if isinstance(error, Undecided):
+            return "the connection to the database (MONGO_DB_URL) was lost during a write"
         if isinstance(error, OperationFailure):
             if error.code in AUTHENTICATION_FAILED:
                 return (

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from bson.binary import Binary, BinaryVectorDtype
 from numpy.typing import NDArray
+from pymongo import UpdateOne
 
 from app.storage import Employee
+from app.storage.sealing import PLAIN, CannotOpen, Stored, VectorKeys
 
 # Older documents hold `img` as lists of doubles and name no model; there was only this one.
 LEGACY_MODEL = "vggface2"
@@ -16,7 +18,8 @@ LEGACY_DIMENSION = 512
 
 _UNIT_WITHIN = 1e-4
 
-FIELDS = ("name", "surname", "img", "model")
+_SEAL_FIELDS = ("sealed_with", "seal", "dimension")
+FIELDS = ("name", "surname", "img", "model", "enrolment_id", "unlogged", *_SEAL_FIELDS)
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
 _IS_LEGACY = {
@@ -32,29 +35,59 @@ _IS_LEGACY = {
 }
 # The model as from_document finds it, as an aggregation expression.
 MODEL: Mapping[str, Any] = {"$ifNull": ["$model", {"$cond": [_IS_LEGACY, LEGACY_MODEL, None]}]}
+# The name of the key that its vectors are sealed with, as an aggregation expression.
+SEALED_WITH: Mapping[str, Any] = {"$ifNull": ["$sealed_with", PLAIN]}
 
 
 class UnreadableDocument(Exception):
     """The document is no employee in any format that was ever written."""
 
 
-def to_document(employee: Employee) -> dict[str, Any]:
-    """The document of an employee: vectors are BSON binary float32 vectors (subtype 9)."""
+def to_document(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
+    """The document of an employee."""
     return {
         "_id": employee.employee_id,
         "name": employee.name,
         "surname": employee.surname,
-        "img": [
-            Binary.from_vector(vector, BinaryVectorDtype.FLOAT32) for vector in employee.vectors
-        ],
+        **_sealed(employee, keys),
         "model": employee.model,
+        "enrolment_id": employee.enrolment_id,
     }
 
 
-def from_document(document: Mapping[str, Any]) -> Employee:
+def sealing(employee: Employee, keys: VectorKeys) -> UpdateOne:
+    """What seals an employee's vectors anew, unless they were enrolled anew meanwhile."""
+    fields = _sealed(employee, keys)
+    return UpdateOne(
+        # None finds documents without the field, too
+        {"_id": employee.employee_id, "enrolment_id": employee.enrolment_id or None},
+        {
+            "$set": fields | {"model": employee.model},
+            "$unset": {name: True for name in _SEAL_FIELDS if name not in fields},
+        },
+    )
+
+
+def _sealed(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
+    """What depends on the key: plain vectors are BSON binary float32 vectors (subtype 9)."""
+    stored = keys.seal(employee)
+    if stored.sealed_with == PLAIN:
+        vectors = [
+            Binary.from_vector(vector, BinaryVectorDtype.FLOAT32) for vector in employee.vectors
+        ]
+        return {"img": vectors}
+    return {
+        "img": stored.vectors,
+        "sealed_with": stored.sealed_with,
+        "seal": stored.seal,
+        "dimension": employee.vectors.shape[1],
+    }
+
+
+def from_document(document: Mapping[str, Any], keys: VectorKeys) -> Employee:
     """The employee of a document. Raises UnreadableDocument."""
     try:
-        vectors = np.stack([_vector(stored) for stored in document["img"]])
+        vectors = _vectors(document, keys)
         model = document.get("model")
         if model is None and vectors.shape[1] == LEGACY_DIMENSION:
             model = LEGACY_MODEL
@@ -66,9 +99,20 @@ def from_document(document: Mapping[str, Any]) -> Employee:
             surname=_text(document.get("surname")),
             vectors=vectors,
             model=model,
+            enrolment_id=_text(document.get("enrolment_id")),
         )
-    except (KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, struct.error, CannotOpen) as error:
         raise UnreadableDocument(str(error)) from error
+
+
+def _vectors(document: Mapping[str, Any], keys: VectorKeys) -> NDArray[np.float32]:
+    """(n, dimension) float32, unit length."""
+    if (name := document.get("sealed_with")) is None:
+        keys.must_hold(PLAIN)
+        return np.stack([_vector(vector) for vector in document["img"]])
+    stored = Stored(document["img"], name, document["seal"])
+    employee_id = _whole_number(document["_id"])
+    return keys.open(stored, employee_id, document["model"], document["dimension"])
 
 
 def _vector(stored: object) -> NDArray[np.float32]:

@@ -4,12 +4,12 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import structlog
 
 from app.storage import (
     Changes,
@@ -19,27 +19,10 @@ from app.storage import (
     NoSuchEmployee,
     StoreUnavailable,
 )
+from app.storage.sealing import CannotOpen, Stored, VectorKeys
+from app.storage.sqlite_schema import COLUMNS, LAYOUTS, SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
-# `vectors` holds (n, dimension) little-endian float32, row by row. It is the last column, and
-# `model` is indexed, so that counting never reads the vectors' pages.
-SCHEMA = f"""
-CREATE TABLE employees (
-    employee_id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    surname TEXT NOT NULL,
-    model TEXT NOT NULL,
-    dimension INTEGER NOT NULL CHECK (dimension > 0),
-    vectors BLOB NOT NULL CHECK (length(vectors) > 0 AND length(vectors) % (4 * dimension) = 0)
-) STRICT;
-CREATE INDEX employees_by_model ON employees (model);
-CREATE TABLE changes (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    employee_id INTEGER NOT NULL
-) STRICT;
-PRAGMA user_version = {SCHEMA_VERSION};
-"""
-COLUMNS = "employee_id, name, surname, model, dimension, vectors"
+log = structlog.get_logger()
 
 PAGE_BYTES = 16 * 1024
 BUSY_TIMEOUT_S = 5.0
@@ -55,8 +38,9 @@ class SqliteStore:
     when the file cannot be used, or was written by a newer release.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keys: VectorKeys | None = None) -> None:
         self._path = path
+        self._keys = keys or VectorKeys()
         # A thread borrows a connection for as long as it needs one. One for each thread's life
         # would stay open long after the thread: sqlite3 leaves it to the garbage collector.
         self._idle: list[sqlite3.Connection] = []
@@ -70,25 +54,29 @@ class SqliteStore:
     def add(self, employee: Employee) -> None:
         with self._transaction() as database:
             added = database.execute(
-                f"INSERT INTO employees ({COLUMNS}) "  # noqa: S608
-                "VALUES (:employee_id, :name, :surname, :model, :dimension, :vectors) "
-                "ON CONFLICT (employee_id) DO NOTHING",
-                _row(employee),
+                f"INSERT INTO employees ({COLUMNS}) VALUES "  # noqa: S608
+                "(:employee_id, :name, :surname, :enrolment_id, :model, :dimension, "
+                ":sealed_with, :seal, :vectors) ON CONFLICT (employee_id) DO NOTHING",
+                self._row(employee),
             )
-            if not added.rowcount:
+            if added.rowcount:
+                _log_change(database, employee.employee_id)
+            elif not _is_stored(database, employee):
                 raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
-            _log_change(database, employee.employee_id)
 
     def replace(self, employee: Employee) -> None:
         with self._transaction() as database:
             replaced = database.execute(
-                "UPDATE employees SET name = :name, surname = :surname, model = :model, "
-                "dimension = :dimension, vectors = :vectors WHERE employee_id = :employee_id",
-                _row(employee),
+                "UPDATE employees SET name = :name, surname = :surname, "
+                "enrolment_id = :enrolment_id, model = :model, dimension = :dimension, "
+                "sealed_with = :sealed_with, seal = :seal, "
+                "vectors = :vectors WHERE employee_id = :employee_id",
+                self._row(employee),
             )
             if not replaced.rowcount:
                 raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
             _log_change(database, employee.employee_id)
+        self._wipe_log()
 
     def remove(self, employee_id: int) -> None:
         with self._transaction() as database:
@@ -98,6 +86,7 @@ class SqliteStore:
             if not removed.rowcount:
                 raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
             _log_change(database, employee_id)
+        self._wipe_log()
 
     def get(self, employee_ids: Sequence[int]) -> list[Employee]:
         # One JSON parameter, because SQLite limits how many parameters a statement may have.
@@ -111,13 +100,11 @@ class SqliteStore:
 
     def read_all(self) -> Iterator[Employee]:
         # Many short reads: one long one would keep the write-ahead log from being folded back.
-        batch = self._select("ORDER BY employee_id LIMIT ?", READ_BATCH)
-        while batch:
-            yield from batch
-            batch = self._select(
-                "WHERE employee_id > ? ORDER BY employee_id LIMIT ?",
-                batch[-1].employee_id,
-                READ_BATCH,
+        rows = self._rows("ORDER BY employee_id LIMIT ?", READ_BATCH)
+        while rows:
+            yield from self._readable(rows)
+            rows = self._rows(
+                "WHERE employee_id > ? ORDER BY employee_id LIMIT ?", rows[-1][0], READ_BATCH
             )
 
     def count(self) -> int:
@@ -130,6 +117,46 @@ class SqliteStore:
             return dict(
                 database.execute("SELECT model, count(*) FROM employees GROUP BY model").fetchall()
             )
+
+    def check_seals(self) -> None:
+        with self._database() as database:
+            self._keys.check(
+                dict(
+                    database.execute(
+                        "SELECT sealed_with, count(*) FROM employees GROUP BY sealed_with"
+                    ).fetchall()
+                )
+            )
+
+    def seal_anew(self) -> Iterator[tuple[int, int]]:
+        self.check_seals()
+        done, after = 0, -1
+        total = self._count_sealed_otherwise()
+        while rows := self._rows(
+            "WHERE sealed_with <> ? AND employee_id > ? ORDER BY employee_id LIMIT ?",
+            self._keys.first,
+            after,
+            READ_BATCH,
+        ):
+            sealed = [self._row(employee) for employee in self._readable(rows)]
+            with self._transaction() as database:
+                # not those that were enrolled anew meanwhile
+                database.executemany(
+                    "UPDATE employees SET sealed_with = :sealed_with, seal = :seal, "
+                    "vectors = :vectors "
+                    "WHERE employee_id = :employee_id AND enrolment_id = :enrolment_id",
+                    sealed,
+                )
+            done, after = done + len(rows), rows[-1][0]
+            yield done, total
+        self._wipe_log()
+
+    def _count_sealed_otherwise(self) -> int:
+        with self._database() as database:
+            (count,) = database.execute(
+                "SELECT count(*) FROM employees WHERE sealed_with <> ?", (self._keys.first,)
+            ).fetchone()
+        return int(count)
 
     def position(self) -> int:
         with self._database() as database:
@@ -168,10 +195,12 @@ class SqliteStore:
             raise self._unavailable("its file system has no shared memory for a write-ahead log")
         database.execute("BEGIN IMMEDIATE")
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in SCHEMA.split(";"):
-                database.execute(statement)
+        for statement in LAYOUTS.get(version, "").split(";"):
+            database.execute(statement)
         database.execute("COMMIT")
+        if version in (1, 2):  # they left behind what they deleted
+            database.execute("VACUUM")
+        _wipe_log(database)
         if version > SCHEMA_VERSION:
             raise self._unavailable(
                 f"a newer release wrote it (schema version {version}, this release knows "
@@ -179,12 +208,46 @@ class SqliteStore:
             )
 
     def _select(self, clauses: str, *parameters: int | str) -> list[Employee]:
+        return list(self._readable(self._rows(clauses, *parameters)))
+
+    def _rows(self, clauses: str, *parameters: int | str) -> list[tuple[Any, ...]]:
         with self._database() as database:
-            rows = database.execute(
+            return database.execute(
                 f"SELECT {COLUMNS} FROM employees {clauses}",  # noqa: S608
                 parameters,
             ).fetchall()
-        return [_employee(*row) for row in rows]
+
+    def _readable(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Employee]:
+        """The employees of the rows that can be opened: a bad one must not lock others out."""
+        for employee_id, name, surname, enrolment_id, model, dimension, *stored in rows:
+            sealed_with, seal, vectors = stored
+            try:
+                matrix = self._keys.open(
+                    Stored(vectors, sealed_with, seal), employee_id, model, dimension
+                )
+            except CannotOpen as error:
+                log.error("unreadable employee", employee_id=employee_id, reason=str(error))
+                continue
+            yield Employee(employee_id, name, surname, matrix, model, enrolment_id)
+
+    def _row(self, employee: Employee) -> dict[str, Any]:
+        stored = self._keys.seal(employee)
+        return {
+            "employee_id": employee.employee_id,
+            "name": employee.name,
+            "surname": employee.surname,
+            "enrolment_id": employee.enrolment_id,
+            "model": employee.model,
+            "dimension": employee.vectors.shape[1],
+            "sealed_with": stored.sealed_with,
+            "seal": stored.seal,
+            "vectors": stored.vectors,
+        }
+
+    def _wipe_log(self) -> None:
+        """Leave nothing of what was removed or replaced in the write-ahead log."""
+        with self._database() as database:
+            _wipe_log(database)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -221,6 +284,7 @@ class SqliteStore:
             check_same_thread=False,  # one thread at a time, but not always the same one
         )
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         return connection
 
     def _unavailable(self, reason: str) -> StoreUnavailable:
@@ -238,25 +302,27 @@ def _alone_in(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
+    """Whether this very enrolment is what is stored of the employee."""
+    stored = database.execute(
+        "SELECT 1 FROM employees WHERE employee_id = ? AND enrolment_id = ?",
+        (employee.employee_id, employee.enrolment_id),
+    )
+    return stored.fetchone() is not None
+
+
+def _wipe_log(database: sqlite3.Connection) -> None:
+    """Fold the write-ahead log back into the file and cut it off, when its readers are done."""
+    reason: object = "it is being read"
+    try:
+        busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:  # the removal itself is done
+        busy, reason = True, error
+    if busy:
+        log.warning("what was removed is in the write-ahead log for now", reason=str(reason))
+
+
 def _log_change(database: sqlite3.Connection, employee_id: int) -> None:
     logged = database.execute("INSERT INTO changes (employee_id) VALUES (?)", (employee_id,))
     newest = logged.lastrowid or 0
     database.execute("DELETE FROM changes WHERE number <= ?", (newest - CHANGES_KEPT,))
-
-
-def _row(employee: Employee) -> dict[str, Any]:
-    return {
-        "employee_id": employee.employee_id,
-        "name": employee.name,
-        "surname": employee.surname,
-        "model": employee.model,
-        "dimension": employee.vectors.shape[1],
-        "vectors": employee.vectors.astype("<f4", copy=False).tobytes(),
-    }
-
-
-def _employee(
-    employee_id: int, name: str, surname: str, model: str, dimension: int, vectors: bytes
-) -> Employee:
-    matrix = np.frombuffer(vectors, dtype="<f4").reshape(-1, dimension)
-    return Employee(employee_id, name, surname, matrix.astype(np.float32, copy=False), model)

@@ -4,13 +4,14 @@ And what undoes it, and lists it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.audit import AuditLog, Fields
 from app.recognition import DifferentPeople
-from app.storage import Employee
+from app.storage import Employee, NoSuchEmployee, new_enrolment_id
 from app.usecases.service import Service
 
 # Of distances between photos of one person 99 % are below 0.95, of two people 1 % below 0.92:
@@ -28,6 +29,7 @@ class Enrolment:
 
     photos: encoded pictures, one large face in each.
     vectors: finite and non-zero, of any length.
+    enrolment_id: given again, it is the same enrolment, which may have been made already.
     """
 
     employee_id: int
@@ -35,13 +37,17 @@ class Enrolment:
     surname: str
     photos: Sequence[bytes] = ()
     vectors: Sequence[Sequence[float]] = ()
+    enrolment_id: str = field(default_factory=new_enrolment_id)
 
 
 class Employees:
     """Enrols, replaces, removes and lists employees."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, audit: AuditLog) -> None:
         self._service = service
+        self._audit = audit
+
+    # Each of these may raise AuditUnavailable, too; what it did is then done, but not acknowledged.
 
     def add(self, enrolment: Enrolment) -> None:
         """Enrol a new employee; on return it is durable and found by every process.
@@ -49,25 +55,37 @@ class Employees:
         Raises EmployeeExists, WrongDimension, UnusableImage, NotAnImage, NotReady,
         StoreUnavailable.
         """
-        self._service.store.add(self._employee(enrolment))
+        with self._audit.entry("enrol", employee_id=enrolment.employee_id) as facts:
+            self._service.store.add(self._employee(enrolment, facts))
 
     def replace(self, enrolment: Enrolment) -> None:
         """Replace all that is stored of an employee.
 
         Raises NoSuchEmployee, and what `add` raises.
         """
-        self._service.store.replace(self._employee(enrolment))
+        with self._audit.entry("replace", employee_id=enrolment.employee_id) as facts:
+            self._service.store.replace(self._employee(enrolment, facts))
 
     def remove(self, employee_id: int) -> None:
         """Remove all that is stored of an employee. Raises NoSuchEmployee, StoreUnavailable."""
-        self._service.store.remove(employee_id)
+        with self._audit.entry("delete", employee_id=employee_id):
+            self._service.store.remove(employee_id)
 
     def page(self, size: int, number: int) -> list[Employee]:
         """Page `number`, from 1, in ascending order of id. Raises StoreUnavailable."""
-        return self._service.store.page(size, number)
+        with self._audit.entry("list", size=size, number=number):
+            return self._service.store.page(size, number)
 
-    def _employee(self, enrolment: Enrolment) -> Employee:
+    def export(self, employee_id: int) -> Employee:
+        """All that is stored of an employee. Raises NoSuchEmployee, StoreUnavailable."""
+        with self._audit.entry("export", employee_id=employee_id):
+            for employee in self._service.store.get([employee_id]):
+                return employee
+            raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+
+    def _employee(self, enrolment: Enrolment, facts: Fields) -> Employee:
         recogniser = self._service.recogniser
+        facts["model"] = recogniser.model.name
         self._service.check_model()
         if enrolment.vectors:
             vectors = _unit(enrolment.vectors, recogniser.model.dimension)
@@ -82,6 +100,7 @@ class Employees:
             enrolment.surname,
             vectors,
             recogniser.model.name,
+            enrolment.enrolment_id,
         )
 
 

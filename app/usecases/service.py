@@ -8,7 +8,7 @@ import structlog
 
 from app.gallery.memory import MemoryIndex
 from app.recognition.recogniser import Recogniser
-from app.storage import EmployeeStore, StoreUnavailable
+from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.usecases.gallery import Gallery, GalleryLoading
 from models.catalogue import FaceModel, ModelUnavailable
 
@@ -53,7 +53,7 @@ class Service:
     def start(self) -> None:
         """Load the model now, if the store answers, and the gallery in the background.
 
-        Raises ModelUnavailable: with this model the service can never be ready.
+        Raises ModelUnavailable, UnknownSeal: like this the service can never be ready.
         """
         try:
             self._load_model()
@@ -115,6 +115,7 @@ class Service:
                 self.gallery.follow()  # so that logins after a quiet time find little to catch up
 
     def _load_model(self) -> Recogniser:
+        self.store.check_seals()
         self._recogniser = self._build(self._choose(self.store.models()))
         return self._recogniser
 
@@ -136,6 +137,6 @@ class Service:
         )
 
     def _waits(self, error: Exception) -> None:
-        expected = isinstance(error, StoreUnavailable | ModelUnavailable)
+        expected = isinstance(error, StoreUnavailable | ModelUnavailable | UnknownSeal)
         self._waiting_for = str(error) if expected else "something failed, see the log"
         log.error("not ready", reason=str(error), exc_info=None if expected else error)

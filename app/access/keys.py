@@ -1,0 +1,153 @@
+"""API keys: made, kept as hashes, recognised, and changed while the service runs."""
+
+import hmac
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+
+import structlog
+
+from app.access import Key, Role
+
+log = structlog.get_logger()
+
+_LINE = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,40}):(?P<roles>[a-z,]+):(?P<sha256>[0-9a-f]{64})")
+_SETTLED_S = 2.0
+
+
+class KeysError(Exception):
+    """The keys cannot be read; the message says where, and quotes none."""
+
+
+def new_key(roles: Iterable[Role], key_id: str | None = None) -> tuple[str, str]:
+    """A new key, which only its owner keeps, and the line by which the service recognises it."""
+    roles = sorted(set(roles))
+    key_id = key_id or f"{roles[0]}-{secrets.token_hex(3)}"
+    key = f"{key_id}.{secrets.token_urlsafe(32)}"
+    line = f"{key_id}:{','.join(roles)}:{_hash(key)}"
+    if not _LINE.fullmatch(line):
+        raise KeysError("a key's id is 1 to 40 letters, digits, - and _")
+    return key, line
+
+
+def parse(text: str) -> tuple[list[Key], list[str]]:
+    """The keys of a text, and what is wrong with the entries that are none.
+
+    An entry is `id:role,role:sha256`; white space separates entries, and # begins a comment.
+    """
+    keys: dict[str, Key] = {}
+    wrong = []
+    entries = [entry for line in text.splitlines() for entry in line.partition("#")[0].split()]
+    for number, entry in enumerate(entries, start=1):
+        match = _LINE.fullmatch(entry)
+        roles = match["roles"].split(",") if match else []
+        if not match:
+            wrong.append(f"entry {number} is not of the form id:role,role:sha256")
+        elif unknown := [role for role in roles if role not in set(Role)]:
+            wrong.append(f"entry {number}: {unknown[0]!r} is no role ({', '.join(Role)})")
+        elif match["id"] in keys:
+            wrong.append(f"entry {number}: the id {match['id']} is there twice")
+        else:
+            key = Key(match["id"], frozenset(map(Role, roles)), match["sha256"])
+            keys[key.key_id] = key
+    return list(keys.values()), wrong
+
+
+class KeyRing:
+    """The keys in force. Thread-safe.
+
+    A file is looked at before every answer and read again when it has changed, by each process on
+    its own. While a part of it is unreadable nobody gains anything, and whoever its readable part
+    no longer names has lost their access; a file that cannot be read at all changes nothing.
+    """
+
+    def __init__(self, text: str | None = None, path: Path | None = None) -> None:
+        """text: the entries of API_KEYS. path: API_KEYS_FILE. Raises KeysError."""
+        self._path = path
+        self._signature: tuple[int, ...] = ()
+        self._read_at = 0.0
+        self._complaint = ""
+        self._lock = Lock()
+        self._keys: tuple[Key, ...] = ()
+        name = "API_KEYS"
+        if path is not None:
+            name = f"the file {path} (API_KEYS_FILE)"
+            try:
+                self._signature, text = self._read(path)
+            except (OSError, UnicodeDecodeError) as error:
+                raise KeysError(f"{name} cannot be read: {_reason(error)}") from None
+        keys, wrong = parse(text or "")
+        if wrong:
+            raise KeysError(f"{name}: {wrong[0]}")
+        if not keys and text is not None:
+            raise KeysError(f"{name} holds no key: make one with flask --app entry keys new")
+        self._keys = tuple(keys)
+        self.closed = text is not None
+
+    def find(self, presented: str) -> Key | None:
+        """The key whose whole text was presented. It takes as long for any wrong one."""
+        self._follow()
+        digest = _hash(presented)
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(key.sha256, digest):
+                found = key
+        return found
+
+    def _follow(self) -> None:
+        if self._path is None:
+            return
+        with self._lock:
+            try:
+                # A file may change twice within one tick of its clock, so a young one is read anew.
+                settled = self._read_at - self._signature[0] / 1e9 > _SETTLED_S
+                if settled and self._signature == _signature(self._path.stat()):
+                    return
+                self._signature, text = self._read(self._path)
+            except (OSError, UnicodeDecodeError) as error:
+                self._complain(_reason(error))
+                return
+            self._take(text)
+
+    def _take(self, text: str) -> None:
+        keys, wrong = parse(text)
+        if wrong:
+            held = {key.sha256: key for key in self._keys}
+            keys = [
+                replace(key, roles=key.roles & held[key.sha256].roles)
+                for key in keys
+                if key.sha256 in held
+            ]
+        self._complain(wrong[0] if wrong else "" if keys else "it holds no key: nobody gets in")
+        if set(keys) != set(self._keys):
+            self._keys = tuple(keys)
+            log.info("API keys changed", keys=sorted(key.key_id for key in keys))
+
+    def _read(self, path: Path) -> tuple[tuple[int, ...], str]:
+        self._read_at = time.time()
+        with path.open("rb") as file:
+            return _signature(os.fstat(file.fileno())), file.read().decode()
+
+    def _complain(self, reason: str) -> None:
+        """Log what is wrong with the file, once; nothing is, where the reason is empty."""
+        if reason and reason != self._complaint:
+            log.error("the file of API_KEYS_FILE is not as it should be", reason=reason)
+        self._complaint = reason
+
+
+def _signature(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_mtime_ns, status.st_ino, status.st_size, status.st_ctime_ns
+
+
+def _hash(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or "it cannot") if isinstance(error, OSError) else "it is not UTF-8 text"

@@ -1,0 +1,111 @@
+"""Who may call an endpoint: keys, roles, and limits."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import structlog
+from flask import current_app, g, request
+
+from app.access import Key, Role
+from app.access.keys import KeyRing
+from app.access.limits import Limits
+from app.api.errors import Problem
+from app.audit import AuditLog, Caller
+
+log = structlog.get_logger()
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_ROLES = "roles"
+_REALM = 'Bearer realm="image registration"'
+
+
+def allow(*roles: Role) -> Callable[[View], View]:
+    """Let keys of these roles call an endpoint. One that says nothing is for admins."""
+
+    def declare(view: View) -> View:
+        setattr(view, _ROLES, roles)
+        return view
+
+    return declare
+
+
+def public(view: View) -> View:
+    """Let anyone call an endpoint, without a key and without limits."""
+    setattr(view, _ROLES, None)
+    return view
+
+
+class Access:
+    """Decides whether a request is let in. Without keys everyone may do everything."""
+
+    def __init__(self, keys: KeyRing, limits: Limits, audit: AuditLog) -> None:
+        self._keys = keys
+        self._limits = limits
+        self._audit = audit
+
+    def let_in(self) -> None:
+        """Return when the request may go on.
+
+        Raises Problem 401 and 403, TooManyRequests, AuditUnavailable.
+        """
+        key = self._key()
+        g.key = key
+        key_id = key.key_id if key else None
+        self._audit.called_by(Caller(key_id, address(), g.request_id))
+        if key_id:
+            structlog.contextvars.bind_contextvars(key=key_id)
+        if request.endpoint is None or request.method == "OPTIONS":
+            return
+        roles = getattr(current_app.view_functions[request.endpoint], _ROLES, ())
+        if roles is None:
+            return
+        self._limits.check(address(), key_id)
+        if self._keys.closed and (problem := _refusal(key, roles)):
+            self._audit.write(
+                "access", problem.code, method=request.method, endpoint=request.endpoint
+            )
+            raise problem
+
+    def is_admin(self) -> bool:
+        """Whether the caller may see feature vectors."""
+        return not self._keys.closed or (g.key is not None and g.key.may())
+
+    def _key(self) -> Key | None:
+        presented = _presented()
+        return self._keys.find(presented) if presented and self._keys.closed else None
+
+
+def address() -> str:
+    """The caller's address, behind as many proxies as TRUSTED_PROXIES says."""
+    return request.remote_addr or "unknown"
+
+
+def warn_if_open(keys: KeyRing) -> None:
+    """Say loudly that anyone who reaches the port may do everything."""
+    if not keys.closed:
+        log.warning(
+            "OPEN TO EVERYONE: whoever reaches this port can enrol, read and delete people. "
+            "Set API_KEYS or API_KEYS_FILE."
+        )
+
+
+def _refusal(key: Key | None, roles: tuple[Role, ...]) -> Problem | None:
+    if key is None and not _presented():
+        sentence = "send an API key, as Authorization: Bearer or X-API-Key"
+        return Problem(401, "key_missing", sentence, headers={"WWW-Authenticate": _REALM})
+    if key is None:
+        challenge = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
+        return Problem(401, "key_unknown", "the API key is not known", headers=challenge)
+    if not key.may(*roles):
+        needed = " or ".join([*roles, Role.ADMIN])
+        return Problem(403, "key_insufficient", f"that takes an API key of the role {needed}")
+    return None
+
+
+def _presented() -> str | None:
+    """The key of the request. (werkzeug reads Latin-1, so any bytes are some text.)"""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and token.strip():
+        return token.strip()
+    return request.headers.get("X-API-Key") or None

@@ -1,0 +1,40 @@
+"""The tables of the SQLite file, and how files of older releases come to them."""
+
+from app.storage.sealing import PLAIN
+
+SCHEMA_VERSION = 3
+# `vectors` holds (n, dimension) little-endian float32, row by row, or as many bytes of ciphertext.
+# It is the last column, and what is counted is indexed, so that counting never reads its pages.
+SCHEMA = f"""
+CREATE TABLE employees (
+    employee_id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    surname TEXT NOT NULL,
+    enrolment_id TEXT NOT NULL DEFAULT '',
+    model TEXT NOT NULL,
+    dimension INTEGER NOT NULL CHECK (dimension > 0),
+    sealed_with TEXT NOT NULL DEFAULT '{PLAIN}',
+    seal BLOB NOT NULL DEFAULT x'',
+    vectors BLOB NOT NULL CHECK (length(vectors) > 0 AND length(vectors) % (4 * dimension) = 0)
+) STRICT;
+CREATE INDEX employees_by_model ON employees (model);
+CREATE INDEX employees_by_seal ON employees (sealed_with);
+CREATE TABLE changes (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    employee_id INTEGER NOT NULL
+) STRICT;
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+FROM_VERSION_2 = f"""
+ALTER TABLE employees ADD COLUMN sealed_with TEXT NOT NULL DEFAULT '{PLAIN}';
+ALTER TABLE employees ADD COLUMN seal BLOB NOT NULL DEFAULT x'';
+CREATE INDEX employees_by_seal ON employees (sealed_with);
+PRAGMA user_version = 3;
+"""
+FROM_VERSION_1 = f"""
+ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
+{FROM_VERSION_2}
+"""
+# By the version a file has; 0 is a new one.
+LAYOUTS = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2}
+COLUMNS = "employee_id, name, surname, enrolment_id, model, dimension, sealed_with, seal, vectors"

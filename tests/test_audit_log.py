@@ -1,0 +1,339 @@
+"""The audit log: an entry for all that is done or refused, and tampering is found."""
+
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.access import Role
+from app.access.keys import new_key
+from app.audit import AuditLog, AuditUnavailable, Caller
+from app.audit.chain import BEGINNING, digest, link, verify
+from app.audit.sinks import ChainedFile, open_sink
+from tests import sent_photos as photos
+from tests.features import random_vector
+from tests.serving import ROOT, RunningService, environment, ready_app
+
+ADMIN, ADMIN_LINE = new_key([Role.ADMIN], "the-admin")
+LOGIN, LOGIN_LINE = new_key([Role.LOGIN], "the-door")
+WHO = {"name": "Grace", "surname": "Hopper"}
+
+
+@pytest.fixture(scope="module")
+def audited_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    folder = tmp_path_factory.mktemp("audited")
+    app = ready_app(
+        folder, api_keys=f"{ADMIN_LINE} {LOGIN_LINE}", audit_log=str(folder / "audit.log")
+    )
+    app.config["AUDIT_LOG"] = folder / "audit.log"
+    yield app
+    app.extensions["service"].stop()
+
+
+@pytest.fixture
+def admin(audited_app: Flask) -> FlaskClient:
+    client = audited_app.test_client()
+    client.environ_base |= {"HTTP_AUTHORIZATION": f"Bearer {ADMIN}", "REMOTE_ADDR": "10.1.2.3"}
+    client.delete("/api/1")
+    return client
+
+
+def entries(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def last_entry(app: Flask) -> dict[str, Any]:
+    return entries(app.config["AUDIT_LOG"])[-1]
+
+
+def test_what_an_entry_tells(admin: FlaskClient, audited_app: Flask) -> None:
+    def of_last(call: object) -> dict[str, Any]:
+        entry = last_entry(audited_app)
+        assert entry.pop("time")
+        assert entry.pop("previous")
+        assert entry.pop("request_id") == "r-1"
+        assert (entry.pop("key"), entry.pop("address")) == ("the-admin", "10.1.2.3")
+        return entry
+
+    named = {"headers": {"X-Request-ID": "r-1"}}
+    body = WHO | {"img_base64": photos.astronaut()}
+    enrolled = {"employee_id": 1, "model": "dlib"}
+    assert (
+        of_last(admin.post("/api/store/1", json=body, **named))
+        == {
+            "action": "enrol",
+            "outcome": "ok",
+        }
+        | enrolled
+    )
+    assert (
+        of_last(admin.post("/api/store/1", json=body, **named))
+        == {
+            "action": "enrol",
+            "outcome": "employee_exists",
+        }
+        | enrolled
+    )
+    login = of_last(admin.post("/api/find_match", json=body, **named))
+    assert 0 <= login.pop("distance") < 0.1
+    assert login == {"action": "login", "outcome": "ok"} | enrolled
+    probe = {"img_base64": photos.admiral()}
+    refused = of_last(admin.post("/api/find_match", json=probe, **named))
+    assert refused.pop("distance") > 0.8
+    assert refused == {"action": "login", "outcome": "no_match", "model": "dlib"}
+    no_face = of_last(admin.post("/api/find_match", json={"img_base64": photos.cat()}, **named))
+    assert no_face == {"action": "login", "outcome": "no_face", "model": "dlib"}
+    listed = of_last(admin.get("/api/get_all/30/1", **named))
+    assert listed == {"action": "list", "outcome": "ok", "size": 30, "number": 1}
+    exported = of_last(admin.get("/api/employees/1/export", **named))
+    assert exported == {"action": "export", "outcome": "ok", "employee_id": 1}
+    deleted = of_last(admin.delete("/api/1", **named))
+    assert deleted == {"action": "delete", "outcome": "ok", "employee_id": 1}
+    missing = of_last(admin.delete("/api/1", **named))
+    assert missing == {"action": "delete", "outcome": "no_such_employee", "employee_id": 1}
+    assert verify([audited_app.config["AUDIT_LOG"]]).findings == []
+
+
+def test_who_is_refused_is_in_the_log(audited_app: Flask) -> None:
+    client = audited_app.test_client()
+    for headers, key, outcome in [
+        ({}, None, "key_missing"),
+        ({"X-API-Key": "guessed"}, None, "key_unknown"),
+        ({"X-API-Key": LOGIN}, "the-door", "key_insufficient"),
+    ]:
+        client.delete("/api/1", headers=headers)
+        entry = last_entry(audited_app)
+        assert (entry["action"], entry["outcome"]) == ("access", outcome)
+        assert (entry["method"], entry["endpoint"]) == ("DELETE", "employees.remove")
+        assert entry.get("key") == key
+
+
+def test_no_photo_vector_name_or_key_is_in_it(admin: FlaskClient, audited_app: Flask) -> None:
+    vector = random_vector(3)
+    admin.post("/api/store/1", json=WHO | {"img_features": [vector]})
+    admin.post("/api/find_match", json={"img_base64": photos.astronaut()})
+    admin.delete("/api/1", headers={"X-API-Key": "guessed"})
+    text = audited_app.config["AUDIT_LOG"].read_text()
+    secrets = [ADMIN, LOGIN, "guessed", "Grace", "Hopper", photos.astronaut()[:40]]
+    for secret in [*secrets, *(str(number)[:8] for number in vector)]:
+        assert secret not in text
+    assert max(map(len, text.splitlines())) < 500
+
+
+def test_nothing_is_acknowledged_that_the_log_cannot_be_told(tmp_path: Path) -> None:
+    # a device that takes no byte, as a full disk does
+    full = AuditLog(ChainedFile(Path("/dev/full")))
+    with pytest.raises(AuditUnavailable, match=r"AUDIT_LOG.*No space"), full.entry("delete"):
+        pass
+    app = ready_app(tmp_path, audit_log="/dev/full")
+    client = app.test_client()
+    response = client.post("/api/store/1", json=WHO | {"img_features": [random_vector(1)]})
+    assert (response.status_code, response.text) == (503, "the audit log is away, try again")
+    login = client.post("/api/find_match", json={"img_base64": photos.astronaut()})
+    assert login.status_code == 503
+    app.extensions["service"].stop()
+
+
+def test_a_log_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(AuditUnavailable, match=r"AUDIT_LOG.*Is a directory"):
+        open_sink(str(tmp_path))
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from threading import Thread
+from app.audit import AuditLog
+from app.audit.sinks import ChainedFile
+
+log = AuditLog(ChainedFile(Path(sys.argv[1])))
+
+def write(thread):
+    for number in range(int(sys.argv[3])):
+        log.write("test", "ok", process=sys.argv[2], thread=thread, number=number)
+
+threads = [Thread(target=write, args=(number,)) for number in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def writing(path: Path, process: int, each: int) -> subprocess.Popen[bytes]:
+    arguments = [str(path), str(process), str(each)]
+    return subprocess.Popen([sys.executable, "-c", WRITE, *arguments], cwd=ROOT)
+
+
+def test_threads_of_several_processes_write_one_chain_while_it_is_rotated(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    ChainedFile(path)
+    writers = [writing(path, process, each=50) for process in range(3)]
+    parts = []
+    while any(writer.poll() is None for writer in writers):
+        if path.exists() and path.stat().st_size > 20_000:
+            parts.append(path.rename(tmp_path / f"audit.log.{len(parts)}"))
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    parts += [path] if path.exists() else []
+    assert len(parts) > 2
+    assert verify(parts).findings == []
+    written = {
+        (entry["process"], entry["thread"], entry["number"])
+        for part in parts
+        for entry in entries(part)
+    }
+    assert len(written) == verify(parts).lines == 3 * 4 * 50
+
+
+def test_a_crash_in_the_middle_of_a_line_is_seen_and_the_chain_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    AuditLog(ChainedFile(path)).write("test", "ok")
+    with path.open("ab") as file:
+        file.write(b'{"time":"20')
+    AuditLog(ChainedFile(path)).write("test", "ok")
+    AuditLog(ChainedFile(path)).write("test", "ok")
+    (finding,) = verify([path]).findings
+    assert "line 2 is no entry" in finding
+
+
+def test_standard_output_has_a_chain_for_each_process(tmp_path: Path) -> None:
+    with RunningService(tmp_path, AUDIT_LOG="stdout", WORKERS="2", LOG_FORMAT="json") as service:
+        for _ in range(20):
+            service.call("DELETE", "/api/1")
+        service.stop()
+        lines = [line for line in service.log.splitlines() if '"previous":' in line]
+    log = tmp_path / "collected.log"
+    log.write_text("".join(line + "\n" for line in lines))
+    assert len(lines) == 20
+    assert verify([log]).findings == []
+    log.write_text("".join(line + "\n" for line in lines[:10] + lines[11:]))
+    assert len(verify([log]).findings) == 1
+
+
+def written(path: Path, count: int) -> list[bytes]:
+    """A log of so many entries, and its lines."""
+    log = AuditLog(ChainedFile(path))
+    log.called_by(Caller("front-desk", "10.0.0.1", "r"))
+    for number in range(count):
+        log.write("delete", "ok", employee_id=number)
+    return path.read_bytes().splitlines()
+
+
+Tampering = Callable[[list[bytes]], list[bytes]]
+
+
+@pytest.mark.parametrize(
+    ("tamper", "line"),
+    [
+        pytest.param(lambda it: [*it[:3], it[3].replace(b"ok", b"no"), *it[4:]], 5, id="altered"),
+        pytest.param(lambda it: it[:3] + it[4:], 4, id="removed"),
+        pytest.param(lambda it: it[1:], 1, id="the first removed"),
+        pytest.param(lambda it: [*it[:3], it[3], it[3], *it[4:]], 5, id="inserted"),
+        pytest.param(lambda it: [*it[:3], it[4], it[3], *it[5:]], 4, id="reordered"),
+        pytest.param(lambda it: [*it[:3], b"", *it[3:]], 4, id="an empty line"),
+        pytest.param(lambda it: [*it[:9], it[9][:-7]], 10, id="the last one cut short"),
+    ],
+)
+def test_tampering_is_found_where_it_was_done(tmp_path: Path, tamper: Tampering, line: int) -> None:
+    path = tmp_path / "audit.log"
+    lines = written(path, 10)
+    assert verify([path]).findings == []
+    path.write_bytes(b"".join(entry + b"\n" for entry in tamper(lines)))
+    assert f"line {line} " in verify([path]).findings[0]
+
+
+def test_a_cut_off_end_is_found_where_a_hash_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    lines = written(path, 10)
+    kept = verify([path]).last
+    assert kept == digest(lines[-1])
+    AuditLog(ChainedFile(path)).write("test", "ok")
+    assert verify([path], kept).findings == []
+    path.write_bytes(b"".join(entry + b"\n" for entry in lines[:7]))
+    assert verify([path]).findings == []  # that cannot be known
+    assert "the end was cut off" in verify([path], kept).findings[0]
+
+
+def test_a_log_written_anew_is_found_where_a_hash_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    written(path, 10)
+    kept = verify([path]).last
+    previous, forged = BEGINNING, []
+    for number in range(10):
+        forged.append(link(previous, {"action": "delete", "outcome": "ok", "employee_id": number}))
+        previous = digest(forged[-1])
+    path.write_bytes(b"".join(entry + b"\n" for entry in forged))
+    assert verify([path]).findings == []
+    assert verify([path], kept).findings
+
+
+@given(seed=st.integers(0, 2**32), data=st.data())
+def test_no_change_of_a_byte_goes_unnoticed(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "property.log"
+    if not path.exists():
+        written(path, 6)
+    log = path.read_bytes()
+    kept = digest(log.splitlines()[-1])
+    where = data.draw(st.integers(0, len(log) - 1))
+    changed = bytearray(log)
+    changed[where] ^= random.Random(seed).randrange(1, 256)
+    other = path.with_suffix(".changed")
+    other.write_bytes(changed)
+    assert verify([other], kept).findings
+
+
+def test_the_command_verifies(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    lines = written(path, 3)
+    kept = digest(lines[-1])
+    sound = verified(path)
+    assert sound.returncode == 0
+    assert f"3 lines, the last one has the hash {kept}" in sound.stdout
+    path.write_bytes(b"".join(entry + b"\n" for entry in lines[:2]))
+    assert verified(path).returncode == 0
+    cut = verified(path, "--kept", kept)
+    assert cut.returncode == 1
+    assert "the end was cut off" in cut.stderr
+    assert verified(tmp_path / "nowhere").returncode == 1
+
+
+def verified(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "entry", "audit", "verify", str(path), *options],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_several_workers_of_a_service_write_one_log(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    with RunningService(tmp_path, AUDIT_LOG=str(path), WORKERS="2") as service:
+
+        def enrol(employee_id: int) -> int:
+            body = WHO | {"img_features": [random_vector(employee_id)]}
+            return service.call("POST", f"/api/store/{employee_id}", json=body).status_code
+
+        with ThreadPoolExecutor(8) as threads:
+            answers = list(threads.map(enrol, range(40)))
+        service.kill()  # as a crash: what was acknowledged has its entry
+    assert answers == [200] * 40
+    enrolled = [entry["employee_id"] for entry in entries(path) if entry["action"] == "enrol"]
+    assert sorted(enrolled) == list(range(40))
+    assert verify([path]).findings == []
+    assert path.stat().st_mode & 0o007 == 0
