@@ -64,6 +64,8 @@ class MongoStore:
         self._client = client
         self._keys = keys
         self._timeout_s = timeout_s
+        # pymongo gives up looking for a server up to one heartbeat later than it is told to.
+        self._deadline_s = max(timeout_s / 2, timeout_s - MIN_HEARTBEAT_INTERVAL)
         self._database = client.get_database(
             database,
             # One broken character must not make a whole batch unreadable.
@@ -251,16 +253,10 @@ class MongoStore:
     def _answered(self) -> Iterator[None]:
         """One deadline for all that happens inside; pymongo's errors as StoreUnavailable."""
         try:
-            with pymongo.timeout(self._timeout_s):
-                self._find_primary()
+            with pymongo.timeout(self._deadline_s):
                 yield
         except (PyMongoError, BSONError) as error:
             raise StoreUnavailable(self._reason(error)) from error
-
-    def _find_primary(self) -> None:
-        # pymongo gives up looking for a server up to one heartbeat later than it is told to.
-        with pymongo.timeout(max(0.001, self._timeout_s - MIN_HEARTBEAT_INTERVAL)):
-            _ = self._client.is_primary
 
     def _reason(self, error: PyMongoError | BSONError) -> str:
         if isinstance(error, PyMongoError) and error.timeout:
