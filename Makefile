@@ -7,7 +7,7 @@ PIP_ENV := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1
 
 # A stamp in the environment says what is installed there. Its name holds a checksum of the
 # requirements: new ones are installed, the same ones never twice, whatever their files' dates.
-KEY := $(shell cat requirements.txt requirements-dev.txt requirements.lock | cksum | tr ' ' -)
+KEY := $(shell cat requirements*.txt requirements.lock | cksum | tr ' ' -)
 RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 

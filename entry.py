@@ -5,6 +5,7 @@ import socket
 import sys
 from typing import Any
 
+import click
 import structlog
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -23,7 +24,7 @@ def create_app() -> Flask:
     from models.weights import WeightsUnavailable
 
     try:
-        return create_app()
+        return create_app(start=_serves())
     except (
         SettingsError,
         StoreUnavailable,
@@ -50,6 +51,12 @@ def main() -> None:
     log.configure(settings.log_level, settings.log_format)
     structlog.get_logger().info("starting", address=address)
     _Server(settings, address).run()
+
+
+def _serves() -> bool:
+    """Whether requests will come: not so in `flask --app entry gallery`, but in `… run`."""
+    command = click.get_current_context(silent=True)
+    return command is None or command.info_name == "run"
 
 
 def _can_listen(host: str, port: int) -> None:

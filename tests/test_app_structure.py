@@ -21,7 +21,8 @@ MAY_IMPORT = {
     "storage": {"settings"},
     "usecases": {"gallery", "recognition", "storage", "liveness"},
     # errors are told by their type
-    "api": {"usecases", "recognition", "storage", "liveness", "sentences"},
+    "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"},
+    "commands": {"usecases", "gallery", "storage"},
 }
 
 PARTS = sorted(MAY_IMPORT)

@@ -6,6 +6,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from app.gallery import IndexUnavailable
 from app.liveness import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.limiter import Overloaded
@@ -86,6 +87,9 @@ def _problem(error: Exception) -> Problem:
         case StoreUnavailable():
             log.error("the database is away", cause=str(error))
             return Problem(503, "store_unavailable", "the database is away, try again", again=True)
+        case IndexUnavailable():
+            log.error("the index is away", cause=str(error))
+            return Problem(503, "index_unavailable", "the index is away, try again", again=True)
         case LivenessUnavailable():
             return Problem(503, "liveness_unavailable", str(error), again=error.again)
         case Overloaded():

@@ -49,20 +49,28 @@ class Employees:
         """Enrol a new employee; on return it is durable and found by every process.
 
         Raises EmployeeExists, WrongDimension, UnusableImage, NotAnImage, NotReady,
-        StoreUnavailable.
+        StoreUnavailable, IndexUnavailable.
         """
-        self._service.store.add(self._employee(enrolment))
+        employee = self._employee(enrolment)
+        with self._service.writing(employee.employee_id):
+            self._service.store.add(employee)
 
     def replace(self, enrolment: Enrolment) -> None:
         """Replace all that is stored of an employee.
 
         Raises NoSuchEmployee, and what `add` raises.
         """
-        self._service.store.replace(self._employee(enrolment))
+        employee = self._employee(enrolment)
+        with self._service.writing(employee.employee_id):
+            self._service.store.replace(employee)
 
     def remove(self, employee_id: int) -> None:
-        """Remove all that is stored of an employee. Raises NoSuchEmployee, StoreUnavailable."""
-        self._service.store.remove(employee_id)
+        """Remove all that is stored of an employee.
+
+        Raises NoSuchEmployee, StoreUnavailable, IndexUnavailable.
+        """
+        with self._service.writing(employee_id):
+            self._service.store.remove(employee_id)
 
     def page(self, size: int, number: int) -> list[Employee]:
         """Page `number`, from 1, in ascending order of id. Raises StoreUnavailable."""

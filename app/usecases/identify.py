@@ -32,7 +32,7 @@ class Identify:
         probe: an encoded picture. crop: False takes the whole picture as the face.
         frames: base64 pictures for the liveness service; None asks for no liveness.
         Raises NoMatch, NotAlive, LivenessUnavailable, UnusableImage, NotAnImage, NotReady,
-        StoreUnavailable.
+        StoreUnavailable, IndexUnavailable.
         """
         vector = self._service.recogniser.for_login(probe, crop)
         # before the search, so that whoever is removed meanwhile is not let in
