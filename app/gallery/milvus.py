@@ -42,20 +42,36 @@ class MilvusIndex:
 
     Reads are strongly consistent: a search waits until it sees all that was acknowledged before.
     It connects when it is first used, so a Milvus that is away delays nothing.
+    most_rows: the most that Milvus finds at once.
     """
 
-    def __init__(self, address: Address, prefix: str, model: str, dimension: int) -> None:
+    def __init__(
+        self,
+        address: Address,
+        prefix: str,
+        model: str,
+        dimension: int,
+        most_rows: int = MOST_ROWS_FOUND,
+    ) -> None:
         self.dimension = dimension
+        self._most_rows = most_rows
         self.collection = re.sub(r"\W", "_", f"{prefix}_{model}", flags=re.ASCII)
         self._address = address
         self._client: MilvusClient | None = None
         self._connecting = Lock()
 
     def prepare(self) -> None:
+        from pymilvus import MilvusException
+
         with self._answered() as client:
             if not client.has_collection(self.collection, timeout=self._address.timeout_s):
                 self._create(client)
-            client.load_collection(self.collection, timeout=self._address.timeout_s)
+                self._create_indexes(client)
+            try:
+                client.load_collection(self.collection, timeout=self._address.timeout_s)
+            except MilvusException:  # who made the collection did not come to the indexes, perhaps
+                self._create_indexes(client)
+                client.load_collection(self.collection, timeout=self._address.timeout_s)
 
     def is_complete(self) -> bool:
         with self._answered() as client:
@@ -93,7 +109,7 @@ class MilvusIndex:
 
     def rows_between(self, after: int, last: int) -> Iterator[Row]:
         rows = self._rows(f"employee_id > {after} and employee_id <= {last}")
-        if len(rows) < MOST_ROWS_FOUND or last - after < 2:
+        if len(rows) < self._most_rows or last - after < 2:
             yield from rows
         else:
             middle = (after + last) // 2
@@ -101,7 +117,7 @@ class MilvusIndex:
             yield from self.rows_between(middle, last)
 
     def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
-        count = min(count, MOST_ROWS_FOUND)
+        count = min(count, self._most_rows)
         with self._answered() as client:
             (hits,) = client.search(
                 self.collection,
@@ -131,7 +147,7 @@ class MilvusIndex:
     def _rows(self, which: str) -> list[Row]:
         return [
             Row(found["name"], found["employee_id"], np.array(found["vector"], np.float32))
-            for found in self._query(which, ["name", "employee_id", "vector"], MOST_ROWS_FOUND)
+            for found in self._query(which, ["name", "employee_id", "vector"], self._most_rows)
         ]
 
     def _query(
@@ -156,15 +172,10 @@ class MilvusIndex:
         schema.add_field("name", DataType.VARCHAR, max_length=NAME_BYTES, is_primary=True)
         schema.add_field("employee_id", DataType.INT64)
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=self.dimension)
-        indexes = client.prepare_index_params()
-        # of unit vectors the inner product ranks as the L2 distance does
-        indexes.add_index("vector", index_type="HNSW", metric_type="IP", params=HNSW)
-        indexes.add_index("employee_id", index_type="INVERTED")
         try:
             client.create_collection(
                 self.collection,
                 schema=schema,
-                index_params=indexes,
                 consistency_level="Strong",
                 timeout=self._address.timeout_s,
             )
@@ -172,6 +183,14 @@ class MilvusIndex:
             # another process was faster
             if not client.has_collection(self.collection, timeout=self._address.timeout_s):
                 raise
+
+    def _create_indexes(self, client: "MilvusClient") -> None:
+        indexes = client.prepare_index_params()
+        # of unit vectors the inner product ranks as the L2 distance does
+        indexes.add_index("vector", index_type="HNSW", metric_type="IP", params=HNSW)
+        indexes.add_index("employee_id", index_type="INVERTED")
+        # pymilvus would wait half a second for each
+        client.create_index(self.collection, indexes, sync=False, timeout=self._address.timeout_s)
 
     @contextmanager
     def _answered(self) -> "Iterator[MilvusClient]":

@@ -124,6 +124,7 @@ class SharedGallery:
         if not self._following.acquire(blocking=False):
             return
         try:
+            self._check_complete()
             changes = self._changes()
             suspects, self._suspects = self._suspects, set()
             for ids in batched(sorted(changes.employee_ids | suspects), _BATCH):
