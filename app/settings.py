@@ -137,11 +137,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _milvus_can_be_reached(self) -> "Settings":
         if self.gallery_index == "milvus" and not self.milvus_uri:
-            raise ValueError("GALLERY_INDEX is milvus: set MILVUS_URI, too")
+            raise ValueError("set MILVUS_URI, because GALLERY_INDEX is milvus")
         if self.gallery_index == "milvus" and self.workers > 1 and is_file(self.milvus_uri):
             raise ValueError(
-                "MILVUS_URI is a file, which one process can use: set WORKERS to 1, or MILVUS_URI "
-                "to the address of a server"
+                "set WORKERS to 1, or MILVUS_URI to the address of a server: one process alone can "
+                "use a file"
             )
         return self
 

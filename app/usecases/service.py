@@ -129,7 +129,7 @@ class Service:
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """What the write of a record to the store happens in."""
         # without a gallery only removals come this far; whoever is removed is found nowhere
-        return self._gallery.writing(employee_id) if self._gallery else nullcontext()
+        return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
 
     def check_model(self) -> None:
         """Raise NotReady where the stored vectors ask for another model than this process runs.

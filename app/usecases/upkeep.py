@@ -12,7 +12,7 @@ from app.usecases.shared_gallery import SharedGallery
 FIRST_ID, LAST_ID = -(2**63) + 1, 2**63 - 1
 
 _EMPLOYEES, _VECTORS = 4_096, 8_192  # looked at together
-_SETTLED = 1_000
+_SETTLED = 4_096
 # in which a write that reached the store has reached the index, or was not acknowledged
 _PATIENCE_S = 2.0
 
