@@ -133,6 +133,16 @@ def test_a_row_that_is_put_twice_is_there_once_with_its_last_vector(index: Milvu
     assert len(index) == 0
 
 
+@pytest.mark.parametrize(
+    "name", ["nobody's", 'some "row"', 'Zoë\'s "row"', "back\\slash", "ends\\"]
+)
+def test_a_row_of_any_name_can_be_taken_away(index: MilvusIndex, name: str) -> None:
+    first, second = draw(1, 2)
+    index.put([Row(name, 1, first), Row("one", 2, second)])
+    index.remove([name])
+    assert [row.name for row in index.rows_between(*EVERYONE)] == ["one"]
+
+
 def test_rows_come_back_to_the_bit_and_by_ranges_of_any_ids(index: MilvusIndex) -> None:
     ids = [-(2**63) + 2, -5, 0, 7, 8, 2**53 + 1, 2**63 - 1]
     rows = [Row(f"of {i}", i, v) for i, v in zip(ids, draw(5, len(ids)), strict=True)]
