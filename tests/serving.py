@@ -85,6 +85,11 @@ class RunningService:
             return
         self.process.wait()
 
+    def workers(self) -> list[int]:
+        """The process ids of the workers that run at this moment."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
     def wait_ready(self, timeout_s: float = START_S) -> None:
         """Return when /readyz says 200."""
         self.wait_for("/readyz", 200, timeout_s)

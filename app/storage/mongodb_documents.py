@@ -16,7 +16,7 @@ LEGACY_DIMENSION = 512
 
 _UNIT_WITHIN = 1e-4
 
-FIELDS = ("name", "surname", "img", "model", "enrolment_id")
+FIELDS = ("name", "surname", "img", "model", "enrolment_id", "unlogged")
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
 _IS_LEGACY = {

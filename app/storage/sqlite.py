@@ -28,7 +28,7 @@ CREATE TABLE employees (
     employee_id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     surname TEXT NOT NULL,
-    enrolment_id TEXT NOT NULL,
+    enrolment_id TEXT NOT NULL DEFAULT '',
     model TEXT NOT NULL,
     dimension INTEGER NOT NULL CHECK (dimension > 0),
     vectors BLOB NOT NULL CHECK (length(vectors) > 0 AND length(vectors) % (4 * dimension) = 0)

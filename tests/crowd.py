@@ -1,0 +1,155 @@
+"""Many clients at once, what they were answered, and whether a right service can answer so."""
+
+import base64
+import random
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import requests
+from PIL import Image
+
+from app.recognition.recogniser import Recogniser
+from models.catalogue import Catalogue
+from models.runtime import OpenVinoRuntime
+from tests.linearizability import Operation, is_linearizable
+from tests.photos import encoded
+from tests.serving import MODELS_DIR, RunningService
+
+# With it, the faces below are all different people.
+THRESHOLD = 0.2
+STRICT = {"LOGIN_MATCH_THRESHOLD": str(THRESHOLD)}
+
+KINDS = ("enrol", "replace", "delete", "login", "login", "login")
+UNDECIDED = (500, 502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A picture that a login takes without cropping, and its feature vector."""
+
+    name: str
+    picture: str
+    vector: list[float]
+
+
+def faces(number: int) -> list[Face]:
+    """Synthetic pictures, the vectors of any two farther apart than twice THRESHOLD."""
+    model = Catalogue(MODELS_DIR).get("dlib")
+    recogniser = Recogniser(OpenVinoRuntime(MODELS_DIR / "converted"), model)
+    found: list[Face] = []
+    vectors = np.empty((0, model.dimension), np.float32)
+    seed = 0
+    while len(found) < number:
+        seed += 1
+        coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
+        picture = encoded(Image.fromarray(coarse).resize((150, 150), Image.Resampling.BICUBIC))
+        vector = recogniser.for_login(picture, crop=False)
+        distances = np.linalg.norm(vectors - vector, axis=1) * model.distance_scale
+        if distances.min(initial=np.inf) > 2 * THRESHOLD:
+            vectors = np.vstack((vectors, vector))
+            encoded_picture = base64.b64encode(picture).decode()
+            found.append(Face(str(seed), encoded_picture, vector.tolist()))
+    return found
+
+
+class Crowd:
+    """Clients that enrol, replace, delete and log in at random; every face is one employee's own.
+
+    services: a request goes to one of them at random.
+    """
+
+    def __init__(
+        self,
+        services: list[RunningService],
+        faces: list[Face],
+        employees: int,
+        seed: int = 0,
+        first_id: int = 1,
+    ) -> None:
+        self._services = services
+        ids = range(first_id, first_id + employees)
+        self._faces = {employee_id: faces[i::employees] for i, employee_id in enumerate(ids)}
+        self._seed = seed
+        self.histories: dict[int, list[Operation]] = defaultdict(list)
+        self.answers: Counter[tuple[str, int | None]] = Counter()
+        self.wrong: list[str] = []
+
+    def run(self, operations: int, clients: int = 16) -> None:
+        """Let the clients do so many operations in all."""
+        threads = [
+            Thread(target=self._client, args=(number, operations // clients))
+            for number in range(clients)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def look(self) -> None:
+        """Log in with every face."""
+        for employee_id, own in self._faces.items():
+            for face in own:
+                self.ask(random.choice(self._services), employee_id, "login", face)
+
+    def impossible(self) -> list[int]:
+        """The employees about whom a right service cannot have answered so."""
+        return [i for i, history in self.histories.items() if not is_linearizable(history)]
+
+    def ask(self, service: RunningService, employee_id: int, kind: str, face: Face) -> int | None:
+        """One operation; its answer's status, None where what happened is open."""
+        began = time.monotonic()
+        answer = self._answer(service, employee_id, kind, face)
+        ended = time.monotonic()
+        self.answers[kind, answer] += 1
+        operation = Operation(kind, face.name, began, ended, answer)
+        self.histories[employee_id].append(operation)
+        return answer
+
+    def _client(self, number: int, operations: int) -> None:
+        choose = random.Random(f"{self._seed} {number}")
+        for _ in range(operations):
+            employee_id = choose.choice(list(self._faces))
+            face = choose.choice(self._faces[employee_id])
+            kind = choose.choice(KINDS)
+            if self.ask(choose.choice(self._services), employee_id, kind, face) is None:
+                time.sleep(0.05)
+
+    def _answer(
+        self, service: RunningService, employee_id: int, kind: str, face: Face
+    ) -> int | None:
+        try:
+            method, path, body = request(employee_id, kind, face)
+            response = service.call(method, path, json=body)
+        except requests.RequestException:
+            return None
+        if response.status_code in UNDECIDED:
+            if response.status_code == 500:
+                self.wrong.append(f"{kind}: 500 {response.text}")
+            return None
+        if kind == "login" and response.ok and response.json()["_id"] != employee_id:
+            self.wrong.append(f"{employee_id} logged in as {response.json()['_id']}")
+        return response.status_code
+
+
+def request(employee_id: int, kind: str, face: Face) -> tuple[str, str, dict[str, Any] | None]:
+    """Method, path and body."""
+    match kind:
+        case "login":
+            return "POST", "/api/find_match", {"img_base64": face.picture, "img_crop": False}
+        case "delete":
+            return "DELETE", f"/api/{employee_id}", None
+        case _:
+            method = "POST" if kind == "enrol" else "PUT"
+            body = {"name": face.name, "surname": "x", "img_features": [face.vector]}
+            return method, f"/api/store/{employee_id}", body
+
+
+def empty(service: RunningService) -> None:
+    """Remove everyone."""
+    while users := service.call("GET", "/api/get_all/1000/1").json()["users"]:
+        for user in users:
+            service.call("DELETE", f"/api/{user['_id']}")
