@@ -5,8 +5,12 @@ WORKDIR /app
 
 # The index of PyTorch's CPU builds; the usual ones bring 4 GB of CUDA libraries along.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY requirements.txt requirements.lock ./
-RUN pip install --extra-index-url "$TORCH_INDEX" -r requirements.txt -c requirements.lock
+# requirements-milvus.txt, too, for GALLERY_INDEX=milvus
+ARG REQUIREMENTS=requirements.txt
+COPY requirements*.txt requirements.lock ./
+RUN for file in $REQUIREMENTS; do \
+        pip install --extra-index-url "$TORCH_INDEX" -r $file -c requirements.lock || exit; \
+    done
 
 COPY . .
 

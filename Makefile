@@ -7,12 +7,12 @@ PIP_ENV := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1
 
 # A stamp in the environment says what is installed there. Its name holds a checksum of the
 # requirements: new ones are installed, the same ones never twice, whatever their files' dates.
-KEY := $(shell cat requirements.txt requirements-dev.txt requirements.lock | cksum | tr ' ' -)
+KEY := $(shell cat requirements*.txt requirements.lock | cksum | tr ' ' -)
 RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench accuracy lint types install lock clean
+.PHONY: help run test demo bench accuracy scaling drift lint types install lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ bench: $(DEV) ## measure the service, with ARGS=--quick in few rounds
 
 accuracy: $(DEV) ## measure the pipeline and write docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+scaling: $(DEV) ## simulate how many pods are needed, from what was measured
+	$(BIN)/python -m benchmarks.scaling
+
+drift: $(DEV) ## find and repair drift by hand among 100,000 vectors in Milvus
+	$(BIN)/python -m benchmarks.drift $(ARGS)
 
 lint: $(DEV) ## check style and formatting
 	$(BIN)/ruff check

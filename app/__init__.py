@@ -12,16 +12,10 @@ from app.api.access import Access, warn_if_open
 from app.audit import AuditLog
 from app.audit.sinks import open_sink
 from app.liveness import LivenessClient
-from app.recognition.limiter import Limiter
-from app.recognition.recogniser import Limits, Recogniser
+from app.parts import make_service
 from app.settings import Settings, SettingsError, load_settings
-from app.storage.opening import open_store
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
-from app.usecases.models import choose_model
-from app.usecases.service import Service
-from models.catalogue import Catalogue, FaceModel
-from models.runtime import choose_runtime
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -72,22 +66,3 @@ def _limits(settings: Settings) -> RequestLimits:
 
 def _secret(setting: SecretStr | None) -> str | None:
     return setting.get_secret_value() if setting else None
-
-
-def make_service(settings: Settings) -> Service:
-    """The service of these settings, not started yet."""
-    own_weights = None
-    if settings.facenet_weights and settings.facenet_weights_sha256:
-        own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
-    catalogue = Catalogue(settings.models_dir, own_weights)
-    limits = Limits(megapixels=settings.max_image_megapixels)
-
-    def choose(stored: dict[str, int]) -> FaceModel:
-        return choose_model(settings.face_model, stored, catalogue)
-
-    def build(model: FaceModel) -> Recogniser:
-        runtime = choose_runtime(settings.device, settings.models_dir / "converted")
-        limiter = Limiter(settings.max_in_flight, waiting=4 * settings.max_in_flight)
-        return Recogniser(runtime, model, limits, limiter)
-
-    return Service(open_store(settings), settings.login_match_threshold, choose, build)

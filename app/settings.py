@@ -55,6 +55,24 @@ class Settings(BaseSettings):
         None, description="32-byte keys in base64: the first encrypts stored vectors"
     )
 
+    gallery_index: Literal["memory", "milvus"] = Field(
+        "memory",
+        description="what searches the gallery: the memory of each process, or Milvus for all",
+    )
+    milvus_uri: str | None = Field(
+        None,
+        description="`http://host:port` of Milvus, or a file `….db` that one process may use",
+    )
+    milvus_token: SecretStr | None = Field(None, description="`user:password` or an API key")
+    milvus_collection: str = Field(
+        "employees",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,100}$",
+        description="how the collection of each model begins: `<this>_<model>`",
+    )
+    milvus_timeout_s: float = Field(
+        2.0, gt=0, le=60, description="how long one Milvus operation may take, in seconds"
+    )
+
     face_model: Literal["auto", "vggface2", "dlib", "facenet"] = Field(
         "auto",
         description="`auto`: what the stored vectors carry, else `vggface2`, else `dlib`; "
@@ -160,11 +178,37 @@ class Settings(BaseSettings):
             raise ValueError("API_KEYS and API_KEYS_FILE must not both be set")
         return self
 
+    @field_validator("milvus_uri")
+    @classmethod
+    def _milvus_address(cls, value: str | None) -> str | None:
+        if value and not re.fullmatch(r"https?://[^@/]+/?|[^:@]+\.db", value):
+            raise ValueError(
+                "must look like http://host:port, or be a file that ends in .db; "
+                "user and password go into MILVUS_TOKEN"
+            )
+        return value.rstrip("/") if value else value
+
+    @model_validator(mode="after")
+    def _milvus_can_be_reached(self) -> "Settings":
+        if self.gallery_index == "milvus" and not self.milvus_uri:
+            raise ValueError("set MILVUS_URI, because GALLERY_INDEX is milvus")
+        if self.gallery_index == "milvus" and self.workers > 1 and is_file(self.milvus_uri):
+            raise ValueError(
+                "set WORKERS to 1, or MILVUS_URI to the address of a server: one process alone can "
+                "use a file"
+            )
+        return self
+
     @model_validator(mode="after")
     def _weights_belong_together(self) -> "Settings":
         if (self.facenet_weights is None) != (self.facenet_weights_sha256 is None):
             raise ValueError("FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 must be set together")
         return self
+
+
+def is_file(milvus_uri: str | None) -> bool:
+    """Whether it names a file, which milvus-lite keeps inside the process."""
+    return bool(milvus_uri and milvus_uri.endswith(".db"))
 
 
 def load_settings() -> Settings:
@@ -176,7 +220,7 @@ def load_settings() -> Settings:
         for problem in error.errors(include_url=False):
             name = ".".join(str(part) for part in problem["loc"]).upper()
             what = what_is_wrong(problem)
-            may_hold_secrets = any(word in name for word in ("PASSWORD", "URL", "KEYS"))
+            may_hold_secrets = re.search("PASSWORD|TOKEN|KEYS|URL|URI", name)
             given = "" if may_hold_secrets or not name else f", not {problem['input']!r}"
             lines.append(f"{name}: {what}{given}" if name else what)
         raise SettingsError("\n".join(lines)) from None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from app import make_service
+from app.parts import make_service
 from app.recognition.alignment import chip_to_picture
 from app.recognition.detector import FaceDetector
 from app.recognition.image import Photo

@@ -22,6 +22,7 @@ from models.catalogue import Catalogue, FaceModel
 from models.runtime import OpenVinoRuntime
 from tests.employees import VECTOR_KEY
 from tests.log_scan import leaks
+from tests.milvus import MilvusServer
 from tests.mongod import Mongod
 from tests.serving import MODELS_DIR, ready_app
 
@@ -54,6 +55,13 @@ def mongod_replica_set() -> Iterator[Mongod]:
     """A replica set of one mongod that all tests share."""
     with Mongod(replica_set=True) as process:
         yield process
+
+
+@pytest.fixture(scope="session")
+def milvus() -> Iterator[MilvusServer]:
+    """A milvus-lite server that all tests share; each uses a collection of its own."""
+    with MilvusServer() as server:
+        yield server
 
 
 @pytest.fixture(

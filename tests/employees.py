@@ -1,6 +1,9 @@
 """Employees for the tests of stores."""
 
+import sqlite3
 from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 
@@ -17,6 +20,28 @@ def someone(employee_id: int, *, vectors: int = 1, dimension: int = 8, seed: int
     matrix = np.random.default_rng([employee_id, seed]).normal(size=(vectors, dimension))
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     return Employee(employee_id, f"name {seed}", "surname", matrix.astype(np.float32), "dlib")
+
+
+def fill(path: Path, employees: Iterable[Employee]) -> None:
+    """Put many employees into the SQLite file of a store at once; its change log is not told."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.executemany(
+            "INSERT INTO employees "
+            "(employee_id, name, surname, enrolment_id, model, dimension, vectors) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    employee.employee_id,
+                    employee.name,
+                    employee.surname,
+                    employee.enrolment_id,
+                    employee.model,
+                    employee.vectors.shape[1],
+                    employee.vectors.astype("<f4").tobytes(),
+                )
+                for employee in employees
+            ),
+        )
 
 
 def as_stored(employee: Employee) -> Stored:

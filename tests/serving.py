@@ -41,7 +41,7 @@ class RunningService:
         self.url = f"http://127.0.0.1:{self.port}"
         self._wait = ready
         self._log = folder / f"service-{self.port}.log"
-        self._environment = environment(
+        self.environment = environment(
             HOST="127.0.0.1",
             PORT=str(self.port),
             SQLITE_PATH=str(folder / "employees.db"),
@@ -54,7 +54,7 @@ class RunningService:
             self.process = subprocess.Popen(
                 [sys.executable, "entry.py"],
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -23,8 +23,10 @@ MAY_IMPORT = {
     "storage": {"settings"},
     "usecases": {"gallery", "recognition", "storage", "liveness", "audit"},
     # errors are told by their type
-    "api": {"usecases", "recognition", "storage", "liveness", "sentences"} | {"access", "audit"},
-    "commands": {"access", "audit", "settings", "storage", "log"},
+    "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"}
+    | {"access", "audit"},
+    "parts": {"settings", "storage", "gallery", "recognition", "usecases"},
+    "commands": {"access", "audit", "settings", "storage", "log", "usecases", "gallery", "parts"},
 }
 
 PARTS = sorted(MAY_IMPORT)

@@ -32,6 +32,12 @@ BAD = [
     ("FACENET_WEIGHTS", "weights.pt", "FACENET_WEIGHTS_SHA256 must be set together"),
     ("FACENET_WEIGHTS_SHA256", "abc", "64 hexadecimal digits"),
     ("FACENET_WEIGHTS_SHA256", "0" * 64, "must be set together"),
+    ("GALLERY_INDEX", "disk", "'memory' or 'milvus'"),
+    ("GALLERY_INDEX", "milvus", "set MILVUS_URI, because"),
+    ("MILVUS_URI", "milvus:19530", "must look like http://host:port"),
+    ("MILVUS_URI", "http://root:hunter2@milvus:19530", "MILVUS_TOKEN"),
+    ("MILVUS_COLLECTION", "of employees", "should match pattern"),
+    ("MILVUS_TIMEOUT_S", "0", "must be more than 0"),
     ("DEVICE", "tpu", "'auto', 'cpu' or 'cuda'"),
     ("LOGIN_MATCH_THRESHOLD", "1.01", "must be at most 1"),
     ("LOGIN_MATCH_THRESHOLD", "-0.1", "must be at least 0"),
@@ -82,7 +88,8 @@ def start(**variables: str) -> tuple[int, str]:
 
 
 def test_every_bad_value_is_named_and_nothing_starts() -> None:
-    bad = {name: value for name, value, takes in BAD if "together" not in takes}
+    # what two variables say together is looked at when each of them is right
+    bad = {name: value for name, value, takes in BAD if not re.search("together|because", takes)}
     _, output = start(**bad, MONGO_DB_PASSWORD="hunter2")
     assert output.startswith("Cannot start: ")
     for name in bad:
@@ -118,6 +125,21 @@ def test_what_can_never_run_stops_with_a_sentence(
     assert "Cannot start: " in output
     assert sentence in output
     assert "hunter2" not in output
+
+
+def test_a_package_that_milvus_needs_is_asked_for(tmp_path: Path) -> None:
+    (tmp_path / "pymilvus.py").write_text("raise ModuleNotFoundError(name='pymilvus')")
+    milvus = {"GALLERY_INDEX": "milvus", "MILVUS_URI": "http://127.0.0.1:19530"}
+    _, output = start(SQLITE_PATH=str(tmp_path / "e.db"), PYTHONPATH=str(tmp_path), **milvus)
+    assert "Cannot start: GALLERY_INDEX is milvus, but pymilvus is not installed" in output
+    assert "requirements-milvus.txt" in output
+
+
+def test_one_file_of_milvus_is_not_for_several_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("GALLERY_INDEX", "milvus"), ("MILVUS_URI", "x.db"), ("WORKERS", "2")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="set WORKERS to 1"):
+        load_settings()
 
 
 def test_what_is_not_set_has_a_default() -> None:

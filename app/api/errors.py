@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app.access.limits import TooManyFailures, TooManyRequests
 from app.audit import AuditUnavailable
+from app.gallery import IndexUnavailable
 from app.liveness import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.limiter import Overloaded
@@ -106,6 +107,9 @@ def _problem(error: Exception) -> Problem:
         case StoreUnavailable():
             log.error("the database is away", cause=str(error))
             return Problem(503, "store_unavailable", "the database is away, try again", again=True)
+        case IndexUnavailable():
+            log.error("the index is away", cause=str(error))
+            return Problem(503, "index_unavailable", "the index is away, try again", again=True)
         case LivenessUnavailable():
             return Problem(503, "liveness_unavailable", str(error), again=error.again)
         case Overloaded():

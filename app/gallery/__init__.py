@@ -1,6 +1,7 @@
 """Feature vectors → the nearest employees. An index only proposes; the store's records decide."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -38,3 +39,60 @@ class GalleryIndex(Protocol):
 
     def __len__(self) -> int:
         """How many employees are in the index."""
+
+
+class IndexUnavailable(Exception):
+    """The index did not answer in time, or refused; the message says so without secrets."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One feature vector of one enrolment; never changed, only added and taken away.
+
+    name: unlike that of any other vector of any enrolment. vector: (dimension,) of unit length.
+    """
+
+    name: str
+    employee_id: int
+    vector: NDArray[np.float32]
+
+
+class SharedIndex(Protocol):
+    """Rows that all processes search. All methods are thread-safe and may raise IndexUnavailable.
+
+    What one process has put is found by every search that starts afterwards, in any process.
+
+    dimension: the length of its vectors.
+    """
+
+    dimension: int
+
+    def prepare(self) -> None:
+        """Make the index where it is missing."""
+
+    def is_complete(self) -> bool:
+        """Whether it has held everyone in the store once: an index that is new has not."""
+
+    def mark_complete(self) -> None:
+        """Remember that it holds everyone."""
+
+    def put(self, rows: Sequence[Row]) -> None:
+        """Add rows; of those that are there already, set the vectors."""
+
+    def remove(self, names: Sequence[str]) -> None:
+        """Take rows away; unknown ones are passed over."""
+
+    def rows_of(self, employee_ids: Sequence[int]) -> list[Row]:
+        """All rows of these employees."""
+
+    def rows_between(self, after: int, last: int) -> Iterator[Row]:
+        """All rows of the employees from `after`, which is left out, to `last`, in any order."""
+
+    def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
+        """Name and employee id of the `count` rows nearest to the probe, the nearest first."""
+
+    def flush(self) -> None:
+        """Let what was put be indexed now rather than some time."""
+
+    def __len__(self) -> int:
+        """How many rows there are."""

@@ -113,6 +113,9 @@ class EmployeeStore(Protocol):
     def changes_since(self, position: int) -> Changes:
         """The changes after `position`. Raises ChangesForgotten."""
 
+    def changes_remembered(self) -> Changes:
+        """All changes that the change log still holds."""
+
     def ping(self) -> None:
         """Return when the store answers."""
 

@@ -212,6 +212,10 @@ class MongoStore:
         with self._answered():
             return self._changes.since(position)
 
+    def changes_remembered(self) -> Changes:
+        with self._answered():
+            return self._changes.remembered()
+
     def ping(self) -> None:
         with self._answered():
             self._database.command("ping")

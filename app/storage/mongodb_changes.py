@@ -65,6 +65,14 @@ class ChangeLog:
         """The position of the newest entry."""
         return _position(self._entries.find_one(sort=NEWEST_FIRST) or ORIGIN)
 
+    def remembered(self) -> Changes:
+        """All changes that are in the log."""
+        entries = list(self._entries.find().sort("_id"))
+        return Changes(
+            position=_position(entries[-1] if entries else ORIGIN),
+            employee_ids=frozenset(entry["employee_id"] for entry in entries),
+        )
+
     def since(self, position: int) -> Changes:
         """The changes after a position. Raises ChangesForgotten."""
         entries: list[Mapping[str, Any]] = list(

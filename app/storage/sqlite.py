@@ -177,6 +177,14 @@ class SqliteStore:
             raise ChangesForgotten(f"the change log does not reach back to change {position}")
         return Changes(numbers[-1], frozenset(employee_id for _, employee_id in entries[1:]))
 
+    def changes_remembered(self) -> Changes:
+        with self._database() as database:
+            entries = database.execute(
+                "SELECT number, employee_id FROM changes ORDER BY number"
+            ).fetchall()
+        position = entries[-1][0] if entries else 0
+        return Changes(position, frozenset(employee_id for _, employee_id in entries))
+
     def ping(self) -> None:
         with self._database() as database:
             database.execute("SELECT 1 FROM employees LIMIT 1").fetchone()

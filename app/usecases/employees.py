@@ -53,10 +53,12 @@ class Employees:
         """Enrol a new employee; on return it is durable and found by every process.
 
         Raises EmployeeExists, WrongDimension, UnusableImage, NotAnImage, NotReady,
-        StoreUnavailable.
+        StoreUnavailable, IndexUnavailable.
         """
         with self._audit.entry("enrol", employee_id=enrolment.employee_id) as facts:
-            self._service.store.add(self._employee(enrolment, facts))
+            employee = self._employee(enrolment, facts)
+            with self._service.writing(employee.employee_id):
+                self._service.store.add(employee)
 
     def replace(self, enrolment: Enrolment) -> None:
         """Replace all that is stored of an employee.
@@ -64,11 +66,19 @@ class Employees:
         Raises NoSuchEmployee, and what `add` raises.
         """
         with self._audit.entry("replace", employee_id=enrolment.employee_id) as facts:
-            self._service.store.replace(self._employee(enrolment, facts))
+            employee = self._employee(enrolment, facts)
+            with self._service.writing(employee.employee_id):
+                self._service.store.replace(employee)
 
     def remove(self, employee_id: int) -> None:
-        """Remove all that is stored of an employee. Raises NoSuchEmployee, StoreUnavailable."""
-        with self._audit.entry("delete", employee_id=employee_id):
+        """Remove all that is stored of an employee.
+
+        Raises NoSuchEmployee, StoreUnavailable, IndexUnavailable.
+        """
+        with (
+            self._audit.entry("delete", employee_id=employee_id),
+            self._service.writing(employee_id),
+        ):
             self._service.store.remove(employee_id)
 
     def page(self, size: int, number: int) -> list[Employee]:

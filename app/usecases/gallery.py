@@ -1,7 +1,7 @@
 """The gallery of one process, kept equal to the store that all processes share."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from threading import Event, Lock, Thread
 from time import monotonic
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from app.gallery import GalleryIndex
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
+from app.usecases.comparison import Comparison
 
 log = structlog.get_logger()
 
@@ -41,8 +42,7 @@ class Gallery:
     ) -> None:
         self._store = store
         self._index = index
-        self._model = model
-        self._distance_scale = distance_scale
+        self._comparison = Comparison(model, index.dimension, distance_scale)
         self._position = -1
         self._lock = Lock()
         self._complete = Event()
@@ -58,7 +58,7 @@ class Gallery:
         unseen = set(self._index.employees())
         total, read, others = self._store.count(), 0, 0
         started = logged = monotonic()
-        for batch in _batched(self._store.read_all(), _BATCH):
+        for batch in batched(self._store.read_all(), _BATCH):
             known = self._put(batch)
             unseen.difference_update(employee.employee_id for employee in known)
             read, others = read + len(batch), others + len(batch) - len(known)
@@ -70,7 +70,7 @@ class Gallery:
             log.warning(
                 "employees of another model are not matched: enrol them again",
                 employees=others,
-                model=self._model,
+                model=self._comparison.model,
             )
         self._index.remove(list(unseen))
         self._position = position
@@ -82,17 +82,19 @@ class Gallery:
         """
         self.follow()
         while proposed := self._index.nearest(probe, _CANDIDATES):
-            records = self._comparable(self._store.get(proposed))
-            if records:
-                distances = [self._distance(employee, probe) for employee in records]
-                best = int(np.argmin(distances))
-                return records[best], distances[best]
+            records = self._comparison.comparable(self._store.get(proposed))
+            if nearest := self._comparison.nearest(records, probe):
+                return nearest
             self._forget_missing(proposed)
         return None
 
-    def _distance(self, employee: Employee, probe: NDArray[np.float32]) -> float:
-        least = float(np.linalg.norm(employee.vectors - probe, axis=1).min())
-        return least * self._distance_scale if math.isfinite(least) else math.inf
+    def check_ready(self) -> None:
+        """Return when a login can be answered. Raises StoreUnavailable, GalleryLoading."""
+        self.follow()
+
+    def writing(self, employee_id: int) -> AbstractContextManager[None]:
+        """What a write to the store happens in; every process follows it in the change log."""
+        return nullcontext()
 
     def check(self) -> None:
         """Raise GalleryLoading while the whole store is being read again."""
@@ -112,7 +114,7 @@ class Gallery:
             with self._lock:
                 # once more: another thread may have known and done it all meanwhile
                 changes = self._store.changes_since(self._position)
-                for ids in _batched(sorted(changes.employee_ids), _BATCH):
+                for ids in batched(sorted(changes.employee_ids), _BATCH):
                     known = self._put(self._store.get(ids))
                     self._index.remove(list(set(ids) - {e.employee_id for e in known}))
                 self._position = changes.position
@@ -137,14 +139,9 @@ class Gallery:
         finally:
             self._complete.set()
 
-    def _comparable(self, employees: Sequence[Employee]) -> list[Employee]:
-        """Those whose vectors the gallery's model made."""
-        wanted = self._model, self._index.dimension
-        return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
-
     def _put(self, employees: Sequence[Employee]) -> list[Employee]:
         """Put those of the gallery's model into the index, and say which those are."""
-        known = self._comparable(employees)
+        known = self._comparison.comparable(employees)
         if known:
             owners = [employee.employee_id for employee in known]
             self._index.put_many(
@@ -156,11 +153,13 @@ class Gallery:
     def _forget_missing(self, employee_ids: Sequence[int]) -> None:
         """Forget those that are in the store no more, though its change log does not say so."""
         with self._lock:  # so that none is forgotten that was enrolled and put again just now
-            there = {e.employee_id for e in self._comparable(self._store.get(employee_ids))}
+            there = {
+                e.employee_id for e in self._comparison.comparable(self._store.get(employee_ids))
+            }
             self._index.remove([e for e in employee_ids if e not in there])
 
 
-def _batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """The items in lists of `size`, the last one of what is left."""
     rest = iter(items)
     while batch := list(islice(rest, size)):

@@ -38,7 +38,7 @@ class Identify:
         probe: an encoded picture. crop: False takes the whole picture as the face.
         frames: base64 pictures for the liveness service; None asks for no liveness.
         Raises NoMatch, NotAlive, LivenessUnavailable, UnusableImage, NotAnImage, NotReady,
-        StoreUnavailable, AuditUnavailable.
+        StoreUnavailable, IndexUnavailable, AuditUnavailable.
         """
         with self._audit.entry("login") as facts:
             return self._identify(probe, crop, frames, facts)

@@ -1,21 +1,49 @@
 """Brings the parts up, and says whether they are."""
 
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from threading import Event, Thread
+from typing import Protocol
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
-from app.gallery.memory import MemoryIndex
+from app.gallery import IndexUnavailable
 from app.recognition.recogniser import Recogniser
-from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
-from app.usecases.gallery import Gallery, GalleryLoading
+from app.storage import Employee, EmployeeStore, StoreUnavailable, UnknownSeal
+from app.usecases.gallery import GalleryLoading
 from models.catalogue import FaceModel, ModelUnavailable
 
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
 _FOLLOW_S = 5.0
+
+
+class Gallery(Protocol):
+    """Finds the nearest employee. `gallery` keeps it in memory, `shared_gallery` in Milvus.
+
+    All methods may raise StoreUnavailable, IndexUnavailable and GalleryLoading.
+    """
+
+    def __len__(self) -> int:
+        """About how many employees can be found."""
+
+    def load(self) -> None:
+        """Get ready to find them."""
+
+    def follow(self) -> None:
+        """Bring what has changed in the store into the index."""
+
+    def check_ready(self) -> None:
+        """Return when a login can be answered."""
+
+    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
+        """The nearest employee and their distance, None in an empty gallery."""
+
+    def writing(self, employee_id: int) -> AbstractContextManager[None]:
+        """What the write of a record to the store happens in; left before it is acknowledged."""
 
 
 class NotReady(Exception):
@@ -30,7 +58,7 @@ class Service:
 
     threshold: α; a probe matches when its distance is below it.
     choose: which model to run, given how many employees the store holds for each.
-    build: makes the recogniser of a model.
+    build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
     """
 
     def __init__(
@@ -39,11 +67,13 @@ class Service:
         threshold: float,
         choose: Callable[[dict[str, int]], FaceModel],
         build: Callable[[FaceModel], Recogniser],
+        make_gallery: Callable[[FaceModel], Gallery],
     ) -> None:
         self.store = store
         self.threshold = threshold
         self._choose = choose
         self._build = build
+        self._make_gallery = make_gallery
         self._recogniser: Recogniser | None = None
         self._gallery: Gallery | None = None
         self._waiting_for = "the service is starting"
@@ -84,10 +114,22 @@ class Service:
             raise NotReady(self._waiting_for)
         return self._gallery
 
+    def unloaded_gallery(self) -> Gallery:
+        """Another gallery of the model that would run; for commands.
+
+        Raises StoreUnavailable, ModelUnavailable.
+        """
+        return self._make_gallery(self._choose(self.store.models()))
+
     def check(self) -> None:
-        """Return when a login can be answered. Raises NotReady, StoreUnavailable."""
+        """Return when a login can be answered. Raises NotReady, and what the gallery raises."""
         _ = self.recogniser
-        self.gallery.follow()
+        self.gallery.check_ready()
+
+    def writing(self, employee_id: int) -> AbstractContextManager[None]:
+        """What the write of a record to the store happens in."""
+        # without a gallery only removals come this far; whoever is removed is found nowhere
+        return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
 
     def check_model(self) -> None:
         """Raise NotReady where the stored vectors ask for another model than this process runs.
@@ -111,7 +153,7 @@ class Service:
                 self._waits(error)
             self._stop.wait(_RETRY_S)
         while not self._stop.wait(_FOLLOW_S):
-            with suppress(StoreUnavailable, GalleryLoading):
+            with suppress(StoreUnavailable, IndexUnavailable, GalleryLoading):
                 self.gallery.follow()  # so that logins after a quiet time find little to catch up
 
     def _load_model(self) -> Recogniser:
@@ -122,9 +164,7 @@ class Service:
     def _load_gallery(self, recogniser: Recogniser) -> None:
         model = recogniser.model
         self._waiting_for = "the gallery is being loaded"
-        gallery = Gallery(
-            self.store, MemoryIndex(model.dimension), model.name, model.distance_scale
-        )
+        gallery = self._make_gallery(recogniser.model)
         gallery.load()
         self._gallery = gallery
         self._ready.set()
@@ -137,6 +177,8 @@ class Service:
         )
 
     def _waits(self, error: Exception) -> None:
-        expected = isinstance(error, StoreUnavailable | ModelUnavailable | UnknownSeal)
+        expected = isinstance(
+            error, StoreUnavailable | IndexUnavailable | ModelUnavailable | UnknownSeal
+        )
         self._waiting_for = str(error) if expected else "something failed, see the log"
         log.error("not ready", reason=str(error), exc_info=None if expected else error)

@@ -1,0 +1,16 @@
+"""What hangs under `flask --app entry`: commands for whoever runs the service."""
+
+from flask import Flask
+
+from app.commands.audit import audit
+from app.commands.gallery import gallery
+from app.commands.keys import keys
+from app.commands.vectors import vectors
+
+
+def create_command_app() -> Flask:
+    """An app that has these commands and answers nothing."""
+    app = Flask(__name__, static_folder=None)
+    for group in (keys, audit, vectors, gallery):
+        app.cli.add_command(group)
+    return app

@@ -1,0 +1,31 @@
+"""`flask --app entry vectors …`: feature vectors as they are stored."""
+
+from contextlib import closing
+
+import click
+from flask.cli import AppGroup
+from tqdm import tqdm
+
+from app.settings import SettingsError, load_settings
+from app.storage import StoreUnavailable, UnknownSeal
+from app.storage.opening import open_store
+
+vectors = AppGroup("vectors", help="Stored feature vectors.")
+
+
+@vectors.command("rotate", with_appcontext=False)
+def vectors_rotate() -> None:
+    """Encrypt stored vectors with the first of VECTOR_KEYS, while the service runs.
+
+    What is done is done: where it was interrupted, run it again and it goes on.
+    """
+    try:
+        store = open_store(load_settings())
+        with closing(store), tqdm(unit=" employees", mininterval=1) as progress:
+            for done, total in store.seal_anew():
+                progress.total = total
+                progress.update(done - progress.n)
+            store.check_seals()
+    except (SettingsError, StoreUnavailable, UnknownSeal) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("All vectors are stored as the first entry of VECTOR_KEYS says.")

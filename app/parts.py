@@ -1,0 +1,69 @@
+"""The parts of the service that the settings ask for."""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+from app.recognition.limiter import Limiter
+from app.recognition.recogniser import Limits, Recogniser
+from app.settings import Settings, SettingsError, is_file
+from app.storage import EmployeeStore
+from app.storage.opening import open_store
+from app.usecases.models import choose_model
+from app.usecases.service import Gallery, Service
+from models.catalogue import Catalogue, FaceModel
+from models.runtime import choose_runtime
+
+
+def make_service(settings: Settings) -> Service:
+    """The service of these settings, not started yet."""
+    own_weights = None
+    if settings.facenet_weights and settings.facenet_weights_sha256:
+        own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
+    catalogue = Catalogue(settings.models_dir, own_weights)
+    limits = Limits(megapixels=settings.max_image_megapixels)
+
+    def choose(stored: dict[str, int]) -> FaceModel:
+        return choose_model(settings.face_model, stored, catalogue)
+
+    def build(model: FaceModel) -> Recogniser:
+        runtime = choose_runtime(settings.device, settings.models_dir / "converted")
+        limiter = Limiter(settings.max_in_flight, waiting=4 * settings.max_in_flight)
+        return Recogniser(runtime, model, limits, limiter)
+
+    store = open_store(settings)
+    make_gallery = gallery_maker(settings, store)
+    return Service(store, settings.login_match_threshold, choose, build, make_gallery)
+
+
+def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceModel], Gallery]:
+    """Makes the gallery of a model. Raises SettingsError where it needs what is not installed."""
+    if settings.gallery_index == "memory":
+        from app.gallery.memory import MemoryIndex
+        from app.usecases.gallery import Gallery as MemoryGallery
+
+        return lambda model: MemoryGallery(
+            store, MemoryIndex(model.dimension), model.name, model.distance_scale
+        )
+    from app.gallery.milvus import Address, MilvusIndex, import_client
+    from app.usecases.comparison import Comparison
+    from app.usecases.shared_gallery import SharedGallery
+
+    try:
+        import_client()
+    except ImportError:
+        raise SettingsError(
+            "GALLERY_INDEX is milvus, but pymilvus is not installed: "
+            "pip install -r requirements-milvus.txt -c requirements.lock"
+        ) from None
+    if is_file(settings.milvus_uri) and find_spec("milvus_lite") is None:
+        raise SettingsError(
+            "MILVUS_URI is a file, but milvus-lite is not installed: "
+            "pip install milvus-lite -c requirements.lock"
+        )
+    token = settings.milvus_token.get_secret_value() if settings.milvus_token else None
+    address = Address(settings.milvus_uri or "", token, settings.milvus_timeout_s)
+    return lambda model: SharedGallery(
+        store,
+        MilvusIndex(address, settings.milvus_collection, model.name, model.dimension),
+        Comparison(model.name, model.dimension, model.distance_scale),
+    )

@@ -1,0 +1,59 @@
+"""Many clients on several processes with one index in Milvus: no answer that a model forbids."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from tests.crowd import STRICT, Crowd, faces
+from tests.milvus import MilvusServer
+from tests.mongod import Mongod
+from tests.serving import RunningService
+from tests.test_consistency_under_load import workers_being_killed
+
+OPERATIONS = 320
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=pytest.mark.mongod)])
+def services(
+    request: pytest.FixtureRequest, tmp_path: Path, milvus: MilvusServer
+) -> Iterator[list[RunningService]]:
+    """Two processes, one of them with two workers."""
+    variables = {
+        "GALLERY_INDEX": "milvus",
+        "MILVUS_URI": milvus.uri,
+        "MILVUS_COLLECTION": f"t{uuid4().hex}",
+        "MILVUS_TIMEOUT_S": "20",
+        "LOG_LEVEL": "warning",
+    } | STRICT
+    if request.param == "mongodb":
+        mongod: Mongod = request.getfixturevalue("mongod")
+        variables["MONGO_DB_URL"] = f"{mongod.address}/{request.getfixturevalue('database')}"
+        variables["MONGO_DB_TIMEOUT_S"] = "20"
+    with (
+        RunningService(tmp_path, **variables) as one,
+        RunningService(tmp_path, WORKERS="2", **variables) as two,
+    ):
+        yield [one, two]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["", "workers-killed"])
+def test_no_answer_is_impossible(services: list[RunningService], killed: bool) -> None:
+    crowd = Crowd(services, faces(12), employees=6, seed=killed)
+    if killed:
+        with workers_being_killed(services[1], pause_s=1.5):
+            crowd.run(OPERATIONS)
+    else:
+        crowd.run(OPERATIONS)
+        assert not [answer for answer in crowd.answers if answer[1] is None]
+    time.sleep(0.1)
+    for service in services:
+        service.wait_ready()
+    crowd.look()
+    assert crowd.wrong == []
+    assert crowd.impossible() == []
+    assert {"enrol", "replace", "delete", "login"} == {
+        kind for kind, answer in crowd.answers if answer == 200
+    }
