@@ -129,7 +129,8 @@ class SharedGallery:
             suspects, self._suspects = self._suspects, set()
             for ids in batched(sorted(changes.employee_ids | suspects), _BATCH):
                 if drift := self.settle(ids):
-                    log.warning("the index was put right", **drift.counts())
+                    # as a rule of a write that is just under way
+                    log.info("the index was put right", **drift.counts())
             self._position = changes.position
         finally:
             self._following.release()
