@@ -82,7 +82,7 @@ class Gallery:
         """
         self.follow()
         while proposed := self._index.nearest(probe, _CANDIDATES):
-            records = self._comparable(self._store.get(proposed))
+            records = self._comparable(self._store.get(proposed, may_lag=True))
             if records:
                 distances = [self._distance(employee, probe) for employee in records]
                 best = int(np.argmin(distances))
