@@ -51,10 +51,17 @@ class MongoStore:
     """
 
     def __init__(
-        self, client: MongoClient[Document], database: str, collection: str, timeout_s: float
+        self,
+        client: MongoClient[Document],
+        database: str,
+        collection: str,
+        timeout_s: float,
+        read_from_secondary: bool = False,
     ) -> None:
         self._client = client
         self._timeout_s = timeout_s
+        # pymongo gives up looking for a server up to one heartbeat later than it is told to.
+        self._deadline_s = max(timeout_s / 2, timeout_s - MIN_HEARTBEAT_INTERVAL)
         self._database = client.get_database(
             database,
             # One broken character must not make a whole batch unreadable.
@@ -64,6 +71,10 @@ class MongoStore:
             write_concern=WriteConcern("majority", j=True),
         )
         self._employees: Collection[Document] = self._database[collection]
+        self._read_from_secondary = read_from_secondary
+        self._lagging = self._employees.with_options(
+            read_preference=ReadPreference.PRIMARY_PREFERRED if read_from_secondary else None
+        )
         self._changes = ChangeLog(self._database[f"{collection}_changes"])
         self._writer = Writer(self._employees, self._changes)
         self._logger = structlog.get_logger()
@@ -103,7 +114,13 @@ class MongoStore:
                 f"MONGO_DB_URL is not of the form host:port/database?options: {error}"
             ) from None
         try:
-            return cls(client, database, settings.mongo_db_collection, settings.mongo_db_timeout_s)
+            return cls(
+                client,
+                database,
+                settings.mongo_db_collection,
+                settings.mongo_db_timeout_s,
+                settings.mongo_db_read_from_secondary,
+            )
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
 
@@ -131,9 +148,9 @@ class MongoStore:
         if not removed:
             raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
 
-    def get(self, employee_ids: Sequence[int]) -> list[Employee]:
+    def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         wanted = {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}
-        return list(self._readable(self._find(wanted, limit=0)))
+        return list(self._readable(self._find(wanted, limit=0, may_lag=may_lag)))
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)
@@ -168,7 +185,11 @@ class MongoStore:
 
     def changes_since(self, position: int) -> Changes:
         with self._answered():
-            return self._changes.since(position)
+            if not self._has_no_primary():
+                return self._changes.since(position)
+            # What a secondary knows of the log may be older than `position`.
+            self._lagging.find_one({}, {"_id": True})
+        return Changes(position, frozenset())
 
     def changes_remembered(self) -> Changes:
         with self._answered():
@@ -181,13 +202,18 @@ class MongoStore:
     def close(self) -> None:
         self._client.close()
 
-    def _find(self, query: Document, *, limit: int, skip: int = 0) -> list[Document]:
+    def _has_no_primary(self) -> bool:
+        topology = self._client.topology_description.topology_type_name
+        return self._read_from_secondary and topology == "ReplicaSetNoPrimary"
+
+    def _find(
+        self, query: Document, *, limit: int, skip: int = 0, may_lag: bool = False
+    ) -> list[Document]:
+        employees = self._lagging if may_lag else self._employees
         with self._answered():
-            found = (
-                self._employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id").to_list()
-            )
+            found = employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id").to_list()
             for document in found:
-                if "unlogged" in document:
+                if "unlogged" in document and not self._has_no_primary():
                     self._writer.log(document)
             return found
 
@@ -215,16 +241,10 @@ class MongoStore:
     def _answered(self) -> Iterator[None]:
         """One deadline for all that happens inside; pymongo's errors as StoreUnavailable."""
         try:
-            with pymongo.timeout(self._timeout_s):
-                self._find_primary()
+            with pymongo.timeout(self._deadline_s):
                 yield
         except (PyMongoError, BSONError) as error:
             raise StoreUnavailable(self._reason(error)) from error
-
-    def _find_primary(self) -> None:
-        # pymongo gives up looking for a server up to one heartbeat later than it is told to.
-        with pymongo.timeout(max(0.001, self._timeout_s - MIN_HEARTBEAT_INTERVAL)):
-            _ = self._client.is_primary
 
     def _reason(self, error: PyMongoError | BSONError) -> str:
         if isinstance(error, PyMongoError) and error.timeout:

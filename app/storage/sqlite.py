@@ -106,7 +106,7 @@ class SqliteStore:
                 raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
             _log_change(database, employee_id)
 
-    def get(self, employee_ids: Sequence[int]) -> list[Employee]:
+    def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         # One JSON parameter, because SQLite limits how many parameters a statement may have.
         ids = json.dumps([int(employee_id) for employee_id in employee_ids])
         return self._select("WHERE employee_id IN (SELECT value FROM json_each(?))", ids)
