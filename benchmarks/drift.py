@@ -47,7 +47,7 @@ def main() -> None:
     count = options.employees
     file = ROOT / "docs/benchmarks/drift.json"
     before = machine.describe()
-    figures = json.loads(file.read_text())["figures"] if options.store and file.exists() else {}
+    figures = {}
     for kind, opened in (("SQLite", _sqlite), ("MongoDB", _mongodb)):
         if kind not in (options.store or [kind]):
             continue
@@ -56,6 +56,8 @@ def main() -> None:
             with opened(folder, count) as (store, variables):
                 figures[kind] = _measure(store, server, variables, count)
         print(kind, json.dumps(figures[kind], indent=1), file=sys.stderr)
+    if options.store and file.exists():
+        figures = json.loads(file.read_text())["figures"] | figures
     made = {"machine": before, "employees": count, "dimension": DIMENSION, "figures": figures}
     file.write_text(json.dumps(made, indent=1) + "\n")
 
