@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     mongo_db_timeout_s: float = Field(
         2.0, gt=0, le=60, description="how long one MongoDB operation may take, in seconds"
     )
+    mongo_db_read_from_secondary: bool = Field(
+        False, description="log people in from a secondary while no primary is reachable"
+    )
     sqlite_path: Path = Field(
         Path("data/employees.db"), description="the SQLite file, when `MONGO_DB_URL` is unset"
     )

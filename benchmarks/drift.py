@@ -42,17 +42,24 @@ def main() -> None:
     """Measure, check and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--employees", type=int, default=100_000)
-    count = parser.parse_args().employees
+    parser.add_argument("--store", choices=["SQLite", "MongoDB"], action="append")
+    options = parser.parse_args()
+    count = options.employees
+    file = ROOT / "docs/benchmarks/drift.json"
     before = machine.describe()
     figures = {}
     for kind, opened in (("SQLite", _sqlite), ("MongoDB", _mongodb)):
+        if kind not in (options.store or [kind]):
+            continue
         with TemporaryDirectory() as name, MilvusServer() as server:
             folder = Path(name)
             with opened(folder, count) as (store, variables):
                 figures[kind] = _measure(store, server, variables, count)
         print(kind, json.dumps(figures[kind], indent=1), file=sys.stderr)
+    if options.store and file.exists():
+        figures = json.loads(file.read_text())["figures"] | figures
     made = {"machine": before, "employees": count, "dimension": DIMENSION, "figures": figures}
-    (ROOT / "docs/benchmarks/drift.json").write_text(json.dumps(made, indent=1) + "\n")
+    file.write_text(json.dumps(made, indent=1) + "\n")
 
 
 def _measure(

@@ -99,6 +99,13 @@ class Crowd:
         """The employees about whom a right service cannot have answered so."""
         return [i for i, history in self.histories.items() if not is_linearizable(history)]
 
+    def slowest_undecided_s(self) -> float:
+        """The longest that a client waited for a 503."""
+        return max(
+            (o.ended - o.began for h in self.histories.values() for o in h if o.answer is None),
+            default=0.0,
+        )
+
     def ask(self, service: RunningService, employee_id: int, kind: str, face: Face) -> int | None:
         """One operation; its answer's status, None where what happened is open."""
         began = time.monotonic()

@@ -109,6 +109,15 @@ class Mongod:
             client.admin.command("configureFailPoint", "failCommand", mode=mode, data=how)
 
     @contextmanager
+    def lagging(self) -> Iterator[None]:
+        """A secondary that does not apply what the primary sends."""
+        with self.client() as client:
+            client.admin.command("configureFailPoint", "rsSyncApplyStop", mode="alwaysOn")
+        yield
+        with self.client() as client:
+            client.admin.command("configureFailPoint", "rsSyncApplyStop", mode="off")
+
+    @contextmanager
     def client(self) -> Iterator[MongoClient[dict[str, Any]]]:
         """A plain client of this process."""
         client: MongoClient[dict[str, Any]] = MongoClient(
@@ -184,7 +193,11 @@ def initiate(members: list[Mongod]) -> None:
     """Make one replica set of them, and wait for its primary."""
     hosts = [{"_id": number, "host": member.address} for number, member in enumerate(members)]
     # as quick to notice a failure and to elect as a real set on one machine may be
-    settings = {"electionTimeoutMillis": 1_000, "heartbeatIntervalMillis": 200}
+    settings = {
+        "electionTimeoutMillis": 1_000,
+        "heartbeatIntervalMillis": 200,
+        "chainingAllowed": False,
+    }
     config = {"_id": REPLICA_SET, "members": hosts, "settings": settings}
     with members[0].client() as client:
         client.admin.command("replSetInitiate", config)

@@ -16,7 +16,7 @@ from tests.test_consistency_under_load import workers_being_killed
 OPERATIONS = 320
 
 
-@pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=pytest.mark.mongod)])
+@pytest.fixture
 def services(
     request: pytest.FixtureRequest, tmp_path: Path, milvus: MilvusServer
 ) -> Iterator[list[RunningService]]:
@@ -28,7 +28,7 @@ def services(
         "MILVUS_TIMEOUT_S": "20",
         "LOG_LEVEL": "warning",
     } | STRICT
-    if request.param == "mongodb":
+    if request.node.get_closest_marker("mongod"):
         mongod: Mongod = request.getfixturevalue("mongod")
         variables["MONGO_DB_URL"] = f"{mongod.address}/{request.getfixturevalue('database')}"
         variables["MONGO_DB_TIMEOUT_S"] = "20"
@@ -39,7 +39,13 @@ def services(
         yield [one, two]
 
 
-@pytest.mark.parametrize("killed", [False, True], ids=["", "workers-killed"])
+@pytest.mark.parametrize(
+    "killed",
+    [
+        pytest.param(False, id="sqlite"),
+        pytest.param(True, marks=pytest.mark.mongod, id="mongodb, workers killed"),
+    ],
+)
 def test_no_answer_is_impossible(services: list[RunningService], killed: bool) -> None:
     crowd = Crowd(services, faces(12), employees=6, seed=killed)
     if killed:

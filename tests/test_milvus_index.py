@@ -1,6 +1,7 @@
 """The index in Milvus keeps the contract of the index in memory, and what only it promises."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 from uuid import uuid4
 
@@ -173,6 +174,15 @@ def test_several_processes_share_it_and_its_mark(milvus: MilvusServer, index: Mi
     (row,) = some_rows(1)
     index.put([row])
     assert other.nearest(row.vector, 1) == [(row.name, row.employee_id)]
+
+
+def test_processes_that_start_at_once_make_one_index(milvus: MilvusServer) -> None:
+    prefix = f"t{uuid4().hex}"
+    with ThreadPoolExecutor(4) as threads:
+        indexes = list(threads.map(lambda _: milvus.index(prefix, DIMENSION), range(4)))
+    (row,) = some_rows(1)
+    indexes[0].put([row])
+    assert indexes[3].nearest(row.vector, 1) == [(row.name, row.employee_id)]
 
 
 def test_models_have_collections_of_their_own(milvus: MilvusServer) -> None:

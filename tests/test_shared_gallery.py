@@ -116,7 +116,7 @@ def test_a_write_that_ended_before_the_index_is_made_up_for(
     assert is_found(gallery, lost)
     assert is_found(gallery, changed)
     assert holds_exactly(gallery, lost, changed)
-    assert [entry["log_level"] for entry in logs] == ["warning"]
+    assert [entry["event"] for entry in logs] == ["the index was put right"]
     gallery.store.add(someone(4))
     restarted = open_gallery()  # nobody was there to follow
     restarted.follow()

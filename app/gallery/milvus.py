@@ -5,7 +5,7 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -187,12 +187,20 @@ class MilvusIndex:
                 raise
 
     def _create_indexes(self, client: "MilvusClient") -> None:
+        from pymilvus import MilvusException
+
         indexes = client.prepare_index_params()
         # of unit vectors the inner product ranks as the L2 distance does
         indexes.add_index("vector", index_type="HNSW", metric_type="IP", params=HNSW)
         indexes.add_index("employee_id", index_type="INVERTED")
-        # pymilvus would wait half a second for each
-        client.create_index(self.collection, indexes, sync=False, timeout=self._address.timeout_s)
+        # Another process may be faster; whether they are there, loading the collection tells.
+        with suppress(MilvusException):
+            client.create_index(
+                self.collection,
+                indexes,
+                sync=False,  # pymilvus would wait half a second for each
+                timeout=self._address.timeout_s,
+            )
 
     @contextmanager
     def _answered(self) -> "Iterator[MilvusClient]":

@@ -83,8 +83,12 @@ class EmployeeStore(Protocol):
     def remove(self, employee_id: int) -> None:
         """Remove an employee. Raises NoSuchEmployee."""
 
-    def get(self, employee_ids: Sequence[int]) -> list[Employee]:
-        """Those of the employees that are stored at this moment, in ascending order of id."""
+    def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
+        """Those of the employees that are stored at this moment, in ascending order of id.
+
+        may_lag: a server that lags behind will do, where the store is set up for that, while the
+        one that decides is away.
+        """
 
     def page(self, size: int, number: int) -> list[Employee]:
         """Page `number` (from 1) of `size` employees, in ascending order of id; [] past the end."""
@@ -111,7 +115,11 @@ class EmployeeStore(Protocol):
         """The number of the newest change, 0 when there was none."""
 
     def changes_since(self, position: int) -> Changes:
-        """The changes after `position`. Raises ChangesForgotten."""
+        """The changes after `position`. Raises ChangesForgotten.
+
+        There are none while a store that is set up to lag behind cannot reach the server that
+        decides.
+        """
 
     def changes_remembered(self) -> Changes:
         """All changes that the change log still holds."""

@@ -60,6 +60,7 @@ class MongoStore:
         collection: str,
         timeout_s: float,
         keys: VectorKeys,
+        read_from_secondary: bool = False,
     ) -> None:
         self._client = client
         self._keys = keys
@@ -75,6 +76,10 @@ class MongoStore:
             write_concern=WriteConcern("majority", j=True),
         )
         self._employees: Collection[Document] = self._database[collection]
+        self._read_from_secondary = read_from_secondary
+        self._lagging = self._employees.with_options(
+            read_preference=ReadPreference.PRIMARY_PREFERRED if read_from_secondary else None
+        )
         self._changes = ChangeLog(self._database[f"{collection}_changes"])
         self._writer = Writer(self._employees, self._changes)
         self._logger = structlog.get_logger()
@@ -120,6 +125,7 @@ class MongoStore:
                 settings.mongo_db_collection,
                 settings.mongo_db_timeout_s,
                 keys or VectorKeys(),
+                settings.mongo_db_read_from_secondary,
             )
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
@@ -148,9 +154,9 @@ class MongoStore:
         if not removed:
             raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
 
-    def get(self, employee_ids: Sequence[int]) -> list[Employee]:
+    def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         wanted = {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}
-        return list(self._readable(self._find(wanted, limit=0)))
+        return list(self._readable(self._find(wanted, limit=0, may_lag=may_lag)))
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)
@@ -210,7 +216,11 @@ class MongoStore:
 
     def changes_since(self, position: int) -> Changes:
         with self._answered():
-            return self._changes.since(position)
+            if not self._has_no_primary():
+                return self._changes.since(position)
+            # What a secondary knows of the log may be older than `position`.
+            self._lagging.find_one({}, {"_id": True})
+        return Changes(position, frozenset())
 
     def changes_remembered(self) -> Changes:
         with self._answered():
@@ -223,13 +233,18 @@ class MongoStore:
     def close(self) -> None:
         self._client.close()
 
-    def _find(self, query: Document, *, limit: int, skip: int = 0) -> list[Document]:
+    def _has_no_primary(self) -> bool:
+        topology = self._client.topology_description.topology_type_name
+        return self._read_from_secondary and topology == "ReplicaSetNoPrimary"
+
+    def _find(
+        self, query: Document, *, limit: int, skip: int = 0, may_lag: bool = False
+    ) -> list[Document]:
+        employees = self._lagging if may_lag else self._employees
         with self._answered():
-            found = (
-                self._employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id").to_list()
-            )
+            found = employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id").to_list()
             for document in found:
-                if "unlogged" in document:
+                if "unlogged" in document and not self._has_no_primary():
                     self._writer.log(document)
             return found
 

@@ -88,7 +88,7 @@ class SqliteStore:
             _log_change(database, employee_id)
         self._wipe_log()
 
-    def get(self, employee_ids: Sequence[int]) -> list[Employee]:
+    def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         # One JSON parameter, because SQLite limits how many parameters a statement may have.
         ids = json.dumps([int(employee_id) for employee_id in employee_ids])
         return self._select("WHERE employee_id IN (SELECT value FROM json_each(?))", ids)

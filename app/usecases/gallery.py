@@ -82,7 +82,7 @@ class Gallery:
         """
         self.follow()
         while proposed := self._index.nearest(probe, _CANDIDATES):
-            records = self._comparison.comparable(self._store.get(proposed))
+            records = self._comparison.comparable(self._store.get(proposed, may_lag=True))
             if nearest := self._comparison.nearest(records, probe):
                 return nearest
             self._forget_missing(proposed)

@@ -59,7 +59,7 @@ class SharedGallery:
     def check_ready(self) -> None:
         """Raises IndexUnavailable, StoreUnavailable."""
         self._check_complete()
-        self.store.ping()
+        self.store.get([], may_lag=True)  # as a login asks
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
         """The nearest employee and their distance, None in an empty gallery.
@@ -71,7 +71,8 @@ class SharedGallery:
             proposed = self.index.nearest(probe, count)
             if not proposed:
                 self._check_complete()
-            records = self.comparison.comparable(self.store.get(list({i for _, i in proposed})))
+            owners = list({employee_id for _, employee_id in proposed})
+            records = self.comparison.comparable(self.store.get(owners, may_lag=True))
             current = {row.name for employee in records for row in rows(employee)}
             stale = {employee_id for name, employee_id in proposed if name not in current}
             self._suspects |= stale
@@ -129,7 +130,8 @@ class SharedGallery:
             suspects, self._suspects = self._suspects, set()
             for ids in batched(sorted(changes.employee_ids | suspects), _BATCH):
                 if drift := self.settle(ids):
-                    log.warning("the index was put right", **drift.counts())
+                    # as a rule of a write that is just under way
+                    log.info("the index was put right", **drift.counts())
             self._position = changes.position
         finally:
             self._following.release()

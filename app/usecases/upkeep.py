@@ -12,7 +12,7 @@ from app.usecases.shared_gallery import SharedGallery
 FIRST_ID, LAST_ID = -(2**63) + 1, 2**63 - 1
 
 _EMPLOYEES, _VECTORS = 4_096, 8_192  # looked at together
-_SETTLED = 4_096
+_LOOKED_AGAIN = 4_096
 # in which a write that reached the store has reached the index, or was not acknowledged
 _PATIENCE_S = 2.0
 
@@ -32,13 +32,13 @@ def check(gallery: SharedGallery) -> Iterator[Step]:
     Raises StoreUnavailable, IndexUnavailable.
     """
     gallery.index.prepare()
+    suspects: list[int] = []
     for step in _compared(gallery, FIRST_ID):
-        if ids := step.drift.employees():
-            time.sleep(_PATIENCE_S)
-            again = [_drift_of(gallery, some) for some in batched(ids, _SETTLED)]
-            yield Step(step.last, step.employees, _together(again))
-        else:
-            yield step
+        suspects += step.drift.employees()
+        sure = Drift()
+        if len(suspects) >= _LOOKED_AGAIN or step.last == LAST_ID:
+            sure, suspects = _looked_again(gallery, suspects), []
+        yield Step(step.last, step.employees, sure)
 
 
 def rebuild(gallery: SharedGallery, after: int = FIRST_ID) -> Iterator[Step]:
@@ -50,7 +50,7 @@ def rebuild(gallery: SharedGallery, after: int = FIRST_ID) -> Iterator[Step]:
     """
     gallery.index.prepare()
     for step in _compared(gallery, after):
-        for ids in batched(step.drift.employees(), _SETTLED):
+        for ids in batched(step.drift.employees(), _LOOKED_AGAIN):
             gallery.settle(ids)
         yield step
     gallery.index.flush()
@@ -79,15 +79,16 @@ def _parts(employees: Iterable[Employee]) -> Iterator[tuple[list[Employee], int]
     yield part, LAST_ID
 
 
-def _drift_of(gallery: SharedGallery, ids: list[int]) -> Drift:
-    there = gallery.index.rows_of(ids)  # before the records: see SharedGallery.settle
-    return drift_between(there, gallery.comparison.comparable(gallery.store.get(ids)))
-
-
-def _together(drifts: Iterable[Drift]) -> Drift:
-    whole = Drift()
-    for drift in drifts:
-        whole.missing.extend(drift.missing)
-        whole.wrong.extend(drift.wrong)
-        whole.garbage.extend(drift.garbage)
-    return whole
+def _looked_again(gallery: SharedGallery, ids: list[int]) -> Drift:
+    """The drift of these employees that is none of a write under way."""
+    drift = Drift()
+    if ids:
+        time.sleep(_PATIENCE_S)
+    for some in batched(ids, _LOOKED_AGAIN):
+        there = gallery.index.rows_of(some)  # before the records: see SharedGallery.settle
+        records = gallery.comparison.comparable(gallery.store.get(some))
+        found = drift_between(there, records)
+        drift.missing.extend(found.missing)
+        drift.wrong.extend(found.wrong)
+        drift.garbage.extend(found.garbage)
+    return drift
