@@ -5,7 +5,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,8 @@ class Face:
     vector: list[float]
 
 
-def faces(number: int) -> list[Face]:
-    """Synthetic pictures, the vectors of any two farther apart than twice THRESHOLD."""
+def faces(number: int, apart: float = 2 * THRESHOLD) -> list[Face]:
+    """Synthetic pictures, the vectors of any two farther apart than that."""
     model = Catalogue(MODELS_DIR).get("dlib")
     recogniser = Recogniser(OpenVinoRuntime(MODELS_DIR / "converted"), model)
     found: list[Face] = []
@@ -49,7 +49,7 @@ def faces(number: int) -> list[Face]:
         picture = encoded(Image.fromarray(coarse).resize((150, 150), Image.Resampling.BICUBIC))
         vector = recogniser.for_login(picture, crop=False)
         distances = np.linalg.norm(vectors - vector, axis=1) * model.distance_scale
-        if distances.min(initial=np.inf) > 2 * THRESHOLD:
+        if distances.min(initial=np.inf) > apart:
             vectors = np.vstack((vectors, vector))
             encoded_picture = base64.b64encode(picture).decode()
             found.append(Face(str(seed), encoded_picture, vector.tolist()))
@@ -70,13 +70,15 @@ class Crowd:
         seed: int = 0,
         first_id: int = 1,
     ) -> None:
-        self._services = services
+        self.services = services
         ids = range(first_id, first_id + employees)
         self._faces = {employee_id: faces[i::employees] for i, employee_id in enumerate(ids)}
         self._seed = seed
         self.histories: dict[int, list[Operation]] = defaultdict(list)
         self.answers: Counter[tuple[str, int | None]] = Counter()
         self.wrong: list[str] = []
+        self.over = Event()
+        """Set, it ends the clients before they are done."""
 
     def run(self, operations: int, clients: int = 16) -> None:
         """Let the clients do so many operations in all."""
@@ -93,7 +95,7 @@ class Crowd:
         """Log in with every face."""
         for employee_id, own in self._faces.items():
             for face in own:
-                self.ask(random.choice(self._services), employee_id, "login", face)
+                self.ask(random.choice(self.services), employee_id, "login", face)
 
     def impossible(self) -> list[int]:
         """The employees about whom a right service cannot have answered so."""
@@ -119,10 +121,12 @@ class Crowd:
     def _client(self, number: int, operations: int) -> None:
         choose = random.Random(f"{self._seed} {number}")
         for _ in range(operations):
+            if self.over.is_set():
+                return
             employee_id = choose.choice(list(self._faces))
             face = choose.choice(self._faces[employee_id])
             kind = choose.choice(KINDS)
-            if self.ask(choose.choice(self._services), employee_id, kind, face) is None:
+            if self.ask(choose.choice(self.services), employee_id, kind, face) is None:
                 time.sleep(0.05)
 
     def _answer(

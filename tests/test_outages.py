@@ -1,6 +1,7 @@
 """A database that fails while the service runs: a quick 503, and all is well again afterwards."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from tests import outages
 from tests.crowd import Face, faces
 from tests.mongod import Mongod, ReplicaSet
-from tests.outages import ENROLLED, PASSWORD, TIMEOUT_S, Outage
+from tests.outages import ENROLLED, PASSWORD, TIMEOUT_S, Course, Outage
 from tests.serving import RunningService
 
 pytestmark = pytest.mark.mongod
@@ -27,12 +28,34 @@ def check(
     **variables: str,
 ) -> None:
     with RunningService(folder, **outages.environment(url, **variables)) as service:
-        course = outages.go_through(service, crowd, outage)
+        check_course(outages.go_through(service, crowd, outage))
+
+
+def check_course(course: Course) -> None:
     for call, (status, seconds) in course.answers.items():
         assert status == 503, call
         assert seconds < 1.1 * TIMEOUT_S, call
     assert course.recovered_s < 15
     assert (course.found, course.repeated, course.listed) == (ENROLLED + 1, 200, 1)
+
+
+def test_a_server_that_is_not_there_from_the_start(tmp_path: Path, crowd: list[Face]) -> None:
+    with Mongod() as mongod:
+        url = f"{mongod.address}/people"
+        with RunningService(tmp_path, **outages.environment(url)) as before:
+            outages.enrol(before, crowd)
+        mongod.stop()
+        environment = outages.environment(url)
+        with RunningService(tmp_path, ready=False, **environment) as service:
+            service.wait_for("/healthz", 200)
+            course = outages.go_through(service, crowd, starting(mongod), enrolled=True)
+    check_course(course)
+
+
+@contextmanager
+def starting(mongod: Mongod) -> Iterator[None]:
+    yield
+    mongod.start()
 
 
 @pytest.mark.parametrize("outage", [outages.hung, outages.slow, outages.cut, outages.killed])
