@@ -1,10 +1,11 @@
 """The image registration service: enrols faces, and logs people in by face."""
 
+from aiohttp import BasicAuth
 from flask import Flask
 
 from app import log
 from app.api import employees, errors, health, login, middleware
-from app.liveness import LivenessClient
+from app.liveness import LivenessClient, Patience
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings, load_settings
@@ -27,7 +28,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     log.configure(settings.log_level, settings.log_format)
     service = make_service(settings)
     service.start()
-    liveness = LivenessClient(settings.liveness_service_url, settings.liveness_timeout_s)
+    liveness = make_liveness_client(settings)
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -36,9 +37,26 @@ def create_app(settings: Settings | None = None) -> Flask:
     middleware.register(app)
     errors.register(app)
     app.register_blueprint(employees.blueprint(Employees(service)))
-    app.register_blueprint(login.blueprint(Identify(service, liveness)))
+    app.register_blueprint(login.blueprint(Identify(service, liveness, settings.replay_window_s)))
     app.register_blueprint(health.blueprint(service))
     return app
+
+
+def make_liveness_client(settings: Settings) -> LivenessClient:
+    """The client of the liveness service of these settings."""
+    patience = Patience(
+        settings.liveness_timeout_s,
+        settings.liveness_connect_timeout_s,
+        settings.liveness_read_timeout_s,
+        settings.liveness_retries,
+    )
+    authorization = None
+    if settings.liveness_token:
+        authorization = f"Bearer {settings.liveness_token.get_secret_value()}"
+    elif settings.liveness_username is not None and settings.liveness_password:
+        password = settings.liveness_password.get_secret_value()
+        authorization = BasicAuth(settings.liveness_username, password, "utf-8").encode()
+    return LivenessClient(settings.liveness_service_url, patience, authorization)
 
 
 def make_service(settings: Settings) -> Service:

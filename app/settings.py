@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -74,7 +75,28 @@ class Settings(BaseSettings):
         None, description="the liveness service, `http://host:port`"
     )
     liveness_timeout_s: float = Field(
-        5.0, gt=0, le=120, description="how long the liveness service may take, in seconds"
+        5.0,
+        gt=0,
+        le=120,
+        description="how long a verdict may take, all attempts together, in seconds",
+    )
+    liveness_connect_timeout_s: float = Field(
+        1.0, gt=0, le=120, description="how long connecting to the liveness service may take"
+    )
+    liveness_read_timeout_s: float = Field(
+        4.0, gt=0, le=120, description="how long the liveness service may be silent, in seconds"
+    )
+    liveness_retries: int = Field(
+        2, ge=0, le=10, description="how often it is asked again where it decided nothing"
+    )
+    liveness_token: SecretStr | None = Field(None, description="its bearer token")
+    liveness_username: str | None = Field(None, description="its user, for basic authentication")
+    liveness_password: SecretStr | None = Field(None, description="its password")
+    replay_window_s: float = Field(
+        86_400,
+        gt=0,
+        le=31_536_000,
+        description="how long fraud detection remembers the photo of a login, in seconds",
     )
 
     max_body_mb: float = Field(64, gt=0, le=1024, description="largest request body, in MB")
@@ -92,6 +114,26 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secrets_in_addresses(cls, values: dict[str, object]) -> dict[str, object]:
+        """Take user and password out of LIVENESS_SERVICE_URL: nothing shows them then."""
+        address = values.get("liveness_service_url")
+        held = (
+            re.fullmatch(r"(https?://)([^/?#]*)@(.*)", address)
+            if isinstance(address, str)
+            else None
+        )
+        if not held:
+            return values
+        username, _, password = held[2].partition(":")
+        return {
+            "liveness_username": unquote(username),
+            "liveness_password": unquote(password),
+            **values,
+            "liveness_service_url": held[1] + held[3],
+        }
+
     @field_validator("liveness_service_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
@@ -105,6 +147,14 @@ class Settings(BaseSettings):
         if value and not re.fullmatch(r"[0-9a-fA-F]{64}", value):
             raise ValueError("must be 64 hexadecimal digits")
         return value
+
+    @model_validator(mode="after")
+    def _one_way_to_authenticate(self) -> "Settings":
+        if (self.liveness_username is None) != (self.liveness_password is None):
+            raise ValueError("LIVENESS_USERNAME and LIVENESS_PASSWORD must be set together")
+        if self.liveness_token and self.liveness_username:
+            raise ValueError("LIVENESS_TOKEN and LIVENESS_USERNAME cannot both be set")
+        return self
 
     @model_validator(mode="after")
     def _weights_belong_together(self) -> "Settings":
@@ -122,7 +172,7 @@ def load_settings() -> Settings:
         for problem in error.errors(include_url=False):
             name = ".".join(str(part) for part in problem["loc"]).upper()
             what = what_is_wrong(problem)
-            may_hold_secrets = "PASSWORD" in name or "URL" in name
+            may_hold_secrets = any(word in name for word in ("PASSWORD", "TOKEN", "URL"))
             given = "" if may_hold_secrets or not name else f", not {problem['input']!r}"
             lines.append(f"{name}: {what}{given}" if name else what)
         raise SettingsError("\n".join(lines)) from None

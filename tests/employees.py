@@ -6,7 +6,7 @@ import numpy as np
 
 from app.storage import Employee, EmployeeStore
 
-Stored = tuple[int, str, str, str, tuple[int, ...], bytes]
+Stored = tuple[int, str, str, str, tuple[int, ...], bytes, tuple[bytes, ...]]
 
 
 def someone(employee_id: int, *, vectors: int = 1, dimension: int = 8, seed: int = 0) -> Employee:
@@ -27,6 +27,7 @@ def as_stored(employee: Employee) -> Stored:
         employee.model,
         vectors.shape,
         vectors.tobytes(),
+        employee.photo_hashes,
     )
 
 

@@ -2,7 +2,6 @@
 
 from flask import Blueprint, Response, jsonify
 
-from app.api.errors import Problem
 from app.api.middleware import read_body
 from app.api.schemas import FindMatchBody
 from app.usecases.identify import Identify
@@ -15,13 +14,9 @@ def blueprint(identify: Identify) -> Blueprint:
     @api.post("/find_match")
     def find_match() -> Response:
         body = read_body(FindMatchBody)
-        if body.fraud_detection:
-            # who asks for a check that we cannot make must not be let in without it
-            raise Problem(
-                503, "no_fraud_detection", "fraud detection is not available, ask without it"
-            )
-        frames = body.frames if body.liveness else None
-        employee = identify(body.photo, body.img_crop, frames)
+        employee = identify(
+            body.photo, body.img_crop, body.film, body.liveness, body.fraud_detection
+        )
         return jsonify(_id=employee.employee_id, name=employee.name, surname=employee.surname)
 
     return api

@@ -8,7 +8,7 @@ import numpy as np
 from bson.binary import Binary, BinaryVectorDtype
 from numpy.typing import NDArray
 
-from app.storage import Employee
+from app.storage import Employee, UsedProbe
 
 # Older documents hold `img` as lists of doubles and name no model; there was only this one.
 LEGACY_MODEL = "vggface2"
@@ -16,7 +16,10 @@ LEGACY_DIMENSION = 512
 
 _UNIT_WITHIN = 1e-4
 
-FIELDS = ("name", "surname", "img", "model", "enrolment_id")
+FIELDS = ("name", "surname", "img", "model", "enrolment_id", "photo_hashes")
+
+PROBES = "used_probes"
+MOST_PROBES = 1_000
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
 _IS_LEGACY = {
@@ -49,6 +52,7 @@ def to_document(employee: Employee) -> dict[str, Any]:
         ],
         "model": employee.model,
         "enrolment_id": employee.enrolment_id,
+        "photo_hashes": list(employee.photo_hashes),
     }
 
 
@@ -68,9 +72,25 @@ def from_document(document: Mapping[str, Any]) -> Employee:
             vectors=vectors,
             model=model,
             enrolment_id=_text(document.get("enrolment_id")),
+            photo_hashes=tuple(bytes(each) for each in document.get("photo_hashes") or ()),
         )
     except (KeyError, TypeError, ValueError, OverflowError, struct.error) as error:
         raise UnreadableDocument(str(error)) from error
+
+
+def using_probe(probe: UsedProbe, now: float) -> list[Mapping[str, Any]]:
+    """The update of a document that adds a used probe and forgets those that have expired."""
+    known = {"$ifNull": [f"${PROBES}", []]}
+    unexpired = {"$filter": {"input": known, "cond": {"$gt": ["$$this.until", now]}}}
+    added = {"photo_hash": probe.photo_hash, "until": probe.until}
+    everything = {"$concatArrays": [unexpired, [added]]}
+    return [{"$set": {PROBES: {"$slice": [everything, -MOST_PROBES]}}}]
+
+
+def used_probes(document: Mapping[str, Any], now: float) -> list[bytes]:
+    """The hashes of a document's used probes that are remembered at `now`."""
+    probes = document.get(PROBES) or ()
+    return [bytes(probe["photo_hash"]) for probe in probes if probe["until"] > now]
 
 
 def _vector(stored: object) -> NDArray[np.float32]:

@@ -18,17 +18,28 @@ from app.storage import (
     EmployeeExists,
     NoSuchEmployee,
     StoreUnavailable,
+    UsedProbe,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+PROBES = """
+CREATE TABLE used_probes (
+    employee_id INTEGER NOT NULL,
+    photo_hash BLOB NOT NULL,
+    until REAL NOT NULL
+) STRICT;
+CREATE INDEX used_probes_by_employee ON used_probes (employee_id);
+CREATE INDEX used_probes_by_end ON used_probes (until)"""
 # `vectors` holds (n, dimension) little-endian float32, row by row. It is the last column, and
-# `model` is indexed, so that counting never reads the vectors' pages.
+# `model` is indexed, so that counting never reads the vectors' pages. `photo_hashes` holds hashes
+# of PHOTO_HASH_BYTES, one after the other.
 SCHEMA = f"""
 CREATE TABLE employees (
     employee_id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     surname TEXT NOT NULL,
     enrolment_id TEXT NOT NULL,
+    photo_hashes BLOB NOT NULL,
     model TEXT NOT NULL,
     dimension INTEGER NOT NULL CHECK (dimension > 0),
     vectors BLOB NOT NULL CHECK (length(vectors) > 0 AND length(vectors) % (4 * dimension) = 0)
@@ -38,13 +49,21 @@ CREATE TABLE changes (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     employee_id INTEGER NOT NULL
 ) STRICT;
+{PROBES};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-FROM_VERSION_1 = """
-ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
-PRAGMA user_version = 2;
+FROM_VERSION_2 = f"""
+ALTER TABLE employees ADD COLUMN photo_hashes BLOB NOT NULL DEFAULT x'';
+{PROBES};
+PRAGMA user_version = {SCHEMA_VERSION};
 """
-COLUMNS = "employee_id, name, surname, enrolment_id, model, dimension, vectors"
+FROM_VERSION_1 = f"""
+ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
+{FROM_VERSION_2}
+"""
+UPGRADES = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2}
+COLUMNS = "employee_id, name, surname, enrolment_id, photo_hashes, model, dimension, vectors"
+PHOTO_HASH_BYTES = 32
 
 PAGE_BYTES = 16 * 1024
 BUSY_TIMEOUT_S = 5.0
@@ -76,8 +95,8 @@ class SqliteStore:
         with self._transaction() as database:
             added = database.execute(
                 f"INSERT INTO employees ({COLUMNS}) VALUES "  # noqa: S608
-                "(:employee_id, :name, :surname, :enrolment_id, :model, :dimension, :vectors) "
-                "ON CONFLICT (employee_id) DO NOTHING",
+                "(:employee_id, :name, :surname, :enrolment_id, :photo_hashes, "
+                ":model, :dimension, :vectors) ON CONFLICT (employee_id) DO NOTHING",
                 _row(employee),
             )
             if added.rowcount:
@@ -89,12 +108,13 @@ class SqliteStore:
         with self._transaction() as database:
             replaced = database.execute(
                 "UPDATE employees SET name = :name, surname = :surname, "
-                "enrolment_id = :enrolment_id, model = :model, dimension = :dimension, "
-                "vectors = :vectors WHERE employee_id = :employee_id",
+                "enrolment_id = :enrolment_id, photo_hashes = :photo_hashes, model = :model, "
+                "dimension = :dimension, vectors = :vectors WHERE employee_id = :employee_id",
                 _row(employee),
             )
             if not replaced.rowcount:
                 raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
+            _forget_probes(database, employee.employee_id)
             _log_change(database, employee.employee_id)
 
     def remove(self, employee_id: int) -> None:
@@ -104,6 +124,7 @@ class SqliteStore:
             )
             if not removed.rowcount:
                 raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+            _forget_probes(database, employee_id)
             _log_change(database, employee_id)
 
     def get(self, employee_ids: Sequence[int]) -> list[Employee]:
@@ -126,6 +147,21 @@ class SqliteStore:
                 batch[-1].employee_id,
                 READ_BATCH,
             )
+
+    def use_probe(self, employee: Employee, probe: UsedProbe, now: float) -> list[bytes]:
+        owner = employee.employee_id
+        with self._transaction() as database:
+            if not _is_stored(database, employee):
+                raise NoSuchEmployee(f"employee {owner} is not enrolled")
+            database.execute("DELETE FROM used_probes WHERE until <= ?", (now,))
+            others = database.execute(
+                "SELECT photo_hash FROM used_probes WHERE employee_id = ?", (owner,)
+            ).fetchall()
+            database.execute(
+                "INSERT INTO used_probes (employee_id, photo_hash, until) VALUES (?, ?, ?)",
+                (owner, probe.photo_hash, probe.until),
+            )
+        return [photo_hash for (photo_hash,) in others]
 
     def count(self) -> int:
         with self._database() as database:
@@ -175,7 +211,7 @@ class SqliteStore:
             raise self._unavailable("its file system has no shared memory for a write-ahead log")
         database.execute("BEGIN IMMEDIATE")
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        for statement in {0: SCHEMA, 1: FROM_VERSION_1}.get(version, "").split(";"):
+        for statement in UPGRADES.get(version, "").split(";"):
             database.execute(statement)
         database.execute("COMMIT")
         if version > SCHEMA_VERSION:
@@ -253,6 +289,10 @@ def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
     return stored.fetchone() is not None
 
 
+def _forget_probes(database: sqlite3.Connection, employee_id: int) -> None:
+    database.execute("DELETE FROM used_probes WHERE employee_id = ?", (employee_id,))
+
+
 def _log_change(database: sqlite3.Connection, employee_id: int) -> None:
     logged = database.execute("INSERT INTO changes (employee_id) VALUES (?)", (employee_id,))
     newest = logged.lastrowid or 0
@@ -265,6 +305,7 @@ def _row(employee: Employee) -> dict[str, Any]:
         "name": employee.name,
         "surname": employee.surname,
         "enrolment_id": employee.enrolment_id,
+        "photo_hashes": b"".join(employee.photo_hashes),
         "model": employee.model,
         "dimension": employee.vectors.shape[1],
         "vectors": employee.vectors.astype("<f4", copy=False).tobytes(),
@@ -276,10 +317,13 @@ def _employee(
     name: str,
     surname: str,
     enrolment_id: str,
+    photo_hashes: bytes,
     model: str,
     dimension: int,
     vectors: bytes,
 ) -> Employee:
     matrix = np.frombuffer(vectors, dtype="<f4").reshape(-1, dimension)
     matrix = matrix.astype(np.float32, copy=False)
-    return Employee(employee_id, name, surname, matrix, model, enrolment_id)
+    starts = range(0, len(photo_hashes), PHOTO_HASH_BYTES)
+    hashes = tuple(photo_hashes[start : start + PHOTO_HASH_BYTES] for start in starts)
+    return Employee(employee_id, name, surname, matrix, model, enrolment_id, hashes)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recognition import DifferentPeople
+from app.recognition.perceptual_hash import perceptual_hash
 from app.storage import Employee, new_enrolment_id
 from app.usecases.service import Service
 
@@ -71,10 +72,13 @@ class Employees:
     def _employee(self, enrolment: Enrolment) -> Employee:
         recogniser = self._service.recogniser
         self._service.check_model()
+        hashes: tuple[bytes, ...] = ()
         if enrolment.vectors:
             vectors = _unit(enrolment.vectors, recogniser.model.dimension)
         else:
-            vectors = np.stack([recogniser.for_enrolment(photo) for photo in enrolment.photos])
+            seen = [recogniser.for_enrolment(photo) for photo in enrolment.photos]
+            vectors = np.stack([face.vector for face in seen])
+            hashes = tuple(perceptual_hash(face.face) for face in seen)
             distances = np.linalg.norm(vectors - vectors[0], axis=1)
             if distances.max() * recogniser.model.distance_scale > _SAME_PERSON:
                 raise DifferentPeople("the pictures show different people, enrol one person")
@@ -85,6 +89,7 @@ class Employees:
             vectors,
             recogniser.model.name,
             enrolment.enrolment_id,
+            hashes,
         )
 
 
