@@ -295,3 +295,21 @@ def _anywhere(picture: Picture) -> Points:
     return middle + min(rows, columns) * np.array(
         [[-0.1, -0.05], [0.1, -0.05], [0, 0.05], [-0.08, 0.12], [0.08, 0.12]]
     )
+
+
+def beside(still: Portrait, living: Portrait, rng: np.random.Generator) -> list[bytes]:
+    """A photo of one person held beside the living face of another, both as large."""
+    photo = _close(still.picture, still.landmarks)
+    frames = []
+    for moment in alive(rng):
+        now = np.clip(warped(living, moment, np.eye(2, 3)), 0, 255).astype(np.uint8)
+        frames.append(jpeg(np.hstack((photo, _close(now, living.landmarks)))))
+    return frames
+
+
+def _close(picture: Picture, landmarks: Points) -> Picture:
+    """(300, 240, 3) what is around a face."""
+    apart = float(np.linalg.norm(landmarks[1] - landmarks[0]))
+    scale, (x, y) = 70 / apart, landmarks.mean(axis=0)
+    move = np.array([[scale, 0, 120 - scale * x], [0, scale, 150 - scale * y]])
+    return np.asarray(cv2.warpAffine(picture, move, (240, 300), borderMode=cv2.BORDER_REPLICATE))

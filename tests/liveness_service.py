@@ -67,7 +67,7 @@ def rules() -> dict[str, Rule]:
 def _sends(body: bytes, status: int = 200, **headers: str) -> Callable[[Handler], None]:
     def send(handler: Handler) -> None:
         handler.send_response(status)
-        for name, value in headers.items():
+        for name, value in {"Content_Length": str(len(body)), **headers}.items():
             handler.send_header(name.replace("_", "-"), value)
         handler.end_headers()
         handler.wfile.write(body)
@@ -95,20 +95,31 @@ def _trickles_headers(handler: Handler) -> None:
     for number in range(100):
         handler.wfile.write(b"X-%d: y\r\n" % number)
         time.sleep(STEPS_S)
-    handler.wfile.write(b"\r\n" + ALIVE)
+    handler.wfile.write(b"Content-Length: %d\r\n\r\n" % len(ALIVE) + ALIVE)
 
 
 def _huge(handler: Handler) -> None:
-    _sends(b'{"result": true, "more": "', Content_Type="application/json")(handler)
+    _sends(b"", Content_Type="application/json", Content_Length=str(HUGE))(handler)
+    handler.wfile.write(b'{"result": true, "more": "')
     part = b" " * (1 << 20)
     for _ in range(HUGE // len(part)):
         handler.wfile.write(part)
 
 
+def _cuts_off(handler: Handler) -> None:
+    _sends(ALIVE, Content_Length="1000")(handler)
+    handler.close_connection = True
+
+
+def _speaks_no_http(handler: Handler) -> None:
+    handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+    handler.close_connection = True
+
+
 def _resets(handler: Handler) -> None:
     # closing then sends RST instead of FIN
     handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.connection.close()
+    handler.close_connection = True
 
 
 def _bomb() -> bytes:
@@ -130,13 +141,13 @@ FAULTS: Mapping[str, Callable[[Handler], None]] = {
     "another key": _sends(b'{"alive": true}'),
     "a bare true": _sends(b"true"),
     "JSON cut off": _sends(b'{"result": true'),
-    "answer cut off": _sends(ALIVE, Content_Length="1000"),
+    "answer cut off": _cuts_off,
     "nested deeply": _sends(b"[" * 60_000),
     "a gigabyte": _huge,
     "a gzip bomb": lambda handler: _sends(_bomb(), Content_Encoding="gzip")(handler),
     "redirect": _sends(ALIVE, 307, Location="http://127.0.0.1:9/liveness_check"),
     "nothing": _sends(b""),
-    "not HTTP": lambda handler: handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n") and None,
+    "not HTTP": _speaks_no_http,
     "reset": _resets,
 }
 
@@ -144,12 +155,14 @@ FAULTS: Mapping[str, Callable[[Handler], None]] = {
 class LivenessService:
     """Answers `POST /liveness_check` as told; a context manager.
 
-    asked: the bodies of all questions so far. headers: those of the last one.
+    asked: the bodies of all questions so far. headers: those of the last one. connections: how many
+    were made to ask.
     """
 
     def __init__(self, port: int = 0, host: str = "127.0.0.1", rule: str = "alive") -> None:
         self.asked: list[Any] = []
         self.headers: Mapping[str, str] = {}
+        self.connections = 0
         self._host, self._port = host, port
         self._go_on = Event()
         self._delay_s = 0.0
@@ -213,6 +226,12 @@ class LivenessService:
         stand_in = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                stand_in.connections += 1
+
             def do_POST(self) -> None:
                 stand_in._answer(self)
 

@@ -146,7 +146,7 @@ class LivenessClient:
     async def _asked(self, question: bytes) -> bool:
         attempts = AsyncRetrying(
             stop=stop_after_attempt(1 + self._patience.retries),
-            wait=wait_exponential_jitter(initial=_FIRST_PAUSE_S, jitter=_FIRST_PAUSE_S),
+            wait=wait_exponential_jitter(multiplier=_FIRST_PAUSE_S, jitter=_FIRST_PAUSE_S),
             retry=retry_if_exception_type(_NotNow),
             reraise=True,
         )

@@ -23,7 +23,8 @@ class Seen:
 
     vector: (dimension,) float32 of unit length. quality: how much it tells of the person, beside
     other pictures of the same moment; at least 0. alone: no second face is nearly as large.
-    face: what `motion` and `perceptual_hash` take.
+    face: (SIDE, SIDE) uint8, the green channel, for `motion` and `perceptual_hash`. Grey mixes
+    channels of which each is cut off elsewhere where there is too much light.
     """
 
     vector: NDArray[np.float32]

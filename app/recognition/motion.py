@@ -19,10 +19,14 @@ SIDE = 96
 POINTS = np.array([[32, 34], [64, 34], [48, 53], [35, 70], [61, 70]], np.float64)
 """Where in a face of SIDE × SIDE pixels the eyes, the nose and the corners of the mouth lie."""
 
-_SMOOTH = 2.0  # standard deviation in pixels, of what takes noise and compression away
+_SMOOTH = 1.5  # standard deviation in pixels, of what takes noise and compression away
 _FIRST, _AGAIN = 12, 6  # iterations of the registration
 _PERSPECTIVE = cv2.MOTION_HOMOGRAPHY
-_FAINT = 20.0  # grey levels squared, so that noise in a region without contrast is no motion
+_FAINT = 60.0  # grey levels squared, so that noise in a region without contrast is no motion
+_WHITE, _BLACK = 245, 1
+_AROUND = np.ones((9, 9), np.uint8)  # what smoothing and registration spread
+_ENOUGH = 0.5  # share of a region
+_SURELY = 2.0  # times the noise elsewhere: as much is in some frame of 15 by chance
 
 
 def _boxed(x: int, y: int, across: int, down: int) -> NDArray[np.bool_]:
@@ -34,22 +38,26 @@ def _boxed(x: int, y: int, across: int, down: int) -> NDArray[np.bool_]:
 _Y, _X = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
 _OVAL = ((_X - 48) / 34) ** 2 + ((_Y - 52) / 42) ** 2 < 1
 _MOVING = (_boxed(32, 34, 11, 10), _boxed(64, 34, 11, 10), _boxed(48, 72, 18, 13))
-_RIGID = _OVAL & ~_boxed(32, 34, 13, 12) & ~_boxed(64, 34, 13, 12) & ~_boxed(48, 74, 20, 18)
+_RIGID = _OVAL & (_Y < 60) & ~_boxed(32, 34, 13, 12) & ~_boxed(64, 34, 13, 12)
 
 
 def motion(faces: NDArray[np.uint8]) -> float:
     """How much the eyes or the mouth change, as a share of their contrast; 0 is a still.
 
-    faces: (n, SIDE, SIDE) uint8 grey, n ≥ 1, of one person, their landmarks about at POINTS. The
-    frame that differs most counts. Noise is judged by cheeks, forehead and nose, and taken off.
+    faces: (n, SIDE, SIDE) uint8, one channel, n ≥ 1, of one person, their landmarks about at
+    POINTS. The frame that differs most counts. Noise is judged by forehead, nose and cheeks, and
+    taken off.
     """
     pictures = faces.astype(np.float32)
     usual = _median(_registered(pictures, pictures[0], _FIRST))
-    pictures = np.stack([_smooth(each) for each in _registered(pictures, usual, _AGAIN)])
+    pictures = _registered(pictures, usual, _AGAIN)
+    seen = np.stack([_seen(picture) & _seen(usual) for picture in pictures])
+    pictures = np.stack([_smooth(picture) for picture in pictures])
     usual = _smooth(usual)
-    noise = _unexplained(pictures, usual, _RIGID)
+    noise = _unexplained(pictures, seen, usual, _RIGID)
     changes = [
-        (_unexplained(pictures, usual, region) - noise) / (usual[region].var() + _FAINT)
+        (_unexplained(pictures, seen, usual, region) - _SURELY * noise)
+        / (usual[region].var() + _FAINT)
         for region in _MOVING
     ]
     return float(np.max(changes))
@@ -61,6 +69,12 @@ def _median(pictures: _Grey) -> _Grey:
 
 def _smooth(picture: _Grey) -> _Grey:
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), _SMOOTH), np.float32)
+
+
+def _seen(picture: _Grey) -> NDArray[np.bool_]:
+    """Where a picture is neither too bright nor too dark to show anything."""
+    lost = ((picture > _WHITE) | (picture < _BLACK)).astype(np.uint8)
+    return np.asarray(cv2.dilate(lost, _AROUND) == 0)
 
 
 def _registered(pictures: _Grey, target: _Grey, iterations: int) -> _Grey:
@@ -89,20 +103,27 @@ def _registered(pictures: _Grey, target: _Grey, iterations: int) -> _Grey:
     return seen
 
 
-def _unexplained(pictures: _Grey, usual: _Grey, region: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _unexplained(
+    pictures: _Grey, seen: NDArray[np.bool_], usual: _Grey, region: NDArray[np.bool_]
+) -> NDArray[np.float64]:
     """(n,) mean square of what no affine change of the region and its light explains.
 
-    To first order: the picture's gradients times an affine displacement, plus a plane of light.
+    To first order: the picture's gradients times an affine displacement, plus a plane of light;
+    and a curve of tones, as cameras and displays bend them. Where too little is seen, it is 0.
     """
-    rows, columns = (cv2.Sobel(usual, cv2.CV_32F, *order, scale=1 / 8)[region] for order in _BOTH)
+    slopes = (cv2.Sobel(usual, cv2.CV_32F, *order, scale=1 / 8)[region] for order in _BOTH)
     x, y = _X[region] - _X[region].mean(), _Y[region] - _Y[region].mean()
-    one = np.ones_like(x)
-    explanations = [usual[region], one, x, y]
-    explanations += [slope * place for slope in (rows, columns) for place in (one, x, y)]
-    basis, _ = np.linalg.qr(np.stack(explanations, axis=1).astype(np.float64))
-    seen = pictures[:, region].astype(np.float64)
-    left = seen - (seen @ basis) @ basis.T
-    return np.asarray((left**2).mean(axis=1))
+    one, tone = np.ones_like(x), usual[region] / 255
+    explanations = [one, x, y, tone, tone**2, tone**3]
+    explanations += [slope * place for slope in slopes for place in (one, x, y)]
+    columns = np.stack(explanations, axis=1).astype(np.float64)
+    left = np.zeros(len(pictures))
+    for number, shown in enumerate(seen[:, region]):
+        if shown.mean() > _ENOUGH:
+            basis, _ = np.linalg.qr(columns[shown])
+            values = pictures[number, region][shown]
+            left[number] = np.square(values - basis @ (values @ basis)).mean()
+    return left
 
 
 _BOTH = ((1, 0), (0, 1))

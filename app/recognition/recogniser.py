@@ -223,9 +223,8 @@ class Recogniser:
         seen = []
         for (view, chip), vector in zip(looked, vectors, strict=True):
             to_picture = similarity(motion.POINTS, view.faces[0].landmarks)
-            face = cv2.cvtColor(view.pyramid.warped(to_picture, motion.SIDE), cv2.COLOR_RGB2GRAY)
-            alone = len(view.faces) == 1
-            seen.append(Seen(vector, sharpness(chip), alone, np.asarray(face, np.uint8)))
+            face = view.pyramid.warped(to_picture, motion.SIDE)[..., 1].copy()
+            seen.append(Seen(vector, sharpness(chip), len(view.faces) == 1, face))
         return seen
 
     def _vector(self, chip: Picture) -> NDArray[np.float32]:
