@@ -16,7 +16,7 @@ from app.usecases.service import Service
 
 log = structlog.get_logger()
 
-_SURELY_SAME = 0.75  # of α: nearer than that, a frame's face has a say in whose the probe is
+SURELY_SAME = 0.75  # of α: nearer than that, a frame's face has a say in whose the probe is
 
 
 class NoMatch(Exception):
@@ -60,7 +60,7 @@ class Identify:
         if film is not None:
             if fraud_detection:
                 check_film(film, self._near(1))
-            vector = fused(film, self._near(_SURELY_SAME))
+            vector = fused(film, self._near(SURELY_SAME))
         else:
             recogniser.check_frames(frames)
             vector = recogniser.for_login(probe, crop)
