@@ -151,9 +151,9 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _one_way_to_authenticate(self) -> "Settings":
         if (self.liveness_username is None) != (self.liveness_password is None):
-            raise ValueError("LIVENESS_USERNAME and LIVENESS_PASSWORD must be set together")
+            raise ValueError("set LIVENESS_USERNAME and LIVENESS_PASSWORD together")
         if self.liveness_token and self.liveness_username:
-            raise ValueError("LIVENESS_TOKEN and LIVENESS_USERNAME cannot both be set")
+            raise ValueError("set either LIVENESS_TOKEN or LIVENESS_USERNAME, not both")
         return self
 
     @model_validator(mode="after")

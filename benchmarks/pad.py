@@ -41,7 +41,7 @@ from tests.films import Portrait
 from tests.photos import people, picture
 
 TUNED = 84
-EACH = 4  # an attack is tried on every fourth person
+EACH = 6  # an attack is tried on every sixth person
 SEED = 7
 RIVAL = Limits().rival
 BEGIN, END = "<!-- measured -->", "<!-- end -->"

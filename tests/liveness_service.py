@@ -163,6 +163,7 @@ class LivenessService:
         self.asked: list[Any] = []
         self.headers: Mapping[str, str] = {}
         self.connections = 0
+        self._open: set[socket.socket] = set()
         self._host, self._port = host, port
         self._go_on = Event()
         self._delay_s = 0.0
@@ -231,6 +232,11 @@ class LivenessService:
             def setup(self) -> None:
                 super().setup()
                 stand_in.connections += 1
+                stand_in._open.add(self.connection)
+
+            def finish(self) -> None:
+                stand_in._open.discard(self.connection)
+                super().finish()
 
             def do_POST(self) -> None:
                 stand_in._answer(self)
@@ -255,6 +261,9 @@ class LivenessService:
     def _stop(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+        for connection in list(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _answer(self, handler: Handler) -> None:
         body = handler.rfile.read(int(handler.headers["Content-Length"]))

@@ -42,7 +42,7 @@ BAD = [
     ("LIVENESS_CONNECT_TIMEOUT_S", "0", "must be more than 0"),
     ("LIVENESS_READ_TIMEOUT_S", "soon", "must be a number"),
     ("LIVENESS_RETRIES", "11", "must be at most 10"),
-    ("LIVENESS_USERNAME", "me", "LIVENESS_PASSWORD must be set together"),
+    ("LIVENESS_USERNAME", "me", "LIVENESS_PASSWORD together"),
     ("REPLAY_WINDOW_S", "-1", "must be more than 0"),
     ("MAX_BODY_MB", "0", "must be more than 0"),
     ("MAX_IMAGE_MEGAPIXELS", "many", "must be a number"),
