@@ -12,13 +12,16 @@ RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench accuracy scaling drift lint types install lock clean
+.PHONY: help run stack test demo bench accuracy scaling drift pad lint types install lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN) ## serve on port 5005; settings come from the environment
 	@exec $(BIN)/python entry.py
+
+stack: $(DEV) ## the service, a stand-in for the liveness service, and a MongoDB
+	@exec $(BIN)/python -m tests.stack $(ARGS)
 
 test: $(DEV) ## run the tests, with ARGS="-k word" some of them
 	$(BIN)/python -m pytest $(ARGS)
@@ -37,6 +40,9 @@ scaling: $(DEV) ## simulate how many pods are needed, from what was measured
 
 drift: $(DEV) ## find and repair drift by hand among 100,000 vectors in Milvus
 	$(BIN)/python -m benchmarks.drift $(ARGS)
+
+pad: $(DEV) ## measure fraud detection and write the table of docs/fraud.md
+	$(BIN)/python -m benchmarks.pad $(ARGS)
 
 lint: $(DEV) ## check style and formatting
 	$(BIN)/ruff check

@@ -11,8 +11,7 @@ from app.api import cors, employees, errors, health, login, middleware
 from app.api.access import Access, warn_if_open
 from app.audit import AuditLog
 from app.audit.sinks import open_sink
-from app.liveness import LivenessClient
-from app.parts import make_service
+from app.parts import make_liveness_client, make_service
 from app.settings import Settings, SettingsError, load_settings
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
@@ -34,7 +33,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     warn_if_open(keys)
     service = make_service(settings)
     service.start()
-    liveness = LivenessClient(settings.liveness_service_url, settings.liveness_timeout_s)
+    liveness = make_liveness_client(settings)
 
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -47,7 +46,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.register(app)
     cors.register(app, (settings.cors_origins or "").split())
     app.register_blueprint(employees.blueprint(Employees(service, audit), access))
-    app.register_blueprint(login.blueprint(Identify(service, liveness, audit), limits))
+    identify = Identify(service, liveness, audit, settings.replay_window_s)
+    app.register_blueprint(login.blueprint(identify, limits))
     app.register_blueprint(health.blueprint(service, keys.closed))
     return app
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from aiohttp import BasicAuth
+
+from app.liveness import LivenessClient, Patience
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings, SettingsError, is_file
@@ -67,3 +70,20 @@ def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceMod
         MilvusIndex(address, settings.milvus_collection, model.name, model.dimension),
         Comparison(model.name, model.dimension, model.distance_scale),
     )
+
+
+def make_liveness_client(settings: Settings) -> LivenessClient:
+    """The client of the liveness service of these settings."""
+    patience = Patience(
+        settings.liveness_timeout_s,
+        settings.liveness_connect_timeout_s,
+        settings.liveness_read_timeout_s,
+        settings.liveness_retries,
+    )
+    authorization = None
+    if settings.liveness_token:
+        authorization = f"Bearer {settings.liveness_token.get_secret_value()}"
+    elif settings.liveness_username is not None and settings.liveness_password:
+        password = settings.liveness_password.get_secret_value()
+        authorization = BasicAuth(settings.liveness_username, password, "utf-8").encode()
+    return LivenessClient(settings.liveness_service_url, patience, authorization)

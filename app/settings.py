@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -99,7 +100,28 @@ class Settings(BaseSettings):
         None, description="the liveness service, `http://host:port`"
     )
     liveness_timeout_s: float = Field(
-        5.0, gt=0, le=120, description="how long the liveness service may take, in seconds"
+        5.0,
+        gt=0,
+        le=120,
+        description="how long a verdict may take, all attempts together, in seconds",
+    )
+    liveness_connect_timeout_s: float = Field(
+        1.0, gt=0, le=120, description="how long connecting to the liveness service may take"
+    )
+    liveness_read_timeout_s: float = Field(
+        4.0, gt=0, le=120, description="how long the liveness service may be silent, in seconds"
+    )
+    liveness_retries: int = Field(
+        2, ge=0, le=10, description="how often it is asked again where it decided nothing"
+    )
+    liveness_token: SecretStr | None = Field(None, description="its bearer token")
+    liveness_username: str | None = Field(None, description="its user, for basic authentication")
+    liveness_password: SecretStr | None = Field(None, description="its password")
+    replay_window_s: float = Field(
+        86_400,
+        gt=0,
+        le=31_536_000,
+        description="how long fraud detection remembers the photo of a login, in seconds",
     )
 
     api_keys: SecretStr | None = Field(
@@ -145,6 +167,26 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secrets_in_addresses(cls, values: dict[str, object]) -> dict[str, object]:
+        """Take user and password out of LIVENESS_SERVICE_URL: nothing shows them then."""
+        address = values.get("liveness_service_url")
+        held = (
+            re.fullmatch(r"(https?://)([^/?#]*)@(.*)", address)
+            if isinstance(address, str)
+            else None
+        )
+        if not held:
+            return values
+        username, _, password = held[2].partition(":")
+        return {
+            "liveness_username": unquote(username),
+            "liveness_password": unquote(password),
+            **values,
+            "liveness_service_url": held[1] + held[3],
+        }
 
     @field_validator("liveness_service_url")
     @classmethod
@@ -200,6 +242,14 @@ class Settings(BaseSettings):
                 "set WORKERS to 1, or MILVUS_URI to the address of a server: one process alone can "
                 "use a file"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_way_to_authenticate(self) -> "Settings":
+        if (self.liveness_username is None) != (self.liveness_password is None):
+            raise ValueError("set LIVENESS_USERNAME and LIVENESS_PASSWORD together")
+        if self.liveness_token and self.liveness_username:
+            raise ValueError("set either LIVENESS_TOKEN or LIVENESS_USERNAME, not both")
         return self
 
     @model_validator(mode="after")

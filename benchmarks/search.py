@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from app.gallery.memory import MemoryIndex
 from app.settings import load_settings
-from app.storage.sqlite import COLUMNS, SqliteStore
+from app.storage.sqlite import SqliteStore
 from app.usecases import gallery as usecases
 from benchmarks.galleries import Gallery, Vectors, drawn, photographed
 from benchmarks.rounds import Effort, interleave
@@ -158,7 +158,8 @@ def load_from_store(vectors: Vectors) -> dict[str, Any]:
         with database:
             database.execute("PRAGMA synchronous = OFF")
             database.executemany(
-                f"INSERT INTO employees ({COLUMNS}) VALUES (?, 'Ada', 'Lovelace', 'm', ?, ?)",
+                "INSERT INTO employees (employee_id, name, surname, model, dimension, vectors) "
+                "VALUES (?, 'Ada', 'Lovelace', 'm', ?, ?)",
                 ((row + 1, dimension, vector.tobytes()) for row, vector in enumerate(vectors)),
             )
         database.close()

@@ -12,7 +12,7 @@ from app.storage import Employee, EmployeeStore
 # 32 bytes in base64, as `openssl rand -base64 32` prints them.
 VECTOR_KEY = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo="
 
-Stored = tuple[int, str, str, str, tuple[int, ...], bytes]
+Stored = tuple[int, str, str, str, tuple[int, ...], bytes, tuple[bytes, ...]]
 
 
 def someone(employee_id: int, *, vectors: int = 1, dimension: int = 8, seed: int = 0) -> Employee:
@@ -55,6 +55,7 @@ def as_stored(employee: Employee) -> Stored:
         employee.model,
         vectors.shape,
         vectors.tobytes(),
+        employee.photo_hashes,
     )
 
 

@@ -146,7 +146,14 @@ def test_an_export_is_all_that_is_held(closed: FlaskClient) -> None:
     vectors = export.pop("feature_vectors")
     assert len(export.pop("enrolment_id")) == 32
     assert vectors == [pytest.approx(random_vector(1), abs=1e-6)]
-    assert export == {"_id": 5, "name": "Grace", "surname": "Hopper", "model": "dlib"}
+    assert export == {
+        "_id": 5,
+        "name": "Grace",
+        "surname": "Hopper",
+        "model": "dlib",
+        "photo_hashes": [],
+        "used_photos": [],
+    }
     missing = closed.get("/api/employees/6/export", headers=bearer("admin"))
     assert (missing.status_code, missing.text) == (404, "no such employee")
 

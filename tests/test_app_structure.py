@@ -25,7 +25,7 @@ MAY_IMPORT = {
     # errors are told by their type
     "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"}
     | {"access", "audit"},
-    "parts": {"settings", "storage", "gallery", "recognition", "usecases"},
+    "parts": {"settings", "storage", "gallery", "recognition", "usecases", "liveness"},
     "commands": {"access", "audit", "settings", "storage", "log", "usecases", "gallery", "parts"},
 }
 

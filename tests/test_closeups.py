@@ -52,7 +52,7 @@ class Gallery:
 @pytest.fixture(scope="module")
 def gallery(recogniser: Recogniser) -> Gallery:
     first = {name: photos[0] for name, photos in people().items()}
-    vectors = [recogniser.for_enrolment(photo.read_bytes()) for photo in first.values()]
+    vectors = [recogniser.for_enrolment(photo.read_bytes()).vector for photo in first.values()]
     return Gallery(list(first), np.stack(vectors), recogniser.model.distance_scale)
 
 

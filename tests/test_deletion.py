@@ -1,6 +1,7 @@
 """Who is deleted or replaced leaves nothing behind: in no database file, index, worker or log."""
 
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -76,13 +77,16 @@ def test_a_file_of_an_older_release_is_cleaned_once(tmp_path: Path) -> None:
     with closing(SqliteStore(path)) as store:
         for number in range(50):
             store.add(named(number))
-        with store._database() as database:
-            database.execute("DROP INDEX employees_by_seal")
-            database.execute("ALTER TABLE employees DROP COLUMN sealed_with")
-            database.execute("ALTER TABLE employees DROP COLUMN seal")
-            database.execute("PRAGMA user_version = 2")
-            database.execute("PRAGMA secure_delete = OFF")
-            database.execute("DELETE FROM employees WHERE employee_id = 7")
+    with sqlite3.connect(path, isolation_level=None) as database:
+        database.execute("DROP INDEX employees_by_seal")
+        database.execute("DROP TABLE used_probes")
+        database.execute("ALTER TABLE employees DROP COLUMN photo_hashes")
+        database.execute("ALTER TABLE employees DROP COLUMN sealed_with")
+        database.execute("ALTER TABLE employees DROP COLUMN seal")
+        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA secure_delete = OFF")
+        database.execute("DELETE FROM employees WHERE employee_id = 7")
+    database.close()
     assert traces(named(7), files(tmp_path))
     SqliteStore(path).close()
     assert traces(named(7), files(tmp_path)) == []

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests import sent_photos as photos
-from tests.liveness_server import LivenessServer
+from tests.liveness_service import LivenessService
 from tests.serving import RunningService
 
 # What its HTTP library sends with every request.
@@ -55,14 +55,14 @@ class Frontend:
 
 
 @pytest.fixture(scope="module")
-def liveness() -> Iterator[LivenessServer]:
-    with LivenessServer() as server:
+def liveness() -> Iterator[LivenessService]:
+    with LivenessService() as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def service(
-    tmp_path_factory: pytest.TempPathFactory, liveness: LivenessServer
+    tmp_path_factory: pytest.TempPathFactory, liveness: LivenessService
 ) -> Iterator[RunningService]:
     with RunningService(
         tmp_path_factory.mktemp("frontend"),
@@ -186,14 +186,14 @@ def test_a_body_of_unknown_length_is_limited_too(service: RunningService) -> Non
     assert response.status_code == 413
 
 
-def test_a_living_face_logs_in(frontend: Frontend, liveness: LivenessServer) -> None:
+def test_a_living_face_logs_in(frontend: Frontend, liveness: LivenessService) -> None:
     liveness.says(True)
     assert frontend.log_in(photos.astronaut(), liveness=True) == "Hello Eileen Collins, number 7!"
     assert liveness.asked[-1] == {"frames": [photos.astronaut_face()] * FRAMES}
 
 
 def test_the_liveness_service_gets_frames_without_prefix(
-    frontend: Frontend, liveness: LivenessServer
+    frontend: Frontend, liveness: LivenessService
 ) -> None:
     liveness.says(True)
     frame = "data:image/png;base64," + photos.astronaut_face()
@@ -201,13 +201,15 @@ def test_the_liveness_service_gets_frames_without_prefix(
     assert liveness.asked[-1] == {"frames": [photos.astronaut_face()] * FRAMES}
 
 
-def test_a_face_that_does_not_live_is_refused(frontend: Frontend, liveness: LivenessServer) -> None:
+def test_a_face_that_does_not_live_is_refused(
+    frontend: Frontend, liveness: LivenessService
+) -> None:
     liveness.says(False)
     response = frontend.find_match(photos.astronaut(), liveness=True)
     assert (response.status_code, response.text) == (406, "Liveness check failed")
 
 
-def test_without_liveness_nobody_is_asked(frontend: Frontend, liveness: LivenessServer) -> None:
+def test_without_liveness_nobody_is_asked(frontend: Frontend, liveness: LivenessService) -> None:
     before = len(liveness.asked)
     assert frontend.find_match(photos.astronaut()).status_code == 200
     assert len(liveness.asked) == before
@@ -227,7 +229,7 @@ def refused_for_now(response: requests.Response) -> bool:
 
 @pytest.mark.parametrize("result", ["true", "True", 1, 1.0, None, [True], {"result": True}])
 def test_only_true_itself_logs_in(
-    frontend: Frontend, liveness: LivenessServer, result: object
+    frontend: Frontend, liveness: LivenessService, result: object
 ) -> None:
     liveness.says(result)
     response = frontend.find_match(photos.astronaut(), liveness=True)
@@ -251,7 +253,7 @@ def test_only_true_itself_logs_in(
     ],
 )
 def test_an_answer_that_is_none_never_logs_in(
-    frontend: Frontend, liveness: LivenessServer, status: int, body: str
+    frontend: Frontend, liveness: LivenessService, status: int, body: str
 ) -> None:
     liveness.answers(body, status)
     assert refused_for_now(frontend.find_match(photos.astronaut(), liveness=True))
@@ -259,9 +261,9 @@ def test_an_answer_that_is_none_never_logs_in(
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(
-    frontend: Frontend, liveness: LivenessServer, status: int
+    frontend: Frontend, liveness: LivenessService, status: int
 ) -> None:
-    with LivenessServer() as elsewhere:
+    with LivenessService() as elsewhere:
         elsewhere.says(True)
         liveness.answers("", status, {"Location": elsewhere.url + "/liveness_check"})
         assert refused_for_now(frontend.find_match(photos.astronaut(), liveness=True))
@@ -269,7 +271,7 @@ def test_a_redirect_is_not_followed(
 
 
 def test_a_liveness_service_that_is_away_lets_nobody_in(
-    frontend: Frontend, liveness: LivenessServer
+    frontend: Frontend, liveness: LivenessService
 ) -> None:
     liveness.says(True)
     with liveness.away():
@@ -280,7 +282,7 @@ def test_a_liveness_service_that_is_away_lets_nobody_in(
 
 
 def test_a_liveness_service_that_hangs_lets_nobody_in(
-    frontend: Frontend, liveness: LivenessServer
+    frontend: Frontend, liveness: LivenessService
 ) -> None:
     liveness.says(True)
     liveness.hang()

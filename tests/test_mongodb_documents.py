@@ -23,7 +23,15 @@ def test_the_format(mongo_store: MongoStore, users: Users) -> None:
     mongo_store.add(employee)
     document = users.find_one({})
     assert document is not None
-    assert list(document) == ["_id", "name", "surname", "img", "model", "enrolment_id"]
+    assert list(document) == [
+        "_id",
+        "name",
+        "surname",
+        "img",
+        "model",
+        "enrolment_id",
+        "photo_hashes",
+    ]
     assert (document["_id"], document["name"], document["surname"], document["model"]) == (
         7,
         "name 0",

@@ -45,6 +45,11 @@ BAD = [
     ("LOGIN_MATCH_THRESHOLD", "nan", "must be at most 1"),
     ("LIVENESS_SERVICE_URL", "liveness:8080", "http://host:port"),
     ("LIVENESS_TIMEOUT_S", "inf", "must be at most 120"),
+    ("LIVENESS_CONNECT_TIMEOUT_S", "0", "must be more than 0"),
+    ("LIVENESS_READ_TIMEOUT_S", "soon", "must be a number"),
+    ("LIVENESS_RETRIES", "11", "must be at most 10"),
+    ("LIVENESS_USERNAME", "me", "LIVENESS_PASSWORD together"),
+    ("REPLAY_WINDOW_S", "-1", "must be more than 0"),
     ("MAX_BODY_MB", "0", "must be more than 0"),
     ("MAX_VECTORS_PER_EMPLOYEE", "0", "must be at least 1"),
     ("MAX_IMAGE_MEGAPIXELS", "many", "must be a number"),
@@ -180,6 +185,25 @@ def test_the_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.mongo_db_password is not None
     assert settings.mongo_db_password.get_secret_value() == "hunter2"
     assert "hunter2" not in f"{settings!r} {settings}"
+
+
+def test_a_password_in_the_address_is_taken_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVENESS_SERVICE_URL", "https://me:hunt%40er2@liveness:8080/v1/")
+    settings = load_settings()
+    assert settings.liveness_service_url == "https://liveness:8080/v1"
+    assert settings.liveness_username == "me"
+    assert settings.liveness_password is not None
+    assert settings.liveness_password.get_secret_value() == "hunt@er2"
+    assert "hunt" not in f"{settings!r} {settings}"
+
+
+def test_one_way_to_authenticate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIVENESS_TOKEN", "hunter2")
+    assert "hunter2" not in repr(load_settings())
+    monkeypatch.setenv("LIVENESS_SERVICE_URL", "https://me:hunter2@liveness")
+    with pytest.raises(SettingsError, match="LIVENESS_TOKEN") as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])

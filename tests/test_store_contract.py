@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from app.storage import Employee, EmployeeExists, EmployeeStore, NoSuchEmployee
+from app.storage import Employee, EmployeeExists, EmployeeStore, NoSuchEmployee, UsedProbe
 from tests.employees import as_stored, everything, ids, someone
 
 OpenStore = Callable[[], EmployeeStore]
@@ -37,6 +37,70 @@ def test_add_then_get(store: EmployeeStore) -> None:
     employee = someone(7, vectors=3)
     store.add(employee)
     assert [as_stored(found) for found in store.get([7])] == [as_stored(employee)]
+
+
+def a_hash(seed: int) -> bytes:
+    return bytes([seed]) * 32
+
+
+def test_the_hashes_of_photos_come_back(store: EmployeeStore) -> None:
+    employee = replace(someone(7), photo_hashes=(a_hash(1), a_hash(2)))
+    store.add(employee)
+    assert store.get([7])[0].photo_hashes == (a_hash(1), a_hash(2))
+    store.replace(replace(employee, photo_hashes=()))
+    assert store.get([7])[0].photo_hashes == ()
+
+
+def test_every_store_on_it_knows_which_probes_were_used(open_store: OpenStore) -> None:
+    mine, colleagues = open_store(), open_store()
+    first, second = someone(1), someone(2)
+    mine.add(first)
+    mine.add(second)
+    assert mine.use_probe(first, UsedProbe(a_hash(1), until=20), now=10) == []
+    assert colleagues.use_probe(first, UsedProbe(a_hash(2), until=21), now=11) == [a_hash(1)]
+    assert colleagues.use_probe(second, UsedProbe(a_hash(3), until=21), now=11) == []
+    assert mine.use_probe(first, UsedProbe(a_hash(4), until=22), now=12) == [a_hash(1), a_hash(2)]
+    assert [as_stored(found) for found in mine.get([1])] == [as_stored(first)]
+
+
+def test_used_probes_expire(store: EmployeeStore) -> None:
+    employee = someone(1)
+    store.add(employee)
+    store.use_probe(employee, UsedProbe(a_hash(1), until=20), now=10)
+    store.use_probe(employee, UsedProbe(a_hash(2), until=30), now=10)
+    assert store.use_probe(employee, UsedProbe(a_hash(3), until=40), now=20) == [a_hash(2)]
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_used_probes_go_with_the_employee(store: EmployeeStore, how: str) -> None:
+    employee = someone(1)
+    store.add(employee)
+    store.use_probe(employee, UsedProbe(a_hash(1), until=20), now=10)
+    if how == "removed":
+        store.remove(1)
+    else:
+        store.replace(someone(1, seed=2))
+    with pytest.raises(NoSuchEmployee):
+        store.use_probe(employee, UsedProbe(a_hash(2), until=20), now=10)
+    if how == "removed":
+        store.add(someone(1, seed=3))
+    (successor,) = store.get([1])
+    assert store.use_probe(successor, UsedProbe(a_hash(3), until=20), now=10) == []
+
+
+def test_of_probes_used_at_once_all_but_one_hear_of_another(open_store: OpenStore) -> None:
+    stores = [open_store(), open_store()]
+    employee = someone(1)
+    stores[0].add(employee)
+    barrier = Barrier(WRITERS)
+
+    def use(writer: int) -> int:
+        barrier.wait()
+        probe = UsedProbe(a_hash(writer), until=20)
+        return len(stores[writer % 2].use_probe(employee, probe, now=10))
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert sorted(pool.map(use, range(WRITERS))) == list(range(WRITERS))
 
 
 def test_get_leaves_out_strangers_and_sorts(store: EmployeeStore) -> None:
@@ -207,6 +271,7 @@ employees = st.builds(
     surname=text,
     vectors=finite_vectors(),
     model=st.sampled_from(["dlib", "vggface2"]),
+    photo_hashes=st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
 )
 actions = st.tuples(st.sampled_from(["add", "replace", "remove"]), employees)
 

@@ -60,7 +60,7 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
     @api.get("/employees/<int:employee_id>/export")
     @allow(Role.ADMIN)
     def export(employee_id: int) -> Response:
-        employee = employees.export(_checked(employee_id))
+        employee, probes = employees.export(_checked(employee_id))
         return jsonify(
             _id=employee.employee_id,
             name=employee.name,
@@ -68,6 +68,10 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
             enrolment_id=employee.enrolment_id,
             model=employee.model,
             feature_vectors=employee.vectors.tolist(),
+            photo_hashes=[photo_hash.hex() for photo_hash in employee.photo_hashes],
+            used_photos=[
+                {"photo_hash": probe.photo_hash.hex(), "until": probe.until} for probe in probes
+            ],
         )
 
     return api

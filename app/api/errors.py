@@ -12,9 +12,11 @@ from app.audit import AuditUnavailable
 from app.gallery import IndexUnavailable
 from app.liveness import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
+from app.recognition.film import BadFrame
 from app.recognition.limiter import Overloaded
 from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
 from app.usecases.employees import WrongDimension
+from app.usecases.fraud import FraudSuspected
 from app.usecases.gallery import GalleryLoading
 from app.usecases.identify import NoMatch, NotAlive
 from app.usecases.service import NotReady
@@ -86,6 +88,10 @@ def _problem(error: Exception) -> Problem:
             return Problem(406, "no_match", "no matches found")
         case NotAlive():
             return Problem(406, "not_alive", "Liveness check failed")
+        case FraudSuspected():
+            return Problem(406, "fraud_suspected", f"Fraud check failed: {error}")
+        case BadFrame():
+            return Problem(400, "bad_frame", f"frames.{error.number}: {error}")
         case NotAnImage():
             return Problem(415, "not_an_image", str(error))
         case UnusableImage():

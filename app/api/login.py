@@ -5,10 +5,10 @@ from flask import Blueprint, Response, jsonify
 from app.access import Role
 from app.access.limits import Limits
 from app.api.access import address, allow
-from app.api.errors import Problem
 from app.api.middleware import read_body
 from app.api.schemas import FindMatchBody
-from app.usecases.identify import Identify, LoginFailed
+from app.usecases import LoginFailed
+from app.usecases.identify import Identify
 
 
 def blueprint(identify: Identify, limits: Limits) -> Blueprint:
@@ -20,14 +20,10 @@ def blueprint(identify: Identify, limits: Limits) -> Blueprint:
     def find_match() -> Response:
         limits.check_login(address())
         body = read_body(FindMatchBody)
-        if body.fraud_detection:
-            # who asks for a check that we cannot make must not be let in without it
-            raise Problem(
-                503, "no_fraud_detection", "fraud detection is not available, ask without it"
-            )
-        frames = body.frames if body.liveness else None
         try:
-            employee = identify(body.photo, body.img_crop, frames)
+            employee = identify(
+                body.photo, body.img_crop, body.film, body.liveness, body.fraud_detection
+            )
         except LoginFailed:
             limits.login_failed(address())
             raise

@@ -11,12 +11,13 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    PrivateAttr,
     StringConstraints,
     ValidationInfo,
     model_validator,
 )
 
-LIVENESS_FRAMES = 15
+FRAMES = 15
 MAX_ID = 2**63 - 1
 
 
@@ -38,6 +39,7 @@ def _payload(text: object) -> str:
 
 
 def _photo(text: object) -> bytes:
+    """The bytes of a picture in base64, with or without the prefix of a data URL."""
     payload = "".join(_payload(text).split())  # some encoders break lines
     try:
         return pybase64.b64decode(payload, validate=True)
@@ -116,10 +118,27 @@ class FindMatchBody(_Body):
     liveness: bool = False
     frames: list[Frame] = Field(default_factory=list)
 
+    _film: list[bytes] = PrivateAttr(default_factory=list)
+
+    @property
+    def film(self) -> list[bytes]:
+        """The frames as encoded pictures, where a check needs them; else none."""
+        return self._film
+
     @model_validator(mode="after")
-    def _frames_for_liveness(self) -> Self:
-        if self.liveness and len(self.frames) != LIVENESS_FRAMES:
+    def _frames_for_checks(self) -> Self:
+        if not self.liveness and not self.fraud_detection:
+            return self
+        if len(self.frames) != FRAMES:
+            check = "liveness" if self.liveness else "fraud_detection"
             raise ValueError(
-                f"frames: {LIVENESS_FRAMES} are needed for liveness, {len(self.frames)} were sent"
+                f"frames: {FRAMES} are needed for {check}, {len(self.frames)} were sent"
             )
+        if self.fraud_detection and not self.img_crop:
+            raise ValueError("fraud_detection: needs img_crop, it looks for the faces itself")
+        for number, frame in enumerate(self.frames):
+            try:
+                self._film.append(_photo(frame))
+            except ValueError as error:
+                raise ValueError(f"frames.{number}: {error}") from error
         return self

@@ -1,15 +1,25 @@
 """The pipeline: encoded picture → decode → find the face → align → feature vector."""
 
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recognition import FaceTooBlurred, FaceTooSmall, NoFace, SeveralFaces
-from app.recognition.alignment import chip_to_picture, whole_to_picture
+from app.recognition import (
+    FaceTooBlurred,
+    FaceTooSmall,
+    NoFace,
+    NotAnImage,
+    SeveralFaces,
+    UnusableImage,
+    motion,
+)
+from app.recognition.alignment import chip_to_picture, similarity, whole_to_picture
 from app.recognition.detector import Face, FaceDetector
+from app.recognition.film import BadFrame, Film, Seen
 from app.recognition.image import Photo, Picture
 from app.recognition.limiter import Limiter
 from app.recognition.pyramid import Pyramid, magnification
@@ -79,14 +89,15 @@ class Recogniser:
         self._detector = FaceDetector(runtime)
         self._embed = runtime.compile(model.network)
 
-    def for_enrolment(self, data: bytes) -> NDArray[np.float32]:
-        """The vector (dimension,) of the only large face. Raises NotAnImage, UnusableImage."""
+    def for_enrolment(self, data: bytes) -> Seen:
+        """The only large face. Raises NotAnImage, UnusableImage."""
         photo = Photo(data, self._limits.megapixels)
         with self._limiter:
             view = self._look(photo)
             if (count := len(view.faces)) > 1:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
-            return self._vector(self._chip(photo, view))
+            (seen,) = self._seen([(view, self._chip(photo, view))])
+            return seen
 
     def for_login(self, data: bytes, crop: bool = True) -> NDArray[np.float32]:
         """The vector (dimension,) of the largest face, or without `crop` of the whole picture.
@@ -100,6 +111,40 @@ class Recogniser:
                 self._chip(photo, self._look(photo)) if crop else self._whole(photo)
             )
 
+    def for_film(self, data: bytes, frames: Sequence[bytes]) -> Film:
+        """The face that counts in a photo, as in `for_login`, and in each of the frames.
+
+        Raises BadFrame, before the photo is looked at; NotAnImage, UnusableImage.
+        """
+        film = [self._frame(number, frame) for number, frame in enumerate(frames)]
+        photo = Photo(data, self._limits.megapixels)
+        with self._limiter:
+            probe = self._look(photo)
+            looked = [(probe, self._chip(photo, probe))]
+            numbers = []
+            for number, frame in enumerate(film):
+                with suppress(UnusableImage), _of_frame(number):
+                    view = self._glance(frame, probe.quarters)
+                    looked.append((view, self._chip(frame, view)))
+                    numbers.append(number)
+            seen = self._seen(looked)
+        by_number = dict(zip(numbers, seen[1:], strict=True))
+        return Film(seen[0], [by_number.get(number) for number in range(len(film))])
+
+    def check_frames(self, frames: Sequence[bytes]) -> None:
+        """Return when every frame can be decoded. Raises BadFrame."""
+        for number, frame in enumerate(frames):
+            photo = self._frame(number, frame)
+            with self._limiter, _of_frame(number):
+                photo.decode(self._limits.search_side)
+
+    def _frame(self, number: int, data: bytes) -> Photo:
+        with _of_frame(number):
+            try:
+                return Photo(data, self._limits.megapixels)
+            except UnusableImage as error:
+                raise BadFrame(number, str(error)) from error
+
     def _whole(self, photo: Photo) -> Picture:
         side = self.model.side
         pyramid = Pyramid(photo.decode(side))
@@ -107,13 +152,8 @@ class Recogniser:
 
     def _look(self, photo: Photo) -> _View:
         """The photo the way up in which its largest face is seen best. Raises UnusableImage."""
-        picture = photo.decode(self._limits.search_side)
-        rows, columns = picture.shape[:2]
-        if min(rows, columns) < self._limits.face_side:
-            raise FaceTooSmall(f"the picture is too small ({columns}×{rows} pixels)")
-        if max(rows, columns) > self._limits.elongation * min(rows, columns):
-            raise NoFace("the picture is too long and narrow to show a face")
-        detail = min(rows, columns) / photo.shorter_side
+        picture = self._coarse(photo)
+        detail = min(picture.shape[:2]) / photo.shorter_side
         upright = self._turned(picture, 0, detail)
         if upright.score >= self._limits.sure_score:
             return upright
@@ -127,6 +167,24 @@ class Recogniser:
         if not best.faces:
             raise NoFace("no face was found in the picture")
         return best
+
+    def _glance(self, photo: Photo, quarters: int) -> _View:
+        """The photo turned by so many quarters. Raises UnusableImage."""
+        picture = self._coarse(photo)
+        view = self._turned(picture, quarters, min(picture.shape[:2]) / photo.shorter_side)
+        if not view.faces:
+            raise NoFace("no face was found in the picture")
+        return view
+
+    def _coarse(self, photo: Photo) -> Picture:
+        """The photo in as many pixels as a search takes. Raises UnusableImage."""
+        picture = photo.decode(self._limits.search_side)
+        rows, columns = picture.shape[:2]
+        if min(rows, columns) < self._limits.face_side:
+            raise FaceTooSmall(f"the picture is too small ({columns}×{rows} pixels)")
+        if max(rows, columns) > self._limits.elongation * min(rows, columns):
+            raise NoFace("the picture is too long and narrow to show a face")
+        return picture
 
     def _turned(self, picture: Picture, quarters: int, detail: float) -> _View:
         pyramid = Pyramid(np.ascontiguousarray(np.rot90(picture, quarters)))
@@ -159,12 +217,33 @@ class Recogniser:
             raise FaceTooBlurred("the face is too blurred, hold the camera still")
         return chip
 
+    def _seen(self, looked: Sequence[tuple[_View, Picture]]) -> list[Seen]:
+        """The faces of several views, with their chips."""
+        vectors = self._vectors(np.stack([chip for _, chip in looked]))
+        seen = []
+        for (view, chip), vector in zip(looked, vectors, strict=True):
+            to_picture = similarity(motion.POINTS, view.faces[0].landmarks)
+            face = view.pyramid.warped(to_picture, motion.SIDE)[..., 1].copy()
+            seen.append(Seen(vector, sharpness(chip), len(view.faces) == 1, face))
+        return seen
+
     def _vector(self, chip: Picture) -> NDArray[np.float32]:
-        (vectors,) = self._embed(chip[None])
-        vector: NDArray[np.float32] = vectors[0]
-        if not np.isfinite(vector).all():
-            raise FloatingPointError(f"the network of {self.model.name} gave no finite vector")
+        vector: NDArray[np.float32] = self._vectors(chip[None])[0]
         return vector
+
+    def _vectors(self, chips: Picture) -> NDArray[np.float32]:
+        (vectors,) = self._embed(chips)
+        if not np.isfinite(vectors).all():
+            raise FloatingPointError(f"the network of {self.model.name} gave no finite vector")
+        return vectors
+
+
+@contextmanager
+def _of_frame(number: int) -> Iterator[None]:
+    try:
+        yield
+    except NotAnImage as error:
+        raise BadFrame(number, str(error)) from error
 
 
 def sharpness(chip: Picture) -> float:

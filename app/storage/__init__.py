@@ -21,6 +21,8 @@ class Employee:
     vectors: (n, dimension) float32, n ≥ 1, unit length, all computed by the model named `model`.
     enrolment_id: names the one write that made this record, for ever; a retried write keeps it. ""
     in records that are older than these ids.
+    photo_hashes: perceptual hashes of the photos that were enrolled, which are not stored; none for
+    those who were enrolled with vectors, or by an older release.
     """
 
     employee_id: int
@@ -29,6 +31,18 @@ class Employee:
     vectors: NDArray[np.float32]
     model: str
     enrolment_id: str = field(default_factory=new_enrolment_id)
+    photo_hashes: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsedProbe:
+    """The perceptual hash of a photo somebody logged in with, and until when it is remembered.
+
+    until: seconds since 1970.
+    """
+
+    photo_hash: bytes
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +109,16 @@ class EmployeeStore(Protocol):
 
     def read_all(self) -> Iterator[Employee]:
         """Every employee, in ascending order of id, without holding all of them in memory."""
+
+    def use_probe(self, employee: Employee, probe: UsedProbe, now: float) -> list[bytes]:
+        """Remember a probe, and say the hashes of all others that are remembered at `now`.
+
+        Of two that are used at once, one is told of the other. They are forgotten with the
+        employee, and when the employee is replaced. Raises NoSuchEmployee where that has happened.
+        """
+
+    def used_probes(self, employee_id: int) -> list[UsedProbe]:
+        """The probes that are remembered of an employee, the expired ones among them."""
 
     def count(self) -> int:
         """About how many employees are stored; a crash of the database may put it off a little."""

@@ -22,16 +22,26 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 
 from app.settings import Settings, SettingsError
-from app.storage import Changes, Employee, EmployeeExists, NoSuchEmployee, StoreUnavailable
+from app.storage import (
+    Changes,
+    Employee,
+    EmployeeExists,
+    NoSuchEmployee,
+    StoreUnavailable,
+    UsedProbe,
+)
 from app.storage.mongodb_changes import ChangeLog
 from app.storage.mongodb_documents import (
     FIELDS,
     MODEL,
+    PROBES,
     SEALED_WITH,
     UnreadableDocument,
     from_document,
     sealing,
     to_document,
+    used_probes,
+    using_probe,
 )
 from app.storage.mongodb_writer import Undecided, Writer
 from app.storage.sealing import PLAIN, VectorKeys
@@ -162,6 +172,22 @@ class MongoStore:
         limit = min(size, LARGEST_LIMIT)
         skip = min(limit * (number - 1), LARGEST_SKIP)
         return list(self._readable(self._find({}, limit=limit, skip=skip)))
+
+    def use_probe(self, employee: Employee, probe: UsedProbe, now: float) -> list[bytes]:
+        # None finds documents without the field, too
+        enrolment = {"_id": employee.employee_id, "enrolment_id": employee.enrolment_id or None}
+        with self._answered():
+            before = self._employees.find_one_and_update(
+                enrolment, using_probe(probe, now), projection=[PROBES]
+            )
+        if before is None:
+            raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
+        return [used.photo_hash for used in used_probes(before) if used.until > now]
+
+    def used_probes(self, employee_id: int) -> list[UsedProbe]:
+        with self._answered():
+            document = self._employees.find_one({"_id": employee_id}, [PROBES])
+        return used_probes(document or {})
 
     # read_all and models read in batches, so that a deadline is for a batch, not for everything.
 

@@ -9,7 +9,7 @@ from bson.binary import Binary, BinaryVectorDtype
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from app.storage import Employee
+from app.storage import Employee, UsedProbe
 from app.storage.sealing import PLAIN, CannotOpen, Stored, VectorKeys
 
 # Older documents hold `img` as lists of doubles and name no model; there was only this one.
@@ -19,7 +19,13 @@ LEGACY_DIMENSION = 512
 _UNIT_WITHIN = 1e-4
 
 _SEAL_FIELDS = ("sealed_with", "seal", "dimension")
-FIELDS = ("name", "surname", "img", "model", "enrolment_id", "unlogged", *_SEAL_FIELDS)
+FIELDS = (
+    *("name", "surname", "img", "model", "enrolment_id", "photo_hashes", "unlogged"),
+    *_SEAL_FIELDS,
+)
+
+PROBES = "used_probes"
+MOST_PROBES = 1_000
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
 _IS_LEGACY = {
@@ -52,6 +58,7 @@ def to_document(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
         **_sealed(employee, keys),
         "model": employee.model,
         "enrolment_id": employee.enrolment_id,
+        "photo_hashes": list(employee.photo_hashes),
     }
 
 
@@ -100,6 +107,7 @@ def from_document(document: Mapping[str, Any], keys: VectorKeys) -> Employee:
             vectors=vectors,
             model=model,
             enrolment_id=_text(document.get("enrolment_id")),
+            photo_hashes=tuple(bytes(each) for each in document.get("photo_hashes") or ()),
         )
     except (KeyError, TypeError, ValueError, OverflowError, struct.error, CannotOpen) as error:
         raise UnreadableDocument(str(error)) from error
@@ -113,6 +121,21 @@ def _vectors(document: Mapping[str, Any], keys: VectorKeys) -> NDArray[np.float3
     stored = Stored(document["img"], name, document["seal"])
     employee_id = _whole_number(document["_id"])
     return keys.open(stored, employee_id, document["model"], document["dimension"])
+
+
+def using_probe(probe: UsedProbe, now: float) -> list[Mapping[str, Any]]:
+    """The update of a document that adds a used probe and forgets those that have expired."""
+    known = {"$ifNull": [f"${PROBES}", []]}
+    unexpired = {"$filter": {"input": known, "cond": {"$gt": ["$$this.until", now]}}}
+    added = {"photo_hash": probe.photo_hash, "until": probe.until}
+    everything = {"$concatArrays": [unexpired, [added]]}
+    return [{"$set": {PROBES: {"$slice": [everything, -MOST_PROBES]}}}]
+
+
+def used_probes(document: Mapping[str, Any]) -> list[UsedProbe]:
+    """The used probes of a document, the expired ones among them."""
+    probes = document.get(PROBES) or ()
+    return [UsedProbe(bytes(probe["photo_hash"]), probe["until"]) for probe in probes]
 
 
 def _vector(stored: object) -> NDArray[np.float32]:

@@ -5,12 +5,23 @@ from app.storage.sealing import PLAIN
 SCHEMA_VERSION = 3
 # `vectors` holds (n, dimension) little-endian float32, row by row, or as many bytes of ciphertext.
 # It is the last column, and what is counted is indexed, so that counting never reads its pages.
+# `photo_hashes` holds hashes of PHOTO_HASH_BYTES, one after the other.
+PHOTO_HASH_BYTES = 32
+PROBES = """
+CREATE TABLE used_probes (
+    employee_id INTEGER NOT NULL,
+    photo_hash BLOB NOT NULL,
+    until REAL NOT NULL
+) STRICT;
+CREATE INDEX used_probes_by_employee ON used_probes (employee_id);
+CREATE INDEX used_probes_by_end ON used_probes (until)"""
 SCHEMA = f"""
 CREATE TABLE employees (
     employee_id INTEGER PRIMARY KEY,
     name TEXT NOT NULL,
     surname TEXT NOT NULL,
     enrolment_id TEXT NOT NULL DEFAULT '',
+    photo_hashes BLOB NOT NULL DEFAULT x'',
     model TEXT NOT NULL,
     dimension INTEGER NOT NULL CHECK (dimension > 0),
     sealed_with TEXT NOT NULL DEFAULT '{PLAIN}',
@@ -23,12 +34,15 @@ CREATE TABLE changes (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     employee_id INTEGER NOT NULL
 ) STRICT;
+{PROBES};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
 FROM_VERSION_2 = f"""
+ALTER TABLE employees ADD COLUMN photo_hashes BLOB NOT NULL DEFAULT x'';
 ALTER TABLE employees ADD COLUMN sealed_with TEXT NOT NULL DEFAULT '{PLAIN}';
 ALTER TABLE employees ADD COLUMN seal BLOB NOT NULL DEFAULT x'';
 CREATE INDEX employees_by_seal ON employees (sealed_with);
+{PROBES};
 PRAGMA user_version = 3;
 """
 FROM_VERSION_1 = f"""
@@ -37,4 +51,7 @@ ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
 """
 # By the version a file has; 0 is a new one.
 LAYOUTS = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2}
-COLUMNS = "employee_id, name, surname, enrolment_id, model, dimension, sealed_with, seal, vectors"
+COLUMNS = (
+    "employee_id, name, surname, enrolment_id, photo_hashes, model, dimension, "
+    "sealed_with, seal, vectors"
+)

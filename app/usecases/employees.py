@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
 from app.recognition import DifferentPeople
-from app.storage import Employee, NoSuchEmployee, new_enrolment_id
+from app.recognition.perceptual_hash import perceptual_hash
+from app.storage import Employee, NoSuchEmployee, UsedProbe, new_enrolment_id
 from app.usecases.service import Service
 
 # Of distances between photos of one person 99 % are below 0.95, of two people 1 % below 0.92:
@@ -86,21 +87,24 @@ class Employees:
         with self._audit.entry("list", size=size, number=number):
             return self._service.store.page(size, number)
 
-    def export(self, employee_id: int) -> Employee:
+    def export(self, employee_id: int) -> tuple[Employee, list[UsedProbe]]:
         """All that is stored of an employee. Raises NoSuchEmployee, StoreUnavailable."""
         with self._audit.entry("export", employee_id=employee_id):
             for employee in self._service.store.get([employee_id]):
-                return employee
+                return employee, self._service.store.used_probes(employee_id)
             raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
 
     def _employee(self, enrolment: Enrolment, facts: Fields) -> Employee:
         recogniser = self._service.recogniser
         facts["model"] = recogniser.model.name
         self._service.check_model()
+        hashes: tuple[bytes, ...] = ()
         if enrolment.vectors:
             vectors = _unit(enrolment.vectors, recogniser.model.dimension)
         else:
-            vectors = np.stack([recogniser.for_enrolment(photo) for photo in enrolment.photos])
+            seen = [recogniser.for_enrolment(photo) for photo in enrolment.photos]
+            vectors = np.stack([face.vector for face in seen])
+            hashes = tuple(perceptual_hash(face.face) for face in seen)
             distances = np.linalg.norm(vectors - vectors[0], axis=1)
             if distances.max() * recogniser.model.distance_scale > _SAME_PERSON:
                 raise DifferentPeople("the pictures show different people, enrol one person")
@@ -111,6 +115,7 @@ class Employees:
             vectors,
             recogniser.model.name,
             enrolment.enrolment_id,
+            hashes,
         )
 
 

@@ -1,17 +1,24 @@
 """Login: whose face does a probe show?"""
 
+import time
+from collections.abc import Sequence
+
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
 from app.liveness import LivenessClient
-from app.storage import Employee
+from app.recognition.film import Seen, fused
+from app.recognition.perceptual_hash import perceptual_hash
+from app.storage import Employee, NoSuchEmployee, UsedProbe
+from app.usecases import LoginFailed
+from app.usecases.fraud import check_film, check_new
 from app.usecases.service import Service
 
 log = structlog.get_logger()
 
-
-class LoginFailed(Exception):
-    """A login was refused for what the probe shows: it counts against whoever tries."""
+SURELY_SAME = 0.75  # of α: nearer than that, a frame's face has a say in whose the probe is
 
 
 class NoMatch(LoginFailed):
@@ -23,34 +30,75 @@ class NotAlive(LoginFailed):
 
 
 class Identify:
-    """Finds the employee a probe shows (1:N)."""
+    """Finds the employee a probe shows (1:N).
 
-    def __init__(self, service: Service, liveness: LivenessClient, audit: AuditLog) -> None:
+    replay_window_s: for how long a probe that passed fraud detection cannot be used again.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        liveness: LivenessClient,
+        audit: AuditLog,
+        replay_window_s: float,
+    ) -> None:
         self._service = service
         self._liveness = liveness
         self._audit = audit
+        self._replay_window_s = replay_window_s
 
     def __call__(
-        self, probe: bytes, crop: bool = True, frames: list[str] | None = None
+        self,
+        probe: bytes,
+        crop: bool = True,
+        frames: Sequence[bytes] = (),
+        liveness: bool = False,
+        fraud_detection: bool = False,
     ) -> Employee:
         """The nearest employee in the whole gallery.
 
-        probe: an encoded picture. crop: False takes the whole picture as the face.
-        frames: base64 pictures for the liveness service; None asks for no liveness.
-        Raises NoMatch, NotAlive, LivenessUnavailable, UnusableImage, NotAnImage, NotReady,
-        StoreUnavailable, IndexUnavailable, AuditUnavailable.
+        probe: an encoded picture. crop: False takes the whole picture as the face, of which fraud
+        detection knows nothing. frames: encoded pictures; both checks need them.
+        Raises NoMatch, NotAlive, FraudSuspected, LivenessUnavailable, UnusableImage, NotAnImage,
+        BadFrame, NotReady, StoreUnavailable, IndexUnavailable, AuditUnavailable.
         """
         with self._audit.entry("login") as facts:
-            return self._identify(probe, crop, frames, facts)
+            return self._identify(probe, crop, frames, liveness, fraud_detection, facts)
 
     def _identify(
-        self, probe: bytes, crop: bool, frames: list[str] | None, facts: Fields
+        self,
+        probe: bytes,
+        crop: bool,
+        frames: Sequence[bytes],
+        liveness: bool,
+        fraud_detection: bool,
+        facts: Fields,
     ) -> Employee:
-        facts["model"] = self._service.recogniser.model.name
-        vector = self._service.recogniser.for_login(probe, crop)
+        recogniser = self._service.recogniser
+        facts["model"] = recogniser.model.name
+        # answered while we look at the pictures
+        verdict = self._liveness.ask(frames) if liveness else None
+        film = recogniser.for_film(probe, frames) if frames and crop else None
+        if film is not None:
+            if fraud_detection:
+                check_film(film, self._near(1))
+            vector = fused(film, self._near(SURELY_SAME))
+        else:
+            recogniser.check_frames(frames)
+            vector = recogniser.for_login(probe, crop)
         # before the search, so that whoever is removed meanwhile is not let in
-        if frames is not None and not self._liveness.alive(frames):
+        if verdict is not None and not verdict.result():
             raise NotAlive
+        employee = self._nearest(vector, facts)
+        if film is not None and fraud_detection:
+            self._use(film.probe, employee)
+        return employee
+
+    def _near(self, share: float) -> float:
+        """A share of α, as an L2 distance of unit vectors."""
+        return share * self._service.threshold / self._service.recogniser.model.distance_scale
+
+    def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
         nearest = self._service.gallery.nearest(vector)
         if nearest is None:
             raise NoMatch
@@ -61,3 +109,13 @@ class Identify:
         facts["employee_id"] = employee.employee_id
         log.info("login", employee_id=employee.employee_id, distance=round(distance, 4))
         return employee
+
+    def _use(self, probe: Seen, employee: Employee) -> None:
+        """Let a probe log in once. Raises FraudSuspected, NoMatch, StoreUnavailable."""
+        now = time.time()
+        used = UsedProbe(perceptual_hash(probe.face), now + self._replay_window_s)
+        try:
+            others = self._service.store.use_probe(employee, used, now)
+        except NoSuchEmployee as error:  # removed or replaced this moment
+            raise NoMatch from error
+        check_new(probe, employee.photo_hashes, others)

@@ -1,0 +1,53 @@
+"""Fraud detection: is a login's photo a new one, and its film one of the same living person?"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.recognition.film import Film, Seen
+from app.recognition.motion import motion
+from app.recognition.perceptual_hash import difference
+from app.usecases import LoginFailed
+
+MOST_SPOILT = 2
+"""Frames of 15 without one clear face. A hand or a jerk may spoil two; more may hide somebody."""
+
+LEAST_MOTION = 0.0045
+MOST_OF_A_COPY = 36
+"""Bits by which the hashes of a photo and its copy differ at most. How these two were chosen:
+docs/fraud.md."""
+
+
+class FraudSuspected(LoginFailed):
+    """The message says what a person reads after `Fraud check failed: `."""
+
+
+def check_film(film: Film, same_person: float) -> None:
+    """Return when the frames are a film of the photo's person, alone. Raises FraudSuspected.
+
+    same_person: L2 distance of unit vectors below which two faces are the same person's.
+    """
+    frames = [frame for frame in film.usable if frame.alone]
+    if not film.probe.alone or len(film.usable) - len(frames) > MOST_SPOILT:
+        raise FraudSuspected("several faces are in front of the camera")
+    if len(film.frames) - len(frames) > MOST_SPOILT:
+        raise FraudSuspected(f"only {len(frames)} of {len(film.frames)} frames show a clear face")
+    if any(_apart(frame, film.probe) >= same_person for frame in frames):
+        raise FraudSuspected("the frames show another person than the photo")
+    if motion(np.stack([frame.face for frame in frames])) < LEAST_MOTION:
+        raise FraudSuspected("the face in the frames does not move, blink or say a word")
+
+
+def check_new(probe: Seen, enrolled: Sequence[bytes], used: Sequence[bytes]) -> None:
+    """Return when the photo is no copy of an earlier one. Raises FraudSuspected.
+
+    enrolled, used: perceptual hashes of the photos of enrolment, and of earlier logins.
+    """
+    if difference(probe.face, enrolled) <= MOST_OF_A_COPY:
+        raise FraudSuspected("the photo is a copy of one from the enrolment")
+    if difference(probe.face, used) <= MOST_OF_A_COPY:
+        raise FraudSuspected("the photo was used before, take a new one")
+
+
+def _apart(one: Seen, other: Seen) -> float:
+    return float(np.linalg.norm(one.vector - other.vector))

@@ -1,0 +1,258 @@
+"""Measures fraud detection: how many attacks get through, and how many living people do not.
+
+`python -m benchmarks.pad` makes films of photos, as tests/films.py says, sends each through the
+service's own recogniser and checks, and writes docs/fraud.json and the table of docs/fraud.md.
+The thresholds were chosen on the first TUNED people, who are left out.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+
+from app.recognition import UnusableImage
+from app.recognition.detector import FaceDetector
+from app.recognition.film import Film, Seen
+from app.recognition.image import Picture
+from app.recognition.motion import motion
+from app.recognition.perceptual_hash import difference, perceptual_hash
+from app.recognition.pyramid import Pyramid
+from app.recognition.recogniser import Limits, Recogniser
+from app.settings import load_settings
+from app.usecases.fraud import (
+    LEAST_MOTION,
+    MOST_OF_A_COPY,
+    FraudSuspected,
+    check_film,
+    check_new,
+)
+from benchmarks.rates import Rate
+from models.catalogue import Catalogue
+from models.runtime import choose_runtime
+from tests import films
+from tests.films import Portrait
+from tests.photos import people, picture
+
+TUNED = 84
+EACH = 6  # an attack is tried on every sixth person
+SEED = 7
+RIVAL = Limits().rival
+BEGIN, END = "<!-- measured -->", "<!-- end -->"
+
+
+class Person(NamedTuple):
+    """enrolled: the photo of the enrolment. now: another one, which films are made of."""
+
+    name: str
+    enrolled: Portrait
+    now: Portrait
+
+
+class Login(NamedTuple):
+    """What is sent: the probe and the frames."""
+
+    probe: bytes
+    frames: list[bytes]
+
+
+def alive(person: Portrait, rng: np.random.Generator) -> Login:
+    """A living face: the probe is a frame of its own."""
+    probe, *frames = films.filmed(person, [films.Moment(), *films.alive(rng)], rng, films.Camera())
+    return Login(probe, frames)
+
+
+def attacks(
+    person: Person, other: Person, rng: np.random.Generator
+) -> Iterator[tuple[str, Callable[[], Login]]]:
+    """Every attack on `person` that `other` may try."""
+    photo = person.now.picture
+    for name, attack in films.STILLS.items():
+
+        def still(attack: films.Attack = attack) -> Login:
+            frames = attack(photo, rng)
+            return Login(frames[0], frames)
+
+        yield f"one still, {name}", still
+    yield "frames of another person", lambda: Login(films.jpeg(photo), alive(other.now, rng).frames)
+
+    def mixed() -> Login:
+        probe, frames = alive(person.now, rng)
+        return Login(probe, alive(other.now, rng).frames[:8] + frames[8:])
+
+    yield "8 of 15 frames of another person", mixed
+    yield (
+        "two faces: one's own beside a photo",
+        lambda: Login(films.jpeg(photo), films.beside(person.now, other.now, rng)),
+    )
+    for name, copy in COPIES.items():
+
+        def enrolled(copy: Callable[[Picture], Picture] = copy) -> Login:
+            # the film is perfect, so that only the probe can give it away
+            return Login(
+                films.jpeg(copy(person.enrolled.picture), 85), alive(person.now, rng).frames
+            )
+
+        yield f"the enrolment photo, {name}", enrolled
+
+
+COPIES: dict[str, Callable[[Picture], Picture]] = {
+    "as it is": lambda photo: photo,
+    "mirrored": lambda photo: np.ascontiguousarray(photo[:, ::-1]),
+    "re-encoded": lambda photo: cv2.imdecode(
+        np.frombuffer(films.jpeg(photo, 40), np.uint8), cv2.IMREAD_COLOR_RGB
+    ),
+    "resized": lambda photo: np.asarray(
+        cv2.resize(photo, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
+    ),
+}
+
+
+def sources(detector: FaceDetector, most: int) -> list[Person]:
+    """People with two photos: those of `people`, then of LFW, in a fixed order at random.
+
+    Photos that show a second large face are left out: it would be refused, and rightly.
+    """
+    rng = np.random.default_rng(SEED)
+    folders = [photos for photos in people().values() if len(photos) > 1]
+    lfw = [sorted(folder.glob("*.jpg")) for folder in sorted(LFW.iterdir()) if folder.is_dir()]
+    several = [photos for photos in lfw if len(photos) > 1]
+    rng.shuffle(several)
+    found = []
+    for photos in folders + several:
+        try:
+            pair = [films.portrait(picture(photo), detector) for photo in photos[:2]]
+        except IndexError:  # no face in one of them
+            continue
+        if any(_crowded(portrait, detector) for portrait in pair):
+            continue
+        found.append(Person(photos[0].parent.name, *pair))
+        if len(found) == TUNED + most:
+            break
+    return found[TUNED:]
+
+
+def _crowded(portrait: Portrait, detector: FaceDetector) -> bool:
+    faces = detector.detect(Pyramid(portrait.picture), rivals=RIVAL)
+    return len(faces) > 1 and faces[1].side > RIVAL * faces[0].side
+
+
+LFW = Path("../shared/faces/lfw_dev")
+
+
+class Judge:
+    """Decides as a login with fraud detection does."""
+
+    def __init__(self, recogniser: Recogniser, alpha: float) -> None:
+        self._recogniser = recogniser
+        self._same = alpha / recogniser.model.distance_scale
+
+    def hash_of(self, portrait: Portrait) -> bytes:
+        film = self._recogniser.for_film(films.jpeg(portrait.picture, 95), [])
+        return perceptual_hash(film.probe.face)
+
+    def __call__(self, login: Login, enrolled: list[bytes], used: list[bytes]) -> dict[str, Any]:
+        try:
+            film = self._recogniser.for_film(*login)
+        except UnusableImage as error:
+            return {"refused": str(error)}
+        figures: dict[str, Any] = {
+            "motion": _motion(film),
+            "farthest": max((_apart(film.probe, frame) for frame in film.usable), default=None),
+            "copy": difference(film.probe.face, enrolled),
+            "refused": None,
+        }
+        try:
+            check_film(film, self._same)
+            check_new(film.probe, enrolled, used)
+        except FraudSuspected as suspicion:
+            figures["refused"] = str(suspicion)
+        return figures
+
+
+def _motion(film: Film) -> float | None:
+    faces = [frame.face for frame in film.usable]
+    return round(motion(np.stack(faces)), 5) if faces else None
+
+
+def _apart(one: Seen, other: Seen) -> float:
+    return round(float(np.linalg.norm(one.vector - other.vector)), 4)
+
+
+def measure(judge: Judge, persons: list[Person], seconds: float) -> list[dict[str, Any]]:
+    """What came of each login, attacks and bona fide."""
+    rows: list[dict[str, Any]] = []
+    began = time.monotonic()
+    for number, person in enumerate(persons):
+        if time.monotonic() - began > seconds:
+            print(f"stopped after {number} people, {seconds:g} s", file=sys.stderr)
+            break
+        rng = np.random.default_rng([SEED, number])
+        other = persons[(number + 1) % len(persons)]
+        enrolled = [judge.hash_of(person.enrolled)]
+        row = {"person": person.name}
+        login = alive(person.now, rng)
+        rows.append(row | {"what": BONA_FIDE} | judge(login, enrolled, []))
+        for place, (name, attack) in enumerate(attacks(person, other, rng)):
+            if (number + place) % EACH == 0:
+                rows.append(row | {"what": name} | judge(attack(), enrolled, []))
+        if number % EACH == 0:
+            used = [perceptual_hash(judge._recogniser.for_film(login.probe, []).probe.face)]
+            rows.append(row | {"what": "the same probe twice"} | judge(login, enrolled, used))
+    return rows
+
+
+BONA_FIDE = "bona fide"
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """APCER of each attack, and BPCER (ISO/IEC 30107-3)."""
+    names = list(dict.fromkeys(row["what"] for row in rows))
+    lines = ["| attack | APCER | let in |", "|---|---:|---:|"]
+    for name in sorted(names, key=lambda name: name == BONA_FIDE):
+        these = [row for row in rows if row["what"] == name]
+        let_in = Rate(sum(row["refused"] is None for row in these), len(these))
+        if name == BONA_FIDE:
+            refused = Rate(let_in.of - let_in.count, let_in.of)
+            whys = Counter(row["refused"] for row in these if row["refused"])
+            reasons = "; ".join(f"{count} times: {why}" for why, count in whys.most_common())
+            lines += ["", f"BPCER, living people who are refused: {refused}.", reasons]
+        else:
+            lines.append(f"| {name} | {let_in.value:.1%} | {let_in.count} of {let_in.of} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=1200, help="stop after so long")
+    parser.add_argument("--out", type=Path, default=Path("docs/fraud"), help="without suffix")
+    options = parser.parse_args()
+    if not LFW.is_dir():
+        sys.exit(f"The photos are not there: {LFW}")
+    settings = load_settings()
+    runtime = choose_runtime(settings.device, settings.models_dir / "converted")
+    recogniser = Recogniser(runtime, Catalogue(settings.models_dir).get("dlib"))
+    persons = sources(FaceDetector(runtime), options.people)
+    rows = measure(Judge(recogniser, settings.login_match_threshold), persons, options.seconds)
+    thresholds = {"motion": LEAST_MOTION, "copy": MOST_OF_A_COPY}
+    options.out.with_suffix(".json").write_text(
+        json.dumps({"thresholds": thresholds, "logins": rows}, indent=0) + "\n"
+    )
+    page = options.out.with_suffix(".md")
+    measured = table(rows)
+    print(measured)
+    if page.exists():
+        before, _, rest = page.read_text().partition(BEGIN)
+        after = rest.partition(END)[2]
+        page.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}")
+
+
+if __name__ == "__main__":
+    main()

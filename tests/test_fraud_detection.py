@@ -1,0 +1,276 @@
+"""Fraud detection at login: every attack we know of is refused, and living people are let in.
+
+Over the HTTP interface, with films made of real photos (see tests/films.py).
+"""
+
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.recognition.detector import FaceDetector
+from app.recognition.recogniser import Recogniser
+from tests import films, sent_photos
+from tests.films import FRAMES, Camera, Moment, Portrait
+from tests.photos import ASTRONAUT, FACES, GRACE_HOPPER, needs_faces, picture
+from tests.serving import ready_app
+
+WINDOW_S = 3600
+
+STILL = "Fraud check failed: the face in the frames does not move, blink or say a word"
+ANOTHER = "Fraud check failed: the frames show another person than the photo"
+SEVERAL = "Fraud check failed: several faces are in front of the camera"
+ENROLLED = "Fraud check failed: the photo is a copy of one from the enrolment"
+USED = "Fraud check failed: the photo was used before, take a new one"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    app = ready_app(tmp_path_factory.mktemp("fraud"), replay_window_s=WINDOW_S)
+    yield app
+    app.extensions["service"].stop()
+
+
+@pytest.fixture
+def client(service: Flask) -> FlaskClient:
+    """A client of the service, in which nobody is enrolled."""
+    store = service.extensions["service"].store
+    for employee in list(store.read_all()):
+        store.remove(employee.employee_id)
+    return service.test_client()
+
+
+@pytest.fixture(scope="module")
+def portrait_of(detector: FaceDetector) -> Callable[[Path], Portrait]:
+    return cache(lambda photo: films.portrait(picture(photo), detector))
+
+
+PortraitOf = Callable[[Path], Portrait]
+
+
+def base64_of(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def enrol(client: FlaskClient, employee_id: int, photo: bytes) -> None:
+    body = {"name": "Ada", "surname": "Lovelace", "img_base64": base64_of(photo)}
+    assert client.post(f"/api/store/{employee_id}", json=body).status_code == 200
+
+
+def log_in(
+    client: FlaskClient, probe: bytes, frames: Sequence[bytes], **more: object
+) -> dict[str, Any] | str:
+    """The employee, or what the person reads."""
+    body = {
+        "img_base64": base64_of(probe),
+        "frames": [base64_of(frame) for frame in frames],
+        "fraud_detection": True,
+    }
+    response = client.post("/api/find_match", json=body | more)
+    if response.status_code == 200:
+        employee: dict[str, Any] = response.get_json()
+        return employee
+    assert response.status_code == 406, response.text
+    return response.text
+
+
+@cache
+def living(who: Portrait, seed: int) -> tuple[bytes, list[bytes]]:
+    """A probe, and the film beside it."""
+    rng = np.random.default_rng(seed)
+    probe, *frames = films.filmed(who, [Moment(), *films.alive(rng)], rng, Camera())
+    return probe, frames
+
+
+ADA = {"_id": 1, "name": "Ada", "surname": "Lovelace"}
+
+
+class Someone:
+    """An employee, enrolled with one photo, of whom films are made from another."""
+
+    def __init__(self, client: FlaskClient, portrait_of: PortraitOf, *photos: Path) -> None:
+        self.enrolled, self.now = photos[0].read_bytes(), portrait_of(photos[-1])
+        enrol(client, 1, self.enrolled)
+        self.probe, self.frames = living(self.now, seed=1)
+        self.still = films.jpeg(self.now.picture)
+
+
+def of(person: str, *photos: str) -> tuple[Path, ...]:
+    return tuple(FACES / "people" / person / f"{photo}.jpg" for photo in photos)
+
+
+PEOPLE = [
+    of("p01", "img1", "img2"),
+    of("p03", "img8", "img9"),
+]
+
+
+@pytest.fixture(params=[pytest.param(p, marks=needs_faces, id=p[0].parent.name) for p in PEOPLE])
+def someone(
+    request: pytest.FixtureRequest, client: FlaskClient, portrait_of: PortraitOf
+) -> Someone:
+    return Someone(client, portrait_of, *request.param)
+
+
+@pytest.fixture
+def other(portrait_of: PortraitOf) -> Portrait:
+    """Somebody who is not enrolled."""
+    return portrait_of(GRACE_HOPPER)
+
+
+def test_a_living_person_is_let_in(client: FlaskClient, someone: Someone) -> None:
+    assert log_in(client, someone.probe, someone.frames) == ADA
+
+
+@pytest.mark.parametrize("attack", list(films.STILLS))
+def test_one_still_is_no_film(client: FlaskClient, someone: Someone, attack: str) -> None:
+    frames = films.STILLS[attack](someone.now.picture, np.random.default_rng(2))
+    assert log_in(client, someone.still, frames) == STILL
+
+
+def test_frames_of_another_person(client: FlaskClient, someone: Someone, other: Portrait) -> None:
+    assert log_in(client, someone.still, living(other, 3)[1]) == ANOTHER
+
+
+def test_frames_of_which_8_are_another_person(
+    client: FlaskClient, someone: Someone, other: Portrait
+) -> None:
+    theirs = living(other, 4)[1]
+    mixed = [theirs[n] if n % 2 == 0 else someone.frames[n] for n in range(FRAMES)]
+    assert log_in(client, someone.probe, mixed) == ANOTHER
+    assert log_in(client, someone.probe, theirs[:8] + someone.frames[8:]) == ANOTHER
+
+
+COPIES: dict[str, Callable[[bytes], bytes]] = {
+    "as it was": lambda photo: photo,
+    "mirrored": lambda photo: films.jpeg(np.ascontiguousarray(picture(photo)[:, ::-1])),
+    "re-encoded": lambda photo: films.jpeg(picture(photo), 50),
+    "resized": lambda photo: films.jpeg(
+        np.asarray(cv2.resize(picture(photo), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    ),
+    "darker": lambda photo: films.jpeg((picture(photo) * 0.6).astype(np.uint8)),
+}
+
+
+@pytest.mark.parametrize("copy", list(COPIES))
+def test_the_enrolment_photo(client: FlaskClient, someone: Someone, copy: str) -> None:
+    assert log_in(client, COPIES[copy](someone.enrolled), someone.frames) == ENROLLED
+
+
+@pytest.mark.parametrize("copy", ["as it was", "mirrored", "re-encoded"])
+def test_the_same_probe_twice(client: FlaskClient, someone: Someone, copy: str) -> None:
+    assert log_in(client, someone.probe, someone.frames) == ADA
+    again = living(someone.now, seed=5)[1]  # the film is new
+    assert log_in(client, COPIES[copy](someone.probe), again) == USED
+
+
+def test_two_faces(client: FlaskClient, someone: Someone, other: Portrait) -> None:
+    frames = films.beside(someone.now, other, np.random.default_rng(6))
+    assert log_in(client, someone.still, frames) == SEVERAL
+    assert log_in(client, frames[0], someone.frames) == SEVERAL
+
+
+# What must run anywhere: two women whose photos come with packages. Each is enrolled with the
+# feature vector of the only photo there is, so that no film of it shows a copy.
+
+
+@pytest.fixture
+def astronaut(client: FlaskClient, portrait_of: PortraitOf, recogniser: Recogniser) -> Portrait:
+    vector = recogniser.for_enrolment(ASTRONAUT.read_bytes()).vector
+    body = {"name": "Ada", "surname": "Lovelace", "img_features": [vector.tolist()]}
+    assert client.post("/api/store/1", json=body).status_code == 200
+    return portrait_of(ASTRONAUT)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_astronaut_is_let_in(client: FlaskClient, astronaut: Portrait, seed: int) -> None:
+    assert log_in(client, *living(astronaut, seed)) == ADA
+
+
+@pytest.mark.parametrize("attack", list(films.STILLS))
+def test_a_still_of_the_astronaut(client: FlaskClient, astronaut: Portrait, attack: str) -> None:
+    frames = films.STILLS[attack](astronaut.picture, np.random.default_rng(2))
+    assert log_in(client, films.jpeg(astronaut.picture), frames) == STILL
+
+
+def test_the_astronauts_photo_with_a_film_of_the_admiral(
+    client: FlaskClient, astronaut: Portrait, other: Portrait
+) -> None:
+    mine, theirs = living(astronaut, 1), living(other, 2)
+    assert log_in(client, mine[0], theirs[1]) == ANOTHER
+    assert log_in(client, mine[0], theirs[1][:8] + mine[1][8:]) == ANOTHER
+    both = films.beside(astronaut, other, np.random.default_rng(3))
+    assert log_in(client, mine[0], both) == SEVERAL
+    assert log_in(client, both[0], mine[1]) == SEVERAL
+
+
+def test_a_photo_logs_in_once(client: FlaskClient, astronaut: Portrait) -> None:
+    probe, frames = living(astronaut, 1)
+    assert log_in(client, probe, frames) == ADA
+    assert log_in(client, probe, frames) == USED
+
+
+def test_a_refused_film_uses_up_no_photo(client: FlaskClient, astronaut: Portrait) -> None:
+    probe, frames = living(astronaut, 1)
+    assert log_in(client, probe, [frames[0]] * FRAMES) == STILL
+    assert log_in(client, probe, frames) == ADA
+
+
+def test_the_enrolment_photo_of_the_astronaut(client: FlaskClient, portrait_of: PortraitOf) -> None:
+    enrol(client, 1, ASTRONAUT.read_bytes())
+    frames = living(portrait_of(ASTRONAUT), 1)[1]
+    for copy in COPIES.values():
+        assert log_in(client, copy(ASTRONAUT.read_bytes()), frames) == ENROLLED
+    # another enrolment forgets it
+    body = {"name": "Grace", "surname": "Hopper", "img_base64": sent_photos.admiral()}
+    assert client.put("/api/store/1", json=body).status_code == 200
+    assert log_in(client, ASTRONAUT.read_bytes(), frames) == "no matches found"
+
+
+def test_frames_without_a_face(client: FlaskClient, astronaut: Portrait) -> None:
+    probe, frames = living(astronaut, 1)
+    wall = films.jpeg(np.full((300, 300, 3), 128, np.uint8))
+    assert log_in(client, probe, [*frames[:13], wall, wall]) == ADA
+    refused = log_in(client, living(astronaut, 2)[0], [*frames[:12], wall, wall, wall])
+    assert refused == "Fraud check failed: only 12 of 15 frames show a clear face"
+
+
+@pytest.mark.parametrize("frames", [0, 1, 14, 16])
+def test_who_sends_no_film_is_not_let_in(
+    client: FlaskClient, astronaut: Portrait, frames: int
+) -> None:
+    probe, film = living(astronaut, 1)
+    body = {
+        "img_base64": base64_of(probe),
+        "frames": [base64_of(frame) for frame in (film + film)[:frames]],
+        "fraud_detection": True,
+    }
+    response = client.post("/api/find_match", json=body)
+    assert (response.status_code, response.text) == (
+        400,
+        f"frames: 15 are needed for fraud_detection, {frames} were sent",
+    )
+
+
+def test_fraud_detection_looks_for_the_face_itself(
+    client: FlaskClient, astronaut: Portrait
+) -> None:
+    probe, film = living(astronaut, 1)
+    body = {
+        "img_base64": base64_of(probe),
+        "frames": [base64_of(frame) for frame in film],
+        "fraud_detection": True,
+        "img_crop": False,
+    }
+    response = client.post("/api/find_match", json=body)
+    assert (response.status_code, response.text) == (
+        400,
+        "fraud_detection: needs img_crop, it looks for the faces itself",
+    )
