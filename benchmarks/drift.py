@@ -27,6 +27,7 @@ from app.storage.mongodb import MongoStore
 from app.storage.mongodb_documents import to_document
 from app.storage.sqlite import SqliteStore
 from app.usecases.drift import rows
+from app.usecases.gallery import batched
 from benchmarks import machine
 from benchmarks.services import synthetic
 from tests.employees import fill
@@ -149,7 +150,8 @@ def _sqlite(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str,
 def _mongodb(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str, str]]]:
     with Mongod() as mongod:
         with mongod.client() as client:
-            client.people.users.insert_many(map(to_document, everyone(count, DIMENSION)))
+            for some in batched(map(to_document, everyone(count, DIMENSION)), 10_000):
+                client.people.users.insert_many(some)
         url = f"{mongod.address}/people"
         settings = Settings(mongo_db_url=url, mongo_db_timeout_s=20)
         with closing(MongoStore.connect(settings)) as store:
