@@ -26,6 +26,7 @@ _FAINT = 60.0  # grey levels squared, so that noise in a region without contrast
 _WHITE, _BLACK = 245, 1
 _AROUND = np.ones((9, 9), np.uint8)  # what smoothing and registration spread
 _ENOUGH = 0.5  # share of a region
+_ASTRAY = 4.0  # times the usual noise
 _SURELY = 2.0  # times the noise elsewhere: as much is in some frame of 15 by chance
 
 
@@ -60,7 +61,9 @@ def motion(faces: NDArray[np.uint8]) -> float:
         / (usual[region].var() + _FAINT)
         for region in _MOVING
     ]
-    return float(np.max(changes))
+    # where even the rigid part does not fit, the frame was not registered, and says nothing
+    fits = noise <= _ASTRAY * np.median(noise) + 1
+    return float(np.max(np.where(fits, changes, 0)))
 
 
 def _median(pictures: _Grey) -> _Grey:
