@@ -12,7 +12,7 @@ RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test demo bench accuracy lint types install lock clean
+.PHONY: help run test demo bench accuracy soak outages lint types install lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,13 @@ bench: $(DEV) ## measure the service, with ARGS=--quick in few rounds
 
 accuracy: $(DEV) ## measure the pipeline and write docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+soak: $(DEV) ## check every answer under kills and write docs/reliability.md
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+outages: $(DEV) ## measure how the service bears a failing MongoDB and write docs/reliability.md
+	$(BIN)/python -m benchmarks.outages
+	$(BIN)/python -m benchmarks.following
 
 lint: $(DEV) ## check style and formatting
 	$(BIN)/ruff check
