@@ -12,7 +12,7 @@ RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test demo bench accuracy scaling drift pad lint types install lock clean
+.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages lint types install lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,13 @@ drift: $(DEV) ## find and repair drift by hand among 100,000 vectors in Milvus
 
 pad: $(DEV) ## measure fraud detection and write the table of docs/fraud.md
 	$(BIN)/python -m benchmarks.pad $(ARGS)
+
+soak: $(DEV) ## check every answer under kills and write docs/reliability.md
+	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+outages: $(DEV) ## measure how the service bears a failing MongoDB and write docs/reliability.md
+	$(BIN)/python -m benchmarks.outages
+	$(BIN)/python -m benchmarks.following
 
 lint: $(DEV) ## check style and formatting
 	$(BIN)/ruff check

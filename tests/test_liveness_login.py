@@ -1,6 +1,7 @@
 """Login with liveness: the frames that are sent, and the time it takes; over real sockets."""
 
 import base64
+import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +18,7 @@ from tests.photos import ASTRONAUT, encoded, picture
 from tests.serving import RunningService
 
 VERDICT_S = 0.3
-ROUNDS = 12
+ROUNDS, MOST_ROUNDS = 12, 48
 
 
 @pytest.fixture(scope="module")
@@ -127,20 +128,24 @@ def test_a_blink_is_seen_and_a_still_is_not(
 def test_a_login_takes_the_longer_of_its_two_parts(
     service: RunningService, liveness: LivenessService, film: list[bytes]
 ) -> None:
+    """By the fastest of some rounds: what the machine does beside it counts for nothing."""
     frames = [text(frame) for frame in film]
+    calls = {
+        "verdict": partial(requests.post, liveness.url + PATH, json={"frames": frames}),
+        "recognition": partial(log_in, service, frames),
+        "login": partial(log_in, service, frames),
+    }
+    fastest = dict.fromkeys(calls, math.inf)
 
-    def fastest(call: Callable[[], requests.Response]) -> float:
-        """The fastest of some rounds: what the machine does beside it counts for nothing."""
-        times = []
-        for _ in range(ROUNDS):
+    def as_it_should_be() -> bool:
+        return fastest["login"] < 1.15 * max(fastest["verdict"], fastest["recognition"])
+
+    for number in range(MOST_ROUNDS):
+        for part, call in calls.items():
+            liveness.told(rule="alive", delay_s=0 if part == "recognition" else VERDICT_S)
             began = time.perf_counter()
             assert call().status_code == 200
-            times.append(time.perf_counter() - began)
-        return min(times)
-
-    liveness.told(rule="alive")
-    recognition = fastest(partial(log_in, service, frames))
-    liveness.told(rule="alive", delay_s=VERDICT_S)
-    verdict = fastest(partial(requests.post, liveness.url + PATH, json={"frames": frames}))
-    login = fastest(partial(log_in, service, frames))
-    assert login < 1.15 * max(recognition, verdict)
+            fastest[part] = min(fastest[part], time.perf_counter() - began)
+        if number >= ROUNDS and as_it_should_be():
+            break
+    assert as_it_should_be(), fastest
