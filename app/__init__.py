@@ -45,6 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = int(settings.max_body_mb * 1_000_000)
+    app.config["MAX_JSON_DEPTH"] = settings.max_json_depth
     app.config["MAX_VECTORS_PER_EMPLOYEE"] = settings.max_vectors_per_employee
     app.extensions["service"] = service
     if hops := settings.trusted_proxies:

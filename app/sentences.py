@@ -5,6 +5,7 @@ from pydantic_core import ErrorDetails
 _SENTENCES = {
     "missing": "is missing",
     "string_type": "must be text",
+    "string_unicode": "is not valid Unicode",
     "string_too_short": "is empty",
     "string_too_long": "has more than {max_length} characters",
     "bool_type": "must be true or false",

@@ -111,6 +111,9 @@ class Settings(BaseSettings):
     max_vectors_per_employee: int = Field(
         100, ge=1, le=10_000, description="pictures or feature vectors that make one employee"
     )
+    max_json_depth: int = Field(
+        8, ge=3, le=100, description="levels of lists and objects in a request body"
+    )
     max_image_megapixels: float = Field(
         50, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
     )

@@ -2,12 +2,13 @@
 
 from hashlib import blake2b
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 
 from app.access import Role
 from app.api.access import Access, allow
+from app.api.bodies import read_body
 from app.api.errors import Problem
-from app.api.middleware import read_body, text
+from app.api.middleware import text
 from app.api.schemas import MAX_ID, StoreBody
 from app.storage import new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
@@ -74,6 +75,7 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
 
 
 def _enrolment(employee_id: int) -> Enrolment:
+    enrolment_id = _enrolment_id()
     body = read_body(StoreBody)
     return Enrolment(
         _checked(employee_id),
@@ -81,7 +83,7 @@ def _enrolment(employee_id: int) -> Enrolment:
         body.surname,
         photos=body.img_base64 or (),
         vectors=body.img_features or (),
-        enrolment_id=_enrolment_id(),
+        enrolment_id=enrolment_id,
     )
 
 
@@ -90,7 +92,7 @@ def _enrolment_id() -> str:
     key = request.headers.get("Idempotency-Key")
     if not key:
         return new_enrolment_id()
-    request_again = "\n".join((key, request.path, "")).encode() + request.get_data()
+    request_again = "\n".join((key, request.path, "")).encode() + g.received
     return blake2b(request_again, digest_size=16).hexdigest()
 
 

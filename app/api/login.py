@@ -5,8 +5,8 @@ from flask import Blueprint, Response, jsonify
 from app.access import Role
 from app.access.limits import Limits
 from app.api.access import address, allow
+from app.api.bodies import read_body
 from app.api.errors import Problem
-from app.api.middleware import read_body
 from app.api.schemas import FindMatchBody
 from app.usecases.identify import Identify, LoginFailed
 

@@ -1,5 +1,6 @@
 """What requests hold. Strict: "false" is no boolean and "1" no number."""
 
+import unicodedata
 from typing import Annotated, Self
 
 import pybase64
@@ -66,7 +67,27 @@ def _photos(given: object, info: ValidationInfo) -> list[bytes]:
     return photos
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+def _plain(text: str) -> str:
+    """Text that shows as what it is, in a list, a log or a terminal."""
+    if any(unicodedata.category(char) in _CONTROL for char in text):
+        raise ValueError("holds a control character or a line break")
+    if not _REDIRECTING.isdisjoint(text):
+        raise ValueError("holds a character that changes the direction of text")
+    if all(unicodedata.category(char) in _INVISIBLE for char in text):
+        raise ValueError("is empty")
+    return text
+
+
+# Marks of direction (U+200E and the like) and joiners are part of names in some scripts.
+_REDIRECTING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROL = {"Cc", "Zl", "Zp"}
+_INVISIBLE = {"Cf", "Cn", "Co", "Zs"}
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_plain),
+]
 Vector = Annotated[
     list[FiniteFloat], Field(min_length=1, max_length=4096), AfterValidator(_not_zero)
 ]
