@@ -81,7 +81,9 @@ def make_service(settings: Settings) -> Service:
     if settings.facenet_weights and settings.facenet_weights_sha256:
         own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
     catalogue = Catalogue(settings.models_dir, own_weights)
-    limits = Limits(megapixels=settings.max_image_megapixels)
+    limits = Limits(
+        megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
+    )
 
     def choose(stored: dict[str, int]) -> FaceModel:
         return choose_model(settings.face_model, stored, catalogue)

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     max_image_megapixels: float = Field(
         50, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
     )
+    image_formats: str = Field(
+        "JPEG PNG WEBP AVIF GIF TIFF BMP", description="picture formats that are taken"
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="least level that is logged"
@@ -148,6 +151,15 @@ class Settings(BaseSettings):
         if value and not re.fullmatch(r"(rediss?|redis\+unix)://.+", value.get_secret_value()):
             raise ValueError("must look like redis://host:port")
         return value
+
+    @field_validator("image_formats")
+    @classmethod
+    def _known_formats(cls, value: str) -> str:
+        known = cls.model_fields["image_formats"].default.split()
+        formats = value.upper().split()
+        if not formats or not set(formats) <= set(known):
+            raise ValueError(f"must be some of {', '.join(known)}, separated by white space")
+        return " ".join(formats)
 
     @field_validator("cors_origins")
     @classmethod

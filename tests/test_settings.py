@@ -42,6 +42,8 @@ BAD = [
     ("MAX_BODY_MB", "0", "must be more than 0"),
     ("MAX_VECTORS_PER_EMPLOYEE", "0", "must be at least 1"),
     ("MAX_IMAGE_MEGAPIXELS", "many", "must be a number"),
+    ("MAX_JSON_DEPTH", "2", "must be at least 3"),
+    ("IMAGE_FORMATS", "JPEG SVG", "JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP"),
     ("CORS_ORIGINS", "frontend.example", "origins like https://host:port"),
     ("CORS_ORIGINS", "https://*.example", "origins like https://host:port"),
     ("TRUSTED_PROXIES", "-1", "must be at least 0"),

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from app.recognition import FaceTooBlurred, FaceTooSmall, NoFace, SeveralFaces
 from app.recognition.alignment import chip_to_picture, whole_to_picture
 from app.recognition.detector import Face, FaceDetector
-from app.recognition.image import Photo, Picture
-from app.recognition.limiter import Limiter
+from app.recognition.image import FORMATS, Photo, Picture
+from app.recognition.limiter import Limiter, PixelBudget
 from app.recognition.pyramid import Pyramid, magnification
 from models.catalogue import FaceModel
 from models.runtime import Runtime
@@ -21,7 +21,8 @@ from models.runtime import Runtime
 class Limits:
     """What pictures must be like.
 
-    megapixels: the most that is decoded.
+    megapixels: the most that is decoded, of one picture and of all together that are being decoded.
+    formats: those of FORMATS that are taken.
     elongation: the most that the longer side may be of the shorter one.
     face_side: least side of a face in pixels.
     sharpness: least sharpness of a face, see `sharpness`.
@@ -32,6 +33,7 @@ class Limits:
     """
 
     megapixels: float = 50
+    formats: tuple[str, ...] = FORMATS
     elongation: float = 10
     face_side: float = 24
     sharpness: float = 0.00025
@@ -76,12 +78,13 @@ class Recogniser:
         self.device = runtime.device
         self._limits = limits or Limits()
         self._limiter = limiter or nullcontext()
+        self._budget = PixelBudget(self._limits.megapixels * 1e6)
         self._detector = FaceDetector(runtime)
         self._embed = runtime.compile(model.network)
 
     def for_enrolment(self, data: bytes) -> NDArray[np.float32]:
         """The vector (dimension,) of the only large face. Raises NotAnImage, UnusableImage."""
-        photo = Photo(data, self._limits.megapixels)
+        photo = self._photo(data)
         with self._limiter:
             view = self._look(photo)
             if (count := len(view.faces)) > 1:
@@ -94,11 +97,14 @@ class Recogniser:
         Of faces as large, give or take a tenth, the most central one counts. Raises NotAnImage,
         UnusableImage.
         """
-        photo = Photo(data, self._limits.megapixels)
+        photo = self._photo(data)
         with self._limiter:
             return self._vector(
                 self._chip(photo, self._look(photo)) if crop else self._whole(photo)
             )
+
+    def _photo(self, data: bytes) -> Photo:
+        return Photo(data, self._limits.megapixels, self._limits.formats, self._budget)
 
     def _whole(self, photo: Photo) -> Picture:
         side = self.model.side
@@ -107,13 +113,13 @@ class Recogniser:
 
     def _look(self, photo: Photo) -> _View:
         """The photo the way up in which its largest face is seen best. Raises UnusableImage."""
-        picture = photo.decode(self._limits.search_side)
-        rows, columns = picture.shape[:2]
-        if min(rows, columns) < self._limits.face_side:
-            raise FaceTooSmall(f"the picture is too small ({columns}×{rows} pixels)")
-        if max(rows, columns) > self._limits.elongation * min(rows, columns):
+        shorter, longer = photo.shorter_side, photo.longer_side
+        if shorter < self._limits.face_side:
+            raise FaceTooSmall(f"the picture is too small ({longer}×{shorter} pixels)")
+        if longer > self._limits.elongation * shorter:
             raise NoFace("the picture is too long and narrow to show a face")
-        detail = min(rows, columns) / photo.shorter_side
+        picture = photo.decode(self._limits.search_side)
+        detail = min(picture.shape[:2]) / shorter
         upright = self._turned(picture, 0, detail)
         if upright.score >= self._limits.sure_score:
             return upright
