@@ -13,7 +13,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from app import log
+from app.server.worker import worker_with
 from app.settings import Settings, SettingsError, load_settings
+
+_CONNECTIONS = 512  # that may be open beside those that threads answer
 
 
 def create_app() -> Flask:
@@ -92,7 +95,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "bind": self._address,
             "workers": settings.workers,
             "threads": settings.threads,
-            "worker_class": "gthread",
+            "worker_class": worker_with(
+                settings.receive_timeout_s,
+                int(settings.max_received_mb * 1e6),
+                int(settings.max_body_mb * 1e6),
+            ),
+            "worker_connections": settings.threads + _CONNECTIONS,
             "timeout": 120,
             "graceful_timeout": 20,
             "keepalive": 30,

@@ -108,6 +108,12 @@ class Settings(BaseSettings):
     audit_log: str | None = Field(None, description="a file, or `stdout`")
 
     max_body_mb: float = Field(64, gt=0, le=1024, description="largest request body, in MB")
+    max_received_mb: float = Field(
+        128, gt=0, le=65536, description="all bodies that a worker holds at once, in MB"
+    )
+    receive_timeout_s: float = Field(
+        30.0, gt=0, le=600, description="how long a request may take to come in, in seconds"
+    )
     max_vectors_per_employee: int = Field(
         100, ge=1, le=10_000, description="pictures or feature vectors that make one employee"
     )
@@ -173,6 +179,12 @@ class Settings(BaseSettings):
     def _keys_in_one_place(self) -> "Settings":
         if self.api_keys and self.api_keys_file:
             raise ValueError("API_KEYS and API_KEYS_FILE must not both be set")
+        return self
+
+    @model_validator(mode="after")
+    def _a_body_fits(self) -> "Settings":
+        if self.max_received_mb < self.max_body_mb:
+            raise ValueError("MAX_RECEIVED_MB must be at least MAX_BODY_MB")
         return self
 
     @model_validator(mode="after")

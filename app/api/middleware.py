@@ -7,9 +7,11 @@ from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, g, request
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.access import Access
+from app.api.errors import Problem
 
 log = structlog.get_logger()
 
@@ -48,11 +50,15 @@ def register(app: Flask, access: Access) -> None:
 
 
 def _receive() -> None:
-    """Wait for the whole body: whoever sends slowly must hold nothing but a thread.
+    """Take the whole body, so that whoever sends slowly holds nothing but a thread.
 
-    Raises RequestEntityTooLarge.
+    Raises RequestEntityTooLarge, Problem 400.
     """
-    g.received = body = request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except (ParseException, OSError):  # chunks that are none, or no more of them
+        raise Problem(400, "bad_request", "the request is malformed") from None
+    g.received = body
     # a body of unknown length is cut off at the limit without a word
     if request.content_length is None and len(body) >= (request.max_content_length or math.inf):
         raise RequestEntityTooLarge
