@@ -7,7 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import log
 from app.access.keys import KeyRing
 from app.access.limits import Limits as RequestLimits
-from app.api import cors, employees, errors, health, login, middleware
+from app.api import cors, employees, errors, health, login, middleware, openapi
 from app.api.access import Access, warn_if_open
 from app.audit import AuditLog
 from app.audit.sinks import open_sink
@@ -56,6 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(employees.blueprint(Employees(service, audit), access))
     app.register_blueprint(login.blueprint(Identify(service, liveness, audit), limits))
     app.register_blueprint(health.blueprint(service, keys.closed))
+    app.register_blueprint(openapi.blueprint())
     return app
 
 

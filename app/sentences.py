@@ -31,5 +31,6 @@ def what_is_wrong(error: ErrorDetails) -> str:
     sentence = _SENTENCES.get(error["type"])
     if sentence is None:
         message = error["msg"].removeprefix("Value error, ")
-        return message[:1].lower() + message[1:]
+        # but not of the name of a setting
+        return message if message[1:2].isupper() else message[:1].lower() + message[1:]
     return sentence.format(**error.get("ctx", {}))

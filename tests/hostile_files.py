@@ -79,3 +79,9 @@ def avif_that_lies(side: int = 8_000) -> bytes:
     data = encoded(Image.new("RGB", (side, side)), "AVIF", speed=10)
     at = data.index(b"ispe") + 8
     return data[:at] + struct.pack(">II", 64, 64) + data[at + 8 :]
+
+
+def jpeg_that_lies(data: bytes, side: int) -> bytes:
+    """A baseline JPEG whose header says it has so many rows and columns."""
+    at = data.index(b"\xff\xc0") + 5
+    return data[:at] + struct.pack(">HH", side, side) + data[at + 4 :]

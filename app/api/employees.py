@@ -9,7 +9,8 @@ from app.api.access import Access, allow
 from app.api.bodies import read_body
 from app.api.errors import Problem
 from app.api.middleware import text
-from app.api.schemas import MAX_ID, StoreBody
+from app.api.openapi import describe
+from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
 from app.storage import new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
@@ -23,18 +24,21 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
 
     @api.post("/store/<int:employee_id>")
     @allow(Role.ENROL)
+    @describe("Enrol a new employee", StoreBody, errors=(409, 422))
     def enrol(employee_id: int) -> Response:
         employees.add(_enrolment(employee_id))
         return text("ok")
 
     @api.put("/store/<int:employee_id>")
     @allow(Role.ENROL)
+    @describe("Replace all that is stored of an employee", StoreBody, errors=(422,))
     def replace(employee_id: int) -> Response:
         employees.replace(_enrolment(employee_id))
         return text("ok")
 
     @api.get("/get_all/<page_size>/<page_number>")
     @allow(Role.ENROL)
+    @describe("A page of employees, sorted by id", answers=USERS)
     def get_all(page_size: str, page_number: str) -> Response:
         size = _whole("page_size", page_size, MAX_PAGE_SIZE)
         number = _whole("page_number", page_number, MAX_PAGE_NUMBER)
@@ -54,12 +58,14 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
 
     @api.delete("/<int:employee_id>")
     @allow(Role.ADMIN)
+    @describe("Remove all that is stored of an employee")
     def remove(employee_id: int) -> Response:
         employees.remove(_checked(employee_id))
         return text("ok")
 
     @api.get("/employees/<int:employee_id>/export")
     @allow(Role.ADMIN)
+    @describe("All that is held about a person", answers=EXPORT)
     def export(employee_id: int) -> Response:
         employee = employees.export(_checked(employee_id))
         return jsonify(

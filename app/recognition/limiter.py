@@ -12,17 +12,20 @@ class Overloaded(Exception):
 class Limiter:
     """A context that `at_once` threads are inside together, while `waiting` more wait their turn.
 
-    Entering raises Overloaded, at once, where that many wait.
+    Entering raises Overloaded: at once where that many wait, else after `patience_s`.
     """
 
-    def __init__(self, at_once: int, waiting: int) -> None:
+    def __init__(self, at_once: int, waiting: int, patience_s: float = 2.0) -> None:
+        self._patience_s = patience_s
         self._inside = Semaphore(at_once)
         self._admitted = Semaphore(at_once + waiting)
 
     def __enter__(self) -> None:
         if not self._admitted.acquire(blocking=False):
             raise Overloaded
-        self._inside.acquire()
+        if not self._inside.acquire(timeout=self._patience_s):
+            self._admitted.release()
+            raise Overloaded
 
     def __exit__(self, *raised: object) -> None:
         self._inside.release()
