@@ -7,12 +7,23 @@ PIP_ENV := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1
 
 # A stamp in the environment says what is installed there. Its name holds a checksum of the
 # requirements: new ones are installed, the same ones never twice, whatever their files' dates.
-KEY := $(shell cat requirements*.txt requirements.lock | cksum | tr ' ' -)
+KEY := $(shell cat requirements*.txt requirements*.lock | cksum | tr ' ' -)
+LOCKED_requirements := requirements.lock
+LOCKED_requirements-dev := requirements-dev.lock
 RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+  --custom-compile-command "make lock"
+
+# What is left of the lock without PyTorch, for machines that take its CPU wheels instead.
+define NO_TORCH
+/^[a-z0-9]/ { out = /^(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==/ } !out
+endef
+export NO_TORCH
+
 .DEFAULT_GOAL := help
-.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages lint types install lock clean
+.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages fuzz lint types install lock audit licences clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +62,9 @@ outages: $(DEV) ## measure how the service bears a failing MongoDB and write doc
 	$(BIN)/python -m benchmarks.outages
 	$(BIN)/python -m benchmarks.following
 
+fuzz: $(DEV) ## damage pictures and bodies 100,000 times and see what it does, with ARGS="--cases 1000"
+	$(BIN)/python -m tests.fuzz $(ARGS)
+
 lint: $(DEV) ## check style and formatting
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -60,10 +74,18 @@ types: $(DEV) ## check types
 
 install: $(DEV) ## set everything up and stop there
 
-lock: | $(BIN)/pip ## pin anew what the requirements bring along
+lock: | $(BIN)/pip ## pin anew, with hashes, what the requirements bring along
 	$(PIP_ENV) $(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --upgrade --custom-compile-command "make lock" \
-	  --output-file requirements.lock requirements-dev.txt
+	$(LOCK) --upgrade --output-file requirements.lock requirements.txt
+	$(LOCK) --upgrade -c requirements.lock --output-file requirements-dev.lock requirements-dev.txt
+	$(LOCK) -c requirements-dev.lock --output-file requirements-milvus.lock requirements-milvus.txt
+	awk "$$NO_TORCH" requirements.lock > requirements-cpu.lock
+
+audit: $(DEV) ## look for known vulnerabilities in what is pinned, and at the licences
+	$(BIN)/python -m tests.audit
+
+licences: $(DEV) ## write docs/licences.md
+	$(BIN)/python -m tests.licences --write
 
 clean: ## remove what was installed and cached, but no employee and no weights
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -71,7 +93,7 @@ clean: ## remove what was installed and cached, but no employee and no weights
 
 $(VENV)/%.txt-$(KEY): | $(BIN)/pip
 	@rm -f $(VENV)/*.txt-*
-	$(PIP_ENV) $(BIN)/pip install -r $*.txt -c requirements.lock
+	$(PIP_ENV) $(BIN)/pip install --require-hashes -r $(LOCKED_$*)
 	@touch $(RUN) $@
 
 $(BIN)/pip:

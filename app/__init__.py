@@ -7,7 +7,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import log
 from app.access.keys import KeyRing
 from app.access.limits import Limits as RequestLimits
-from app.api import cors, employees, errors, health, login, middleware
+from app.api import cors, employees, errors, health, login, middleware, openapi
 from app.api.access import Access, warn_if_open
 from app.audit import AuditLog
 from app.audit.sinks import open_sink
@@ -38,6 +38,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = int(settings.max_body_mb * 1_000_000)
+    app.config["MAX_JSON_DEPTH"] = settings.max_json_depth
     app.config["MAX_VECTORS_PER_EMPLOYEE"] = settings.max_vectors_per_employee
     app.extensions["service"] = service
     if hops := settings.trusted_proxies:
@@ -49,6 +50,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     identify = Identify(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(identify, limits))
     app.register_blueprint(health.blueprint(service, keys.closed))
+    app.register_blueprint(openapi.blueprint())
     return app
 
 

@@ -38,6 +38,7 @@ def configure(level: str, log_format: str) -> None:
         logging.getLogger(name).setLevel(least)
     # a user's odd picture is no news
     warnings.filterwarnings("ignore", module="PIL")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

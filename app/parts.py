@@ -23,7 +23,9 @@ def make_service(settings: Settings) -> Service:
     if settings.facenet_weights and settings.facenet_weights_sha256:
         own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
     catalogue = Catalogue(settings.models_dir, own_weights)
-    limits = Limits(megapixels=settings.max_image_megapixels)
+    limits = Limits(
+        megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
+    )
 
     def choose(stored: dict[str, int]) -> FaceModel:
         return choose_model(settings.face_model, stored, catalogue)
@@ -56,12 +58,12 @@ def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceMod
     except ImportError:
         raise SettingsError(
             "GALLERY_INDEX is milvus, but pymilvus is not installed: "
-            "pip install -r requirements-milvus.txt -c requirements.lock"
+            "pip install -r requirements-milvus.lock"
         ) from None
     if is_file(settings.milvus_uri) and find_spec("milvus_lite") is None:
         raise SettingsError(
             "MILVUS_URI is a file, but milvus-lite is not installed: "
-            "pip install milvus-lite -c requirements.lock"
+            "pip install -r requirements-dev.lock"
         )
     token = settings.milvus_token.get_secret_value() if settings.milvus_token else None
     address = Address(settings.milvus_uri or "", token, settings.milvus_timeout_s)

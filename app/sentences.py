@@ -5,6 +5,7 @@ from pydantic_core import ErrorDetails
 _SENTENCES = {
     "missing": "is missing",
     "string_type": "must be text",
+    "string_unicode": "is not valid Unicode",
     "string_too_short": "is empty",
     "string_too_long": "has more than {max_length} characters",
     "bool_type": "must be true or false",
@@ -30,5 +31,6 @@ def what_is_wrong(error: ErrorDetails) -> str:
     sentence = _SENTENCES.get(error["type"])
     if sentence is None:
         message = error["msg"].removeprefix("Value error, ")
-        return message[:1].lower() + message[1:]
+        # but not of the name of a setting
+        return message if message[1:2].isupper() else message[:1].lower() + message[1:]
     return sentence.format(**error.get("ctx", {}))

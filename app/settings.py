@@ -151,11 +151,23 @@ class Settings(BaseSettings):
     audit_log: str | None = Field(None, description="a file, or `stdout`")
 
     max_body_mb: float = Field(64, gt=0, le=1024, description="largest request body, in MB")
+    max_received_mb: float = Field(
+        128, gt=0, le=65536, description="all bodies that a worker holds at once, in MB"
+    )
+    receive_timeout_s: float = Field(
+        30.0, gt=0, le=600, description="how long a request may take to come in, in seconds"
+    )
     max_vectors_per_employee: int = Field(
         100, ge=1, le=10_000, description="pictures or feature vectors that make one employee"
     )
+    max_json_depth: int = Field(
+        8, ge=3, le=100, description="levels of lists and objects in a request body"
+    )
     max_image_megapixels: float = Field(
         50, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
+    )
+    image_formats: str = Field(
+        "JPEG PNG WEBP AVIF GIF TIFF BMP", description="picture formats that are taken"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -209,6 +221,15 @@ class Settings(BaseSettings):
             raise ValueError("must look like redis://host:port")
         return value
 
+    @field_validator("image_formats")
+    @classmethod
+    def _known_formats(cls, value: str) -> str:
+        known = cls.model_fields["image_formats"].default.split()
+        formats = value.upper().split()
+        if not formats or not set(formats) <= set(known):
+            raise ValueError(f"must be some of {', '.join(known)}, separated by white space")
+        return " ".join(formats)
+
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, value: str | None) -> str | None:
@@ -250,6 +271,12 @@ class Settings(BaseSettings):
             raise ValueError("set LIVENESS_USERNAME and LIVENESS_PASSWORD together")
         if self.liveness_token and self.liveness_username:
             raise ValueError("set either LIVENESS_TOKEN or LIVENESS_USERNAME, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _a_body_fits(self) -> "Settings":
+        if self.max_received_mb < self.max_body_mb:
+            raise ValueError("MAX_RECEIVED_MB must be at least MAX_BODY_MB")
         return self
 
     @model_validator(mode="after")

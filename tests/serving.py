@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -33,10 +34,21 @@ class RunningService:
 
     folder: where the SQLite file and the log are; started again there, it finds its employees.
     ready: False does not wait, for services that cannot come up yet.
+    tree: where the service lies. wrapper: a command that runs it.
     variables: more of its environment, which inherits nothing from the tests' own.
     """
 
-    def __init__(self, folder: Path, *, ready: bool = True, **variables: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ready: bool = True,
+        tree: Path | None = None,
+        wrapper: Sequence[str] = (),
+        **variables: str,
+    ) -> None:
+        self._tree = tree or ROOT
+        self._command = [*wrapper, sys.executable, "entry.py"]
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._wait = ready
@@ -52,8 +64,8 @@ class RunningService:
     def __enter__(self) -> Self:
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "entry.py"],
-                cwd=ROOT,
+                self._command,
+                cwd=self._tree,
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

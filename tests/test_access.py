@@ -27,6 +27,7 @@ Call = tuple[str, str, dict[str, Any] | None, int, set[str]]
 EVERYONE = {"nobody", "unknown", "login", "enrol", "admin"}
 CALLS: dict[str, Call] = {
     "health.healthz": ("GET", "/healthz", None, 200, EVERYONE),
+    "openapi.openapi": ("GET", "/openapi.json", None, 200, EVERYONE),
     "health.readyz": ("GET", "/readyz", None, 200, EVERYONE),
     "login.find_match": (
         "POST",

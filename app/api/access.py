@@ -36,6 +36,12 @@ def public(view: View) -> View:
     return view
 
 
+def roles_of(view: Callable[..., Any]) -> tuple[Role, ...] | None:
+    """Whose keys may call an endpoint, beside admins'; None: anyone may, without a key."""
+    roles: tuple[Role, ...] | None = getattr(view, _ROLES, ())
+    return roles
+
+
 class Access:
     """Decides whether a request is let in. Without keys everyone may do everything."""
 
@@ -57,7 +63,7 @@ class Access:
             structlog.contextvars.bind_contextvars(key=key_id)
         if request.endpoint is None or request.method == "OPTIONS":
             return
-        roles = getattr(current_app.view_functions[request.endpoint], _ROLES, ())
+        roles = roles_of(current_app.view_functions[request.endpoint])
         if roles is None:
             return
         self._limits.check(address(), key_id)

@@ -2,13 +2,15 @@
 
 from hashlib import blake2b
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, g, jsonify, request
 
 from app.access import Role
 from app.api.access import Access, allow
+from app.api.bodies import read_body
 from app.api.errors import Problem
-from app.api.middleware import read_body, text
-from app.api.schemas import MAX_ID, StoreBody
+from app.api.middleware import text
+from app.api.openapi import describe
+from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
 from app.storage import new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
@@ -22,18 +24,21 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
 
     @api.post("/store/<int:employee_id>")
     @allow(Role.ENROL)
+    @describe("Enrol a new employee", StoreBody, errors=(409, 422))
     def enrol(employee_id: int) -> Response:
         employees.add(_enrolment(employee_id))
         return text("ok")
 
     @api.put("/store/<int:employee_id>")
     @allow(Role.ENROL)
+    @describe("Replace all that is stored of an employee", StoreBody, errors=(422,))
     def replace(employee_id: int) -> Response:
         employees.replace(_enrolment(employee_id))
         return text("ok")
 
     @api.get("/get_all/<page_size>/<page_number>")
     @allow(Role.ENROL)
+    @describe("A page of employees, sorted by id", answers=USERS)
     def get_all(page_size: str, page_number: str) -> Response:
         size = _whole("page_size", page_size, MAX_PAGE_SIZE)
         number = _whole("page_number", page_number, MAX_PAGE_NUMBER)
@@ -53,12 +58,14 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
 
     @api.delete("/<int:employee_id>")
     @allow(Role.ADMIN)
+    @describe("Remove all that is stored of an employee")
     def remove(employee_id: int) -> Response:
         employees.remove(_checked(employee_id))
         return text("ok")
 
     @api.get("/employees/<int:employee_id>/export")
     @allow(Role.ADMIN)
+    @describe("All that is held about a person", answers=EXPORT)
     def export(employee_id: int) -> Response:
         employee, probes = employees.export(_checked(employee_id))
         return jsonify(
@@ -78,6 +85,7 @@ def blueprint(employees: Employees, access: Access) -> Blueprint:
 
 
 def _enrolment(employee_id: int) -> Enrolment:
+    enrolment_id = _enrolment_id()
     body = read_body(StoreBody)
     return Enrolment(
         _checked(employee_id),
@@ -85,7 +93,7 @@ def _enrolment(employee_id: int) -> Enrolment:
         body.surname,
         photos=body.img_base64 or (),
         vectors=body.img_features or (),
-        enrolment_id=_enrolment_id(),
+        enrolment_id=enrolment_id,
     )
 
 
@@ -94,7 +102,7 @@ def _enrolment_id() -> str:
     key = request.headers.get("Idempotency-Key")
     if not key:
         return new_enrolment_id()
-    request_again = "\n".join((key, request.path, "")).encode() + request.get_data()
+    request_again = "\n".join((key, request.path, "")).encode() + g.received
     return blake2b(request_again, digest_size=16).hexdigest()
 
 

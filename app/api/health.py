@@ -3,6 +3,8 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.access import public
+from app.api.openapi import describe
+from app.api.schemas import STATUS
 from app.usecases.service import Service
 
 
@@ -12,11 +14,13 @@ def blueprint(service: Service, closed: bool) -> Blueprint:
 
     @api.get("/healthz")
     @public
+    @describe("The process is alive", answers=STATUS)
     def healthz() -> Response:
         return jsonify(status="alive")
 
     @api.get("/readyz")
     @public
+    @describe("A login can be answered", answers=STATUS, errors=(503,))
     def readyz() -> Response:
         service.check()
         return jsonify(

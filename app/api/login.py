@@ -5,8 +5,9 @@ from flask import Blueprint, Response, jsonify
 from app.access import Role
 from app.access.limits import Limits
 from app.api.access import address, allow
-from app.api.middleware import read_body
-from app.api.schemas import FindMatchBody
+from app.api.bodies import read_body
+from app.api.openapi import describe
+from app.api.schemas import EMPLOYEE, FindMatchBody
 from app.usecases import LoginFailed
 from app.usecases.identify import Identify
 
@@ -17,6 +18,7 @@ def blueprint(identify: Identify, limits: Limits) -> Blueprint:
 
     @api.post("/find_match")
     @allow(Role.LOGIN)
+    @describe("Log in: whose face is it?", FindMatchBody, answers=EMPLOYEE, errors=(406, 422))
     def find_match() -> Response:
         limits.check_login(address())
         body = read_body(FindMatchBody)

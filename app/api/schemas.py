@@ -1,6 +1,7 @@
 """What requests hold. Strict: "false" is no boolean and "1" no number."""
 
-from typing import Annotated, Self
+import unicodedata
+from typing import Annotated, Any, Self
 
 import pybase64
 from pydantic import (
@@ -14,6 +15,7 @@ from pydantic import (
     PrivateAttr,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     model_validator,
 )
 
@@ -68,14 +70,40 @@ def _photos(given: object, info: ValidationInfo) -> list[bytes]:
     return photos
 
 
-Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+def _plain(text: str) -> str:
+    """Text that shows as what it is, in a list, a log or a terminal."""
+    if any(unicodedata.category(char) in _CONTROL for char in text):
+        raise ValueError("holds a control character or a line break")
+    if not _REDIRECTING.isdisjoint(text):
+        raise ValueError("holds a character that changes the direction of text")
+    if all(unicodedata.category(char) in _INVISIBLE for char in text):
+        raise ValueError("is empty")
+    return text
+
+
+# Marks of direction (U+200E and the like) and joiners are part of names in some scripts.
+_REDIRECTING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROL = {"Cc", "Zl", "Zp"}
+_INVISIBLE = {"Cf", "Cn", "Co", "Zs"}
+
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_plain),
+]
 Vector = Annotated[
     list[FiniteFloat], Field(min_length=1, max_length=4096), AfterValidator(_not_zero)
 ]
 Frame = Annotated[str, BeforeValidator(_payload)]
-# A picture in base64, with or without the prefix of a data URL.
-Photo = Annotated[bytes, BeforeValidator(_photo)]
-Photos = Annotated[list[bytes], BeforeValidator(_photos)]
+_PHOTO = {
+    "type": "string",
+    "contentEncoding": "base64",
+    "description": "a picture in base64, with or without the prefix of a data URL",
+}
+_PHOTOS = {"anyOf": [_PHOTO, {"type": "array", "items": _PHOTO}]}
+
+Photo = Annotated[bytes, BeforeValidator(_photo), WithJsonSchema(_PHOTO)]
+Photos = Annotated[list[bytes], BeforeValidator(_photos), WithJsonSchema(_PHOTOS)]
 
 
 def _vectors(given: object, info: ValidationInfo) -> object:
@@ -109,8 +137,18 @@ class StoreBody(_Body):
         return self
 
 
+def _either_name(schema: dict[str, Any]) -> None:
+    """Describe that the photo may have either of two names."""
+    names = ("img_base64", "image_base64")
+    schema["properties"] |= dict.fromkeys(names, _PHOTO)
+    schema["required"].remove(names[0])
+    schema["anyOf"] = [{"required": [name]} for name in names]
+
+
 class FindMatchBody(_Body):
     """`POST /api/find_match`."""
+
+    model_config = ConfigDict(json_schema_extra=_either_name)
 
     photo: Photo = Field(validation_alias=AliasChoices("img_base64", "image_base64"))
     img_crop: bool = True
@@ -142,3 +180,21 @@ class FindMatchBody(_Body):
             except ValueError as error:
                 raise ValueError(f"frames.{number}: {error}") from error
         return self
+
+
+def _object(**properties: object) -> dict[str, object]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+# What answers hold, as JSON schemas.
+_ID = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
+_TEXT = {"type": "string"}
+_MATRIX = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+EMPLOYEE = _object(_id=_ID, name=_TEXT, surname=_TEXT)
+USERS = _object(
+    users={"type": "array", "items": _object(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX)}
+)
+EXPORT = _object(
+    _id=_ID, name=_TEXT, surname=_TEXT, enrolment_id=_TEXT, model=_TEXT, feature_vectors=_MATRIX
+)
+STATUS = _object(status=_TEXT)

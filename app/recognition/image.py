@@ -1,19 +1,28 @@
 """Encoded pictures → upright RGB pixels."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import re
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import BytesIO
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.recognition import ImageTooLarge, NotAnImage
+from app.recognition.limiter import Overloaded, PixelBudget
 
 Picture = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+
+_MOST_SCANS = 40  # progressive JPEGs have about ten
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", 0xD9
+_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_BAND = 1 << 20  # pixels that are converted at a time
 
 _REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")
 
@@ -32,76 +41,140 @@ _TURNS = {
 class Photo:
     """An encoded picture, checked but not decoded yet.
 
+    formats: those of FORMATS that are taken. budget: what decoding takes its share of.
     Raises NotAnImage, and ImageTooLarge before any pixel is decoded.
     """
 
-    def __init__(self, data: bytes, max_megapixels: float) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        max_megapixels: float,
+        formats: Collection[str] = FORMATS,
+        budget: PixelBudget | None = None,
+    ) -> None:
         self._data = data
-        with _pillow_errors():
-            image = _open(data)
-        self.shorter_side = min(image.size)
-        megapixels = image.width * image.height / 1e6
-        if megapixels > max_megapixels:
+        self._formats = tuple(formats)
+        self._budget = budget
+        with _pillow_errors(self._formats):
+            image = self._open()
+            pixels = max(image.width * image.height, _tile(image))
+            self._scans = scans(data, _MOST_SCANS) if image.format in ("JPEG", "MPO") else 1
+        self.shorter_side, self.longer_side = sorted(image.size)
+        if pixels / 1e6 > max_megapixels:
             raise ImageTooLarge(
-                f"the picture has {megapixels:.1f} megapixels, at most {max_megapixels:g} are taken"
+                f"the picture has {pixels / 1e6:.1f} megapixels, at most {max_megapixels:g} are "
+                "taken"
             )
+        if self._scans > _MOST_SCANS:
+            raise NotAnImage("the picture is a JPEG of too many scans")
 
     def decode(self, shorter_side: float = math.inf) -> Picture:
         """The first frame, turned upright as its EXIF orientation says.
 
         shorter_side: how many pixels suffice; larger pictures are shrunk, a JPEG to a half, quarter
         or eighth while it is decoded, which is much faster. Returns (rows, columns, 3) uint8 RGB.
-        What is transparent becomes white. Raises NotAnImage.
+        What is transparent becomes white. Raises NotAnImage, Overloaded.
         """
-        with _pillow_errors():
-            image = _open(self._data)
+        with _pillow_errors(self._formats):
+            image = self._open()
+            whole = math.prod(image.size)
             if shorter_side < self.shorter_side:
                 share = shorter_side / self.shorter_side
                 size = math.ceil(image.width * share), math.ceil(image.height * share)
                 image.draft(None, size)  # None keeps the mode
-            image.load()
-            spare = math.floor(min(image.size) / shorter_side)
-            if spare > 1 and image.mode in _REDUCIBLE:  # before conversions make copies of it all
-                image = image.reduce(spare)
-            return np.asarray(_to_rgb(_upright(image)))
+            with self._share(image, whole):
+                image.load()
+                spare = max(1, math.floor(min(image.size) / shorter_side))
+                return _upright(image, _rgb(image, spare))
 
+    def _open(self) -> Image.Image:
+        Image.init()
+        return Image.open(BytesIO(self._data), formats=self._formats)
 
-def _open(data: bytes) -> Image.Image:
-    Image.init()
-    return Image.open(BytesIO(data), formats=FORMATS)
+    def _share(self, image: Image.Image, whole: int) -> AbstractContextManager[None]:
+        """A share of the budget. whole: pixels of the picture before JPEG shrinks it."""
+        if self._budget is None:
+            return nullcontext()
+        if image.format == "AVIF":  # may hold more pixels than it says, and tells it too late
+            return self._budget.share(math.inf)
+        # several scans are put together in full size
+        return self._budget.share(whole if self._scans > 1 else math.prod(image.size))
 
 
 @contextmanager
-def _pillow_errors() -> Iterator[None]:
+def _pillow_errors(formats: Collection[str]) -> Iterator[None]:
     """What Pillow's decoders raise on damaged files, as ours."""
     try:
         yield
     except Image.DecompressionBombError as error:
         raise ImageTooLarge("the picture has far too many pixels") from error
     except UnidentifiedImageError as error:
-        raise NotAnImage(f"not a picture we can read ({', '.join(FORMATS)})") from error
+        raise NotAnImage(f"not a picture we can read ({', '.join(formats)})") from error
+    except Overloaded:
+        raise
     except MemoryError:
         raise
     except Exception as error:  # a file of any bytes makes decoders raise nearly anything
         raise NotAnImage("the picture is damaged or cut off") from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _tile(image: Image.Image) -> int:
+    """Pixels of a TIFF's tile, which is decoded whole however small the picture is."""
+    tags: Mapping[int, int] = getattr(image, "tag_v2", {})
+    return int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0))
+
+
+def scans(data: bytes, most: int) -> int:
+    """How many scans a JPEG has; from `most` + 1 on they are not counted.
+
+    Every scan goes over all pixels, and one that changes none takes a few bytes.
+    """
+    if (count := data.count(_START_OF_SCAN)) <= min(most, 1):
+        return count
+    count, at = 0, 2
+    while count <= most and (marker := _MARKER.search(data, at)):
+        code = marker[0][1]
+        if code == _END_OF_IMAGE:
+            break
+        count += code == _START_OF_SCAN[1]
+        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
+    return count
+
+
+def _rgb(image: Image.Image, spare: int) -> Picture:
+    """(rows, columns, 3), shrunk by a whole factor. In bands, so that no copy is made of it all."""
+    brightest = 255
+    if image.mode in ("I", "F"):
+        _, largest = cast(tuple[float, float], image.getextrema())
+        brightest = 255 if largest <= 255 else 65535
+    rows = spare * max(1, _BAND // (image.width * spare))
+    parts = []
+    for upper in range(0, image.height, rows):
+        band = image.crop((0, upper, image.width, min(upper + rows, image.height)))
+        if image.mode in _REDUCIBLE:
+            parts.append(np.asarray(_to_rgb(band.reduce(spare), brightest)))
+        else:
+            parts.append(np.asarray(_to_rgb(band, brightest).reduce(spare)))
+    return np.concatenate(parts)
+
+
+def _upright(image: Image.Image, picture: Picture) -> Picture:
     # not ImageOps.exif_transpose: that one writes the EXIF data anew and fails where they are wrong
     with suppress(Exception):
         orientation = image.getexif().get(ExifTags.Base.Orientation)
         if orientation in _TURNS:
-            return image.transpose(_TURNS[orientation])
-    return image
+            return np.asarray(Image.fromarray(picture).transpose(_TURNS[orientation]))
+    return picture
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def _to_rgb(image: Image.Image, brightest: float) -> Image.Image:
+    """brightest: what is white in a picture of 32-bit numbers."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image, np.uint16) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         values = np.nan_to_num(np.asarray(image, np.float64))
-        top = 255 if values.max(initial=0) <= 255 else 65535
-        image = Image.fromarray((values.clip(0, top) * (255 / top)).astype(np.uint8))
+        values = values.clip(0, brightest) * (255 / brightest)
+        image = Image.fromarray(values.astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

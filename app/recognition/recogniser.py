@@ -20,8 +20,8 @@ from app.recognition import (
 from app.recognition.alignment import chip_to_picture, similarity, whole_to_picture
 from app.recognition.detector import Face, FaceDetector
 from app.recognition.film import BadFrame, Film, Seen
-from app.recognition.image import Photo, Picture
-from app.recognition.limiter import Limiter
+from app.recognition.image import FORMATS, Photo, Picture
+from app.recognition.limiter import Limiter, PixelBudget
 from app.recognition.pyramid import Pyramid, magnification
 from models.catalogue import FaceModel
 from models.runtime import Runtime
@@ -31,7 +31,8 @@ from models.runtime import Runtime
 class Limits:
     """What pictures must be like.
 
-    megapixels: the most that is decoded.
+    megapixels: the most that is decoded, of one picture and of all together that are being decoded.
+    formats: those of FORMATS that are taken.
     elongation: the most that the longer side may be of the shorter one.
     face_side: least side of a face in pixels.
     sharpness: least sharpness of a face, see `sharpness`.
@@ -42,6 +43,7 @@ class Limits:
     """
 
     megapixels: float = 50
+    formats: tuple[str, ...] = FORMATS
     elongation: float = 10
     face_side: float = 24
     sharpness: float = 0.00025
@@ -86,12 +88,13 @@ class Recogniser:
         self.device = runtime.device
         self._limits = limits or Limits()
         self._limiter = limiter or nullcontext()
+        self._budget = PixelBudget(self._limits.megapixels * 1e6)
         self._detector = FaceDetector(runtime)
         self._embed = runtime.compile(model.network)
 
     def for_enrolment(self, data: bytes) -> Seen:
         """The only large face. Raises NotAnImage, UnusableImage."""
-        photo = Photo(data, self._limits.megapixels)
+        photo = self._photo(data)
         with self._limiter:
             view = self._look(photo)
             if (count := len(view.faces)) > 1:
@@ -105,7 +108,7 @@ class Recogniser:
         Of faces as large, give or take a tenth, the most central one counts. Raises NotAnImage,
         UnusableImage.
         """
-        photo = Photo(data, self._limits.megapixels)
+        photo = self._photo(data)
         with self._limiter:
             return self._vector(
                 self._chip(photo, self._look(photo)) if crop else self._whole(photo)
@@ -117,7 +120,7 @@ class Recogniser:
         Raises BadFrame, before the photo is looked at; NotAnImage, UnusableImage.
         """
         film = [self._frame(number, frame) for number, frame in enumerate(frames)]
-        photo = Photo(data, self._limits.megapixels)
+        photo = self._photo(data)
         with self._limiter:
             probe = self._look(photo)
             looked = [(probe, self._chip(photo, probe))]
@@ -141,9 +144,12 @@ class Recogniser:
     def _frame(self, number: int, data: bytes) -> Photo:
         with _of_frame(number):
             try:
-                return Photo(data, self._limits.megapixels)
+                return self._photo(data)
             except UnusableImage as error:
                 raise BadFrame(number, str(error)) from error
+
+    def _photo(self, data: bytes) -> Photo:
+        return Photo(data, self._limits.megapixels, self._limits.formats, self._budget)
 
     def _whole(self, photo: Photo) -> Picture:
         side = self.model.side
@@ -178,13 +184,12 @@ class Recogniser:
 
     def _coarse(self, photo: Photo) -> Picture:
         """The photo in as many pixels as a search takes. Raises UnusableImage."""
-        picture = photo.decode(self._limits.search_side)
-        rows, columns = picture.shape[:2]
-        if min(rows, columns) < self._limits.face_side:
-            raise FaceTooSmall(f"the picture is too small ({columns}×{rows} pixels)")
-        if max(rows, columns) > self._limits.elongation * min(rows, columns):
+        shorter, longer = photo.shorter_side, photo.longer_side
+        if shorter < self._limits.face_side:
+            raise FaceTooSmall(f"the picture is too small ({longer}×{shorter} pixels)")
+        if longer > self._limits.elongation * shorter:
             raise NoFace("the picture is too long and narrow to show a face")
-        return picture
+        return photo.decode(self._limits.search_side)
 
     def _turned(self, picture: Picture, quarters: int, detail: float) -> _View:
         pyramid = Pyramid(np.ascontiguousarray(np.rot90(picture, quarters)))

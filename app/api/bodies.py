@@ -1,0 +1,84 @@
+"""JSON bodies, read within limits and checked against a schema."""
+
+import json
+from typing import Any, TypeVar
+
+from flask import current_app, g, request
+from pydantic import BaseModel, ValidationError
+
+from app.api.errors import Problem
+from app.sentences import what_is_wrong
+
+Body = TypeVar("Body", bound=BaseModel)
+
+# For each vector of an employee. A value takes up to a hundred bytes of memory where the body
+# spends two on it.
+_VALUES = 2048
+
+
+def read_body(schema: type[Body]) -> Body:
+    """The request's JSON body, checked. Raises Problem 400 or 415, which names the field.
+
+    What was received is given up, so that it takes no memory while the request is worked on.
+    """
+    if not request.is_json:
+        raise Problem(415, "not_json", "send JSON, with Content-Type: application/json")
+    config = current_app.config
+    limits = {"max_vectors": config["MAX_VECTORS_PER_EMPLOYEE"]}
+    most = _VALUES * config["MAX_VECTORS_PER_EMPLOYEE"]
+    members = parse(g.pop("received"), config["MAX_JSON_DEPTH"], most)
+    try:
+        return schema.model_validate(members, context=limits)
+    except ValidationError as error:
+        raise Problem(400, "bad_request", _sentence(error)) from None
+
+
+def parse(body: bytes, max_depth: int, max_values: int) -> object:
+    """What the JSON text holds. Raises Problem 400.
+
+    No object may name a member twice: whoever else reads that body might believe the other one.
+    """
+    if sum(map(body.count, (b",", b"[", b"{"))) > max_values:
+        raise _bad(f"the body holds more than {max_values} values")
+    too_deep = _bad(f"the body is nested more than {max_depth} levels deep")
+    try:
+        parsed = json.loads(body.decode(), object_pairs_hook=_members)
+    except RecursionError:
+        raise too_deep from None
+    except ValueError:
+        raise _bad("the body is not valid JSON") from None
+    level = [parsed]
+    for _ in range(max_depth + 1):
+        level = [inner for value in level for inner in _inside(value)]
+    if level:
+        raise too_deep
+    return parsed
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _bad(f"the body names {twice[:40]!r} more than once")
+    return members
+
+
+def _inside(value: object) -> list[Any]:
+    """The lists and objects right in this one."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [each for each in inner if isinstance(each, list | dict)]
+
+
+def _bad(sentence: str) -> Problem:
+    return Problem(400, "bad_request", sentence)
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first thing that is wrong: which field, and what about it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])
+    what = what_is_wrong(first)
+    if field:
+        return f"{field}: {what}"
+    return what if first["type"] == "value_error" else f"the body {what}"

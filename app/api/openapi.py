@@ -1,0 +1,170 @@
+"""The service's own description: OpenAPI 3.1, made from the routes, the schemas and the errors."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, jsonify
+from pydantic import BaseModel
+from werkzeug.routing import Rule
+
+from app.api.access import public, roles_of
+from app.api.schemas import MAX_ID
+
+View = Callable[..., Any]
+Json = dict[str, Any]
+
+VERSION = "3.1.0"
+_DESCRIBED = "described"
+_PROBLEM: Json = {
+    "type": "object",
+    "description": "An error (RFC 9457).",
+    "properties": {
+        "title": {"type": "string", "description": "one short sentence for a person"},
+        "status": {"type": "integer"},
+        "code": {"type": "string", "description": "stable, for programs"},
+        "request_id": {"type": "string"},
+    },
+    "required": ["title", "status", "code", "request_id"],
+}
+_STATUSES = {
+    200: "done",
+    400: "malformed: which field, and what is wrong with it",
+    401: "the API key is missing or unknown",
+    403: "the API key has not the role",
+    404: "there is no such employee",
+    406: "nobody is let in",
+    408: "the request did not come in in time",
+    409: "that id is taken",
+    413: "the body is too large",
+    415: "the body is no JSON, or the picture none that is read",
+    422: "the picture can be read but not used",
+    429: "too many requests, or too many failed logins",
+    503: "overloaded, starting, or a part is away",
+}
+_ALWAYS = (400, 404, 408, 413)  # of whatever is sent
+_GUARDED = (401, 403, 429, 503)
+_WITH_BODY = (415,)
+
+
+def describe(
+    summary: str,
+    body: type[BaseModel] | None = None,
+    answers: Json | None = None,
+    errors: Iterable[int] = (),
+) -> Callable[[View], View]:
+    """Say what an endpoint does. body: of the request. answers: JSON schema of a 200; None: `ok`.
+
+    errors: statuses beside those that all endpoints share.
+    """
+
+    def declare(view: View) -> View:
+        setattr(view, _DESCRIBED, (summary, body, answers, tuple(errors)))
+        return view
+
+    return declare
+
+
+def blueprint() -> Blueprint:
+    """The endpoint openapi.json."""
+    api = Blueprint("openapi", __name__)
+
+    @api.get("/openapi.json")
+    @public
+    @describe("This description", answers={"type": "object"})
+    def openapi() -> Response:
+        return jsonify(document(current_app))
+
+    return api
+
+
+def document(app: Flask) -> Json:
+    """The OpenAPI document of all routes. Raises LookupError for one that is not described."""
+    paths: Json = {}
+    schemas: Json = {"Problem": _PROBLEM}
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            view = app.view_functions[rule.endpoint]
+            paths.setdefault(path, {})[method.lower()] = _operation(rule, view, schemas)
+    return {
+        "openapi": VERSION,
+        "info": {
+            "title": "Image registration service",
+            "version": "0.1.0",
+            "description": "Enrols people's faces and logs them in by face.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
+        },
+    }
+
+
+def _operation(rule: Rule, view: View, schemas: Json) -> Json:
+    described = getattr(view, _DESCRIBED, None)
+    if described is None:
+        raise LookupError(f"{rule.rule} is not described")
+    summary, body, answers, errors = described
+    roles = roles_of(view)
+    statuses = {*errors, *_ALWAYS, *(_GUARDED if roles is not None else ())}
+    statuses |= set(_WITH_BODY) if body else set()
+    operation: Json = {
+        "operationId": rule.endpoint,
+        "summary": summary,
+        "parameters": [_parameter(rule, name) for name in sorted(rule.arguments)],
+        "responses": {"200": _success(answers)}
+        | {str(status): _error(status) for status in sorted(statuses)},
+        "security": [] if roles is None else [{"bearer": []}, {"key": []}, {}],
+    }
+    if roles is not None:
+        operation["description"] = f"For API keys of the role {' or '.join([*roles, 'admin'])}."
+    if body:
+        schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs", {}))
+        schemas[body.__name__] = schema
+        reference = {"$ref": f"#/components/schemas/{body.__name__}"}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": reference}},
+        }
+    return operation
+
+
+def _parameter(rule: Rule, name: str) -> Json:
+    least, most = (0, MAX_ID) if name == "employee_id" else (1, None)
+    schema: Json = {"type": "integer", "minimum": least}
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "schema": schema if most is None else schema | {"maximum": most},
+    }
+
+
+def _success(schema: Json | None) -> Json:
+    content = (
+        {"text/plain": {"schema": {"type": "string", "const": "ok"}}}
+        if schema is None
+        else {"application/json": {"schema": schema}}
+    )
+    return {"description": _STATUSES[200], "content": content}
+
+
+def _error(status: int) -> Json:
+    answer: Json = {
+        "description": _STATUSES[status],
+        "content": {
+            "text/plain": {"schema": {"type": "string"}},
+            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+        },
+    }
+    if status in (429, 503):
+        answer["headers"] = {
+            "Retry-After": {"schema": {"type": "integer"}, "description": "in seconds"}
+        }
+    return answer

@@ -1,0 +1,1 @@
+"""Fuzzing, in this process: `make fuzz`."""
