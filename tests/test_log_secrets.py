@@ -78,6 +78,7 @@ def requests() -> list[tuple[str, str, dict[str, Any]]]:
         ("GET", "/api/get_all/x/1", {}),
         ("GET", "/api/employees/1/export", {}),
         ("GET", "/readyz", {}),
+        ("GET", "/x%1b[31m%0A[info] forged=line", {}),
         ("DELETE", "/api/1", {}),
         ("DELETE", "/api/1", {}),
     ]
@@ -124,5 +125,7 @@ def test_nothing_secret_is_logged_even_when_everything_is(tmp_path: Path) -> Non
     assert len(written) == 2
     for name, data in written.items():
         assert len(data) > 1000
+        assert b"\x1b" not in data
+        assert not [line for line in data.splitlines() if line.startswith(b"[info]")]
         for secret in secrets():
             assert secret not in data, name

@@ -88,6 +88,9 @@ def test_the_addresses_of_one_ipv6_network_are_one() -> None:
     assert count_until_refused(limits, "2001:db8::1") == 20
     assert count_until_refused(limits, "2001:db8::2:3:4:5") == 0
     assert count_until_refused(limits, "2001:db8:0:1::1") == 20
+    # IPv4 addresses as a socket for both kinds names them
+    assert count_until_refused(limits, "::ffff:10.0.0.1") == 20
+    assert count_until_refused(limits, "::ffff:10.0.0.2") == 20
 
 
 def wait_of(limits: Limits, address: str) -> int:

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TypeVar
 
 import structlog
@@ -138,4 +138,6 @@ def _network(address: str) -> str:
         parsed = ip_address(address)
     except ValueError:
         return address
-    return str(ip_network(f"{parsed}/64", strict=False)) if parsed.version == 6 else str(parsed)
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or ip_network(f"{parsed}/64", strict=False))
+    return str(parsed)

@@ -3,6 +3,7 @@
 import math
 import re
 import time
+from urllib.parse import quote
 from uuid import uuid4
 
 import structlog
@@ -42,7 +43,7 @@ def register(app: Flask, access: Access) -> None:
         (log.debug if is_probe else log.info)(
             "request",
             method=request.method,
-            path=request.path[:_LONGEST_PATH],
+            path=quote(request.path)[:_LONGEST_PATH],
             status=response.status_code,
             ms=round(elapsed, 1),
         )

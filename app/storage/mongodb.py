@@ -219,7 +219,13 @@ class MongoStore:
 
     def _find(self, query: Document, *, limit: int, skip: int = 0) -> list[Document]:
         with self._answered():
-            return list(self._employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id"))
+            found = (
+                self._employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id").to_list()
+            )
+            for document in found:
+                if "unlogged" in document:
+                    self._writer.log(document)
+            return found
 
     def _count_batch(self, expression: Mapping[str, Any], after: float) -> list[Document]:
         batch: list[Document] = [

@@ -19,7 +19,7 @@ LEGACY_DIMENSION = 512
 _UNIT_WITHIN = 1e-4
 
 _SEAL_FIELDS = ("sealed_with", "seal", "dimension")
-FIELDS = ("name", "surname", "img", "model", "enrolment_id", *_SEAL_FIELDS)
+FIELDS = ("name", "surname", "img", "model", "enrolment_id", "unlogged", *_SEAL_FIELDS)
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
 _IS_LEGACY = {

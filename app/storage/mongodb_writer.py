@@ -1,8 +1,10 @@
-"""Writing employees to MongoDB, so that a write whose connection was lost is made exactly once."""
+"""Writing employees to MongoDB: exactly once, and never seen by anybody before it is logged."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
+from pymongo import WriteConcern
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError
 
@@ -10,6 +12,9 @@ from app.storage.mongodb_changes import ChangeLog
 
 Document = dict[str, Any]
 T = TypeVar("T")
+
+
+UNLOGGED: Document = {"unlogged": True}
 
 
 class Undecided(PyMongoError):
@@ -20,9 +25,11 @@ class Writer:
     """Writes an employee's document, and then the change log.
 
     Where the connection is lost, a write may have been made or not. pymongo finds that out itself
-    on replica sets and sharded clusters; on a standalone server the enrolment ids tell. A write
-    that reached the document but not the log is not acknowledged; repeating it logs it. So it is
-    logged even where the repetition finds nothing left to do.
+    on replica sets and sharded clusters; on a standalone server the enrolment ids tell.
+
+    A writer may also end between the document and the log, so that some processes know of the
+    write and others do not. Therefore a document is marked until it is logged, and whoever reads
+    it meanwhile logs it first. A removal needs no mark: what is gone matches nowhere.
 
     Its methods raise pymongo's errors and keep the deadline (`pymongo.timeout`) they run under.
     """
@@ -30,19 +37,21 @@ class Writer:
     def __init__(self, employees: Collection[Document], changes: ChangeLog) -> None:
         self._employees = employees
         self._changes = changes
+        # Seen by all readers, but lost in a crash without harm.
+        self._marks = employees.with_options(write_concern=WriteConcern("majority", j=False))
 
     def insert(self, document: Document) -> bool:
         """Add an employee; False where another enrolment has the id."""
 
         def insert(_: bool) -> bool:
             try:
-                self._employees.insert_one(document)
+                self._employees.insert_one(document | UNLOGGED)
             except DuplicateKeyError:
                 return _is(document, self._stored(document["_id"]))
             return True
 
         added = _persistently(insert)
-        self._log(document["_id"])
+        self.log(document)
         return added
 
     def exchange(self, employee_id: int, successor: Document | None) -> bool:
@@ -56,15 +65,23 @@ class Writer:
         exchanged = False
         while not exchanged and (stored := self._stored(employee_id)):
             exchanged = _persistently(lambda again: self._swap(stored, successor, again))
-        self._log(employee_id)
+        self.log({"_id": employee_id} | (successor or {}))
         return exchanged
+
+    def log(self, document: Document) -> None:
+        """Log that an employee's document changed."""
+        _persistently(lambda _: self._changes.append(document["_id"]))
+        if "enrolment_id" in document:
+            # Where this fails the document is logged once more by whoever reads it.
+            with suppress(PyMongoError):
+                self._marks.update_one(_which(document), {"$unset": UNLOGGED})
 
     def _swap(self, stored: Document, successor: Document | None, again: bool) -> bool:
         """False where somebody else was faster."""
         if successor is None:
             swapped = self._employees.delete_one(stored).deleted_count
         else:
-            swapped = self._employees.replace_one(stored, successor).matched_count
+            swapped = self._employees.replace_one(stored, successor | UNLOGGED).matched_count
         if swapped or not again:
             return bool(swapped)
         if not _is(successor, self._stored(stored["_id"])):
@@ -74,11 +91,13 @@ class Writer:
     def _stored(self, employee_id: int) -> Document | None:
         """Which enrolment is stored, as a query for it."""
         document = self._employees.find_one({"_id": employee_id}, {"enrolment_id": True})
-        # None finds documents without the field, too
-        return document and {"enrolment_id": None} | document
+        return document and _which(document)
 
-    def _log(self, employee_id: int) -> None:
-        _persistently(lambda _: self._changes.append(employee_id))
+
+def _which(document: Document) -> Document:
+    """The query for one enrolment of one employee."""
+    # None finds documents without the field, too
+    return {name: document.get(name) for name in ("_id", "enrolment_id")}
 
 
 def _is(document: Document | None, stored: Document | None) -> bool:

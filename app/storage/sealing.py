@@ -107,12 +107,12 @@ class VectorKeys:
                 continue
             if name == PLAIN:
                 raise UnknownSeal(
-                    f"the vectors of {count} employees are not encrypted: add {PLAIN} at the end "
-                    "of VECTOR_KEYS, run flask --app entry vectors rotate, and take it away again"
+                    f"there are vectors that are not encrypted (employees: {count}): add {PLAIN} "
+                    "at the end of VECTOR_KEYS, run flask --app entry vectors rotate, take it away"
                 )
             raise UnknownSeal(
-                f"the vectors of {count} employees are encrypted with the key {name}, which "
-                "VECTOR_KEYS does not hold"
+                f"there are vectors that are encrypted with the key {name} (employees: {count}), "
+                "which VECTOR_KEYS does not hold"
             )
 
 

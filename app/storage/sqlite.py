@@ -313,9 +313,13 @@ def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
 
 def _wipe_log(database: sqlite3.Connection) -> None:
     """Fold the write-ahead log back into the file and cut it off, when its readers are done."""
-    busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    reason: object = "it is being read"
+    try:
+        busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.Error as error:  # the removal itself is done
+        busy, reason = True, error
     if busy:
-        log.warning("what was removed stays in the write-ahead log for now: it is being read")
+        log.warning("what was removed is in the write-ahead log for now", reason=str(reason))
 
 
 def _log_change(database: sqlite3.Connection, employee_id: int) -> None:
