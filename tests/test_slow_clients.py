@@ -13,7 +13,7 @@ import pytest
 from tests.features import random_vector
 from tests.serving import RunningService
 
-RECEIVE_S = 6
+RECEIVE_S = 5
 THREADS = 4
 SLOW = 60
 ENROLMENT = json.dumps({"name": "Grace", "surname": "Hopper", "img_features": [random_vector(1)]})

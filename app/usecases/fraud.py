@@ -13,7 +13,7 @@ MOST_SPOILT = 2
 """Frames of 15 without one clear face. A hand or a jerk may spoil two; more may hide somebody."""
 
 LEAST_MOTION = 0.0045
-MOST_OF_A_COPY = 36
+MOST_OF_A_COPY = 40
 """Bits by which the hashes of a photo and its copy differ at most. How these two were chosen:
 docs/fraud.md."""
 
