@@ -20,7 +20,7 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from app.server.incoming import Incoming, Refused
 
-_PIECE = 1 << 18  # bytes that are received at a time
+_FIRST, _PIECE = 1 << 16, 1 << 20  # bytes that are received at a time, of short and long requests
 _SLOW_S = 2.0  # who has been sending for longer makes room for others
 _LINGER_S = 2.0  # for the client to read an answer before the connection is closed
 _TOO_MANY = "503 Service Unavailable", "too many requests at once, try again"
@@ -158,7 +158,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _on_readable(self, conn: _Connection, sock: socket.socket) -> None:
         try:
-            data = sock.recv(_PIECE)
+            data = sock.recv(_PIECE if conn.incoming.size >= _FIRST else _FIRST)
         except BlockingIOError:
             return
         except OSError:
