@@ -10,6 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
 
+import pytest
+import requests
+
 from benchmarks import sections
 from benchmarks.outages import DOCUMENT
 from tests.crowd import STRICT, THRESHOLD, Crowd, Face, faces, request
@@ -98,7 +101,7 @@ def elections() -> list[str]:
                 tries = 0
                 while True:
                     began = time.monotonic()
-                    status = ask(service, employee_id, "enrol", pictures[employee_id])
+                    status = ask(service, employee_id, "enrol", pictures[employee_id]).status_code
                     waits.append(time.monotonic() - began)
                     if status == 200:
                         acknowledged.append(employee_id)
@@ -156,16 +159,24 @@ def listed(service: RunningService) -> list[int]:
 
 
 def logs_in(service: RunningService, employee_id: int, face: Face) -> bool:
-    method, path, body = request(employee_id, "login", face)
-    response = service.call(method, path, json=body)
+    response = answered(service, employee_id, "login", face)
     return response.status_code == 200 and response.json()["_id"] == employee_id
 
 
-def ask(service: RunningService, employee_id: int, kind: str, face: Face) -> int:
+def ask(service: RunningService, employee_id: int, kind: str, face: Face) -> requests.Response:
     method, path, body = request(employee_id, kind, face)
-    return service.call(
-        method, path, json=body, headers={"Idempotency-Key": str(employee_id)}
-    ).status_code
+    headers = {"Idempotency-Key": str(employee_id)}
+    return service.call(method, path, json=body, headers=headers)
+
+
+def answered(service: RunningService, employee_id: int, kind: str, face: Face) -> requests.Response:
+    """Ask again after a 503: other workers may still be starting."""
+    for _ in range(100):
+        response = ask(service, employee_id, kind, face)
+        if response.status_code != 503:
+            break
+        time.sleep(0.2)
+    return response
 
 
 def crashes() -> list[str]:
@@ -194,7 +205,7 @@ def crash(
         crowd = Crowd([], changing, EMPLOYEES, seed=number, first_id=1000 * (number + 1))
         with RunningService(folder, **settings) as service:
             crowd.services = [service]
-            assert ask(service, number, "enrol", kept[number]) == 200
+            assert answered(service, number, "enrol", kept[number]).status_code == 200
             clients = Thread(target=crowd.run, args=(100_000, CLIENTS))
             clients.start()
             time.sleep(choose.uniform(0.2, 2))
@@ -212,8 +223,8 @@ def crash(
                 lost += sum(not logs_in(service, i, kept[i]) for i in range(number + 1))
                 for employee_id in crowd.histories:
                     service.call("DELETE", f"/api/{employee_id}")
-        except BaseException as error:
-            print(error)
+        except (AssertionError, pytest.fail.Exception) as error:
+            print(error, flush=True)
             failed += 1
         wrong += len(crowd.impossible()) + len(crowd.wrong)
         for (_, answer), times in crowd.answers.items():

@@ -24,6 +24,7 @@ THRESHOLD = 0.2
 STRICT = {"LOGIN_MATCH_THRESHOLD": str(THRESHOLD)}
 
 KINDS = ("enrol", "replace", "delete", "login", "login", "login")
+LOOKS = 100
 UNDECIDED = (500, 502, 503, 504)
 
 
@@ -92,10 +93,13 @@ class Crowd:
             thread.join()
 
     def look(self) -> None:
-        """Log in with every face."""
+        """Log in with every face, until that is answered."""
         for employee_id, own in self._faces.items():
             for face in own:
-                self.ask(random.choice(self.services), employee_id, "login", face)
+                for _ in range(LOOKS):
+                    if self.ask(random.choice(self.services), employee_id, "login", face):
+                        break
+                    time.sleep(0.2)
 
     def impossible(self) -> list[int]:
         """The employees about whom a right service cannot have answered so."""

@@ -13,7 +13,7 @@ from tests.crowd import STRICT, Face, request
 from tests.mongod import Mongod, ReplicaSet
 from tests.serving import RunningService
 
-TIMEOUT_S = 1.0
+TIMEOUT_S = 2.0
 PASSWORD = "s3cret/p@ss:word"
 ENROLLED = 5
 
@@ -41,7 +41,7 @@ def hung(mongod: Mongod) -> AbstractContextManager[object]:
 
 
 def slow(mongod: Mongod) -> AbstractContextManager[object]:
-    return mongod.failing(blockConnection=True, blockTimeMS=10_000)
+    return mongod.failing(blockConnection=True, blockTimeMS=4_000)
 
 
 def cut(mongod: Mongod) -> AbstractContextManager[object]:

@@ -20,6 +20,7 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningS
     variables = {"WORKERS": "2", "LOG_LEVEL": "warning"} | STRICT
     if request.param == "mongodb":
         mongod: Mongod = request.getfixturevalue("mongod")
+        variables["MONGO_DB_TIMEOUT_S"] = "20"
         variables["MONGO_DB_URL"] = f"{mongod.address}/{request.getfixturevalue('database')}"
     with RunningService(tmp_path, **variables) as service:
         yield service
