@@ -13,12 +13,7 @@ from bson.errors import BSONError
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.common import MIN_HEARTBEAT_INTERVAL
-from pymongo.errors import (
-    ConfigurationError,
-    ConnectionFailure,
-    OperationFailure,
-    PyMongoError,
-)
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from app.settings import Settings, SettingsError
@@ -31,6 +26,7 @@ from app.storage import (
     UsedProbe,
 )
 from app.storage.mongodb_changes import ChangeLog
+from app.storage.mongodb_client import client_of, reason
 from app.storage.mongodb_documents import (
     FIELDS,
     MODEL,
@@ -43,18 +39,15 @@ from app.storage.mongodb_documents import (
     used_probes,
     using_probe,
 )
-from app.storage.mongodb_writer import Undecided, Writer
+from app.storage.mongodb_writer import Writer
 from app.storage.sealing import PLAIN, VectorKeys
 
 Document = dict[str, Any]
 
-DEFAULT_DATABASE = "whosthatpokemon"
 READ_BATCH = 256
 COUNT_BATCH = 50_000
 LARGEST_LIMIT = 2**31 - 1
 LARGEST_SKIP = 2**62
-AUTHENTICATION_FAILED = (18, 8000)
-UNAUTHORIZED = 13
 
 
 class MongoStore:
@@ -100,34 +93,7 @@ class MongoStore:
 
         Raises SettingsError when the settings make no connection string.
         """
-        if not settings.mongo_db_url:
-            raise SettingsError("MONGO_DB_URL is not set")
-        if "@" in settings.mongo_db_url.partition("/")[0]:
-            raise SettingsError(
-                "MONGO_DB_URL holds a user name: set MONGO_DB_USERNAME and MONGO_DB_PASSWORD"
-            )
-        password = settings.mongo_db_password
-        if password and not settings.mongo_db_username:
-            raise SettingsError("MONGO_DB_PASSWORD is set, MONGO_DB_USERNAME is not")
-        if settings.mongo_db_username and not password:
-            raise SettingsError("MONGO_DB_USERNAME is set, MONGO_DB_PASSWORD is not")
-        timeout_ms = round(settings.mongo_db_timeout_s * 1000)
-        try:
-            client: MongoClient[Document] = MongoClient(
-                f"{settings.mongo_db_protocol}://{settings.mongo_db_url}",
-                # Given beside the URI, the password is in no string that could be shown.
-                username=settings.mongo_db_username,
-                password=password.get_secret_value() if password else None,
-                connect=False,
-                timeoutMS=timeout_ms,
-                serverSelectionTimeoutMS=timeout_ms,
-                connectTimeoutMS=timeout_ms,
-            )
-            database = client.get_default_database(DEFAULT_DATABASE).name
-        except (PyMongoError, ValueError, TypeError, OSError) as error:
-            raise SettingsError(
-                f"MONGO_DB_URL is not of the form host:port/database?options: {error}"
-            ) from None
+        client, database = client_of(settings)
         try:
             return cls(
                 client,
@@ -301,25 +267,4 @@ class MongoStore:
             with pymongo.timeout(self._deadline_s):
                 yield
         except (PyMongoError, BSONError) as error:
-            raise StoreUnavailable(self._reason(error)) from error
-
-    def _reason(self, error: PyMongoError | BSONError) -> str:
-        if isinstance(error, PyMongoError) and error.timeout:
-            return f"the database (MONGO_DB_URL) did not answer within {self._timeout_s:g} s"
-        if isinstance(error, Undecided):
-            return "the connection to the database (MONGO_DB_URL) was lost during a write"
-        if isinstance(error, OperationFailure):
-            if error.code in AUTHENTICATION_FAILED:
-                return (
-                    "the database refused the user name or password "
-                    "(MONGO_DB_USERNAME, MONGO_DB_PASSWORD)"
-                )
-            if error.code == UNAUTHORIZED:
-                return "the database does not permit this to its user (MONGO_DB_USERNAME)"
-            # The message itself may quote the document.
-            return f"the database refused: {(error.details or {}).get('codeName', error.code)}"
-        if isinstance(error, ConnectionFailure):
-            return "the connection to the database (MONGO_DB_URL) was lost"
-        if isinstance(error, ConfigurationError):
-            return f"the database (MONGO_DB_URL) cannot be used: {error}"
-        return f"the database cannot be used: {type(error).__name__}"
+            raise StoreUnavailable(reason(error, self._timeout_s)) from error
