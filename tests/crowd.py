@@ -77,6 +77,8 @@ class Crowd:
         self._seed = seed
         self.histories: dict[int, list[Operation]] = defaultdict(list)
         self.answers: Counter[tuple[str, int | None]] = Counter()
+        self.open: Counter[str] = Counter()
+        """Why operations had no answer that tells what happened."""
         self.wrong: list[str] = []
         self.over = Event()
         """Set, it ends the clients before they are done."""
@@ -139,9 +141,11 @@ class Crowd:
         try:
             method, path, body = request(employee_id, kind, face)
             response = service.call(method, path, json=body)
-        except requests.RequestException:
+        except requests.RequestException as error:
+            self.open[type(error).__name__] += 1
             return None
         if response.status_code in UNDECIDED:
+            self.open[response.text] += 1
             if response.status_code == 500:
                 self.wrong.append(f"{kind}: 500 {response.text}")
             return None
