@@ -120,6 +120,9 @@ class OpenVinoRuntime:
 
         self._cache = cache
         self._core = openvino.Core()
+        # OpenVINO fills this table when it is first used. Two threads that are first hold each
+        # other up for ever, one with the table's lock and one with Python's.
+        openvino.Type.u8.to_dtype()
         self._version = re.sub(r"[^0-9.].*", "", openvino.__version__)
         can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._bfloat16 = bfloat16 and "BF16" in can
