@@ -22,6 +22,7 @@ from models.catalogue import Catalogue, FaceModel
 from tests.serving import MODELS_DIR, ROOT, RunningService, free_port
 
 EMPLOYEES = 10_000
+LOGGED = {"LOG_LEVEL": "info"}  # as it is by default; tests log everything
 SCRATCH = ROOT / ".cache" / "benchmarks"
 
 
@@ -111,7 +112,7 @@ def service_with_gallery(
     """The service as deployed, with 10,000 employees and these people enrolled."""
     folder.mkdir(parents=True, exist_ok=True)
     fill(folder / "employees.db", setup.model())
-    with RunningService(folder, **setup.variables | variables) as service:
+    with RunningService(folder, **LOGGED | setup.variables | variables) as service:
         enrol(service, people)
         yield service
 

@@ -22,7 +22,7 @@ from tests.serving import RunningService
 MOST_MB = 1_400
 """What docs/security.md says a worker takes at most, with an empty gallery."""
 
-ONE_S = 20.0  # two, on quiet cores: docs/security.md
+ONE_S = 20.0  # on cores that others use, too
 STRIP = 100_000
 SIDE = files.LARGEST
 ENROLMENT = {"name": "Grace", "surname": "Hopper", "img_features": [random_vector(1)]}
