@@ -103,6 +103,11 @@ class Crowd:
                         break
                     time.sleep(0.2)
 
+    @property
+    def undecided(self) -> int:
+        """How many operations have no answer that tells what happened."""
+        return sum(times for (_, answer), times in self.answers.items() if answer is None)
+
     def impossible(self) -> list[int]:
         """The employees about whom a right service cannot have answered so."""
         return [i for i, history in self.histories.items() if not is_linearizable(history)]
