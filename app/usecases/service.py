@@ -117,8 +117,9 @@ class Service:
     def unloaded_gallery(self) -> Gallery:
         """Another gallery of the model that would run; for commands.
 
-        Raises StoreUnavailable, ModelUnavailable.
+        Raises StoreUnavailable, ModelUnavailable, UnknownSeal.
         """
+        self.store.check_seals()
         return self._make_gallery(self._choose(self.store.models()))
 
     def check(self) -> None:
