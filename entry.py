@@ -18,7 +18,7 @@ from app import log
 from app.server.worker import worker_with
 from app.settings import Settings, SettingsError, load_settings
 
-_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # of <malloc.h>
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of <malloc.h>
 _CONNECTIONS = 512  # that may be open beside those that threads answer
 
 
@@ -79,12 +79,14 @@ def _give_memory_back() -> None:
     """Keep glibc from holding on to what large pictures took.
 
     Blocks of 4 MB and more are given back when they are freed, where glibc's threshold would follow
-    the largest one; and threads share two arenas, in place of eight for each core. Measured in
-    docs/security.md. Other C libraries have no mallopt, or do without.
+    the largest one; and threads share two arenas, in place of eight for each core. Of smaller ones
+    32 MB stay: without that, which glibc no longer sees to, each login asks the kernel anew.
+    Measured in docs/security.md. Other C libraries have no mallopt, or do without.
     """
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(_M_MMAP_THRESHOLD, 4 << 20)
+        mallopt(_M_TRIM_THRESHOLD, 32 << 20)
         mallopt(_M_ARENA_MAX, 2)
 
 
