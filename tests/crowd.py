@@ -103,6 +103,16 @@ class Crowd:
                         break
                     time.sleep(0.2)
 
+    def must_be_right(self) -> None:
+        """Look at everybody once more, and assert that all was done and no answer was wrong."""
+        time.sleep(0.1)
+        for service in self.services:
+            service.wait_ready()
+        self.look()
+        assert self.wrong == []
+        assert self.impossible() == []
+        assert set(KINDS) == {kind for kind, answer in self.answers if answer == 200}
+
     @property
     def undecided(self) -> int:
         """How many operations have no answer that tells what happened."""

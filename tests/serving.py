@@ -1,6 +1,7 @@
 """The service as it is deployed: a real process started through `entry.py`, on loopback."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -110,6 +111,16 @@ class RunningService:
     def wait_ready(self, timeout_s: float = START_S) -> None:
         """Return when /readyz says 200."""
         self.wait_for("/readyz", 200, timeout_s)
+
+    def wait_workers(self, count: int) -> None:
+        """Return when so many workers have logged, at `info` or below, that they are ready.
+
+        /readyz tells of one of them.
+        """
+        deadline = time.monotonic() + START_S
+        while len(re.findall(r"\] ready +", self.log)) < count:
+            assert time.monotonic() < deadline, self.log
+            time.sleep(_POLL_S)
 
     def wait_for(self, path: str, status: int, timeout_s: float = START_S) -> requests.Response:
         """The first answer at `path` with that status."""

@@ -1,6 +1,5 @@
 """Many clients on several processes with one index in Milvus: no answer that a model forbids."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -26,7 +25,7 @@ def services(
         "MILVUS_URI": milvus.uri,
         "MILVUS_COLLECTION": f"t{uuid4().hex}",
         "MILVUS_TIMEOUT_S": "20",
-        "LOG_LEVEL": "warning",
+        "LOG_LEVEL": "info",
     } | STRICT
     if request.node.get_closest_marker("mongod"):
         mongod: Mongod = request.getfixturevalue("mongod")
@@ -36,6 +35,7 @@ def services(
         RunningService(tmp_path, **variables) as one,
         RunningService(tmp_path, WORKERS="2", **variables) as two,
     ):
+        two.wait_workers(2)
         yield [one, two]
 
 
@@ -53,13 +53,6 @@ def test_no_answer_is_impossible(services: list[RunningService], killed: bool) -
             crowd.run(OPERATIONS)
     else:
         crowd.run(OPERATIONS)
-        assert crowd.undecided < OPERATIONS / 50  # a worker that comes up meanwhile answers 503
-    time.sleep(0.1)
-    for service in services:
-        service.wait_ready()
-    crowd.look()
-    assert crowd.wrong == []
-    assert crowd.impossible() == []
-    assert {"enrol", "replace", "delete", "login"} == {
-        kind for kind, answer in crowd.answers if answer == 200
-    }
+        # a 503 is no wrong answer, but must be rare
+        assert crowd.undecided < OPERATIONS / 50, crowd.open
+    crowd.must_be_right()

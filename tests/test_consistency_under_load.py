@@ -1,6 +1,5 @@
 """Many clients on several workers, some of which are killed: no answer that a model forbids."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +16,13 @@ OPERATIONS = 480
 @pytest.fixture(params=["sqlite", pytest.param("mongodb", marks=pytest.mark.mongod)])
 def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningService]:
     """Two workers."""
-    variables = {"WORKERS": "2", "LOG_LEVEL": "warning"} | STRICT
+    variables = {"WORKERS": "2", "LOG_LEVEL": "info"} | STRICT
     if request.param == "mongodb":
         mongod: Mongod = request.getfixturevalue("mongod")
         variables["MONGO_DB_TIMEOUT_S"] = "20"
         variables["MONGO_DB_URL"] = f"{mongod.address}/{request.getfixturevalue('database')}"
     with RunningService(tmp_path, **variables) as service:
+        service.wait_workers(2)
         yield service
 
 
@@ -35,12 +35,6 @@ def test_no_answer_is_impossible(service: RunningService, killed: bool) -> None:
         assert dead
     else:
         crowd.run(OPERATIONS)
-        assert crowd.undecided < OPERATIONS / 50  # a worker that comes up meanwhile answers 503
-    time.sleep(0.1)
-    service.wait_ready()
-    crowd.look()
-    assert crowd.wrong == []
-    assert crowd.impossible() == []
-    assert {"enrol", "replace", "delete", "login"} == {
-        kind for kind, answer in crowd.answers if answer == 200
-    }
+        # a 503 is no wrong answer, but must be rare
+        assert crowd.undecided < OPERATIONS / 50, crowd.open
+    crowd.must_be_right()
