@@ -1,10 +1,8 @@
 """The WSGI app, and `python entry.py` to serve it."""
 
-import ctypes
 import logging
 import socket
 import sys
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -15,10 +13,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from app import log
+from app.server import memory
 from app.server.worker import worker_with
 from app.settings import Settings, SettingsError, load_settings
 
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # of <malloc.h>
 _CONNECTIONS = 512  # that may be open beside those that threads answer
 
 
@@ -71,23 +69,8 @@ def main() -> None:
         sys.exit(f"Cannot start: cannot listen on {address} (HOST, PORT): {error.strerror}")
     log.configure(settings.log_level, settings.log_format)
     structlog.get_logger().info("starting", address=address)
-    _give_memory_back()
+    memory.set_up()
     _Server(settings, address).run()
-
-
-def _give_memory_back() -> None:
-    """Keep glibc from holding on to what large pictures took.
-
-    Blocks of 4 MB and more are given back when they are freed, where glibc's threshold would follow
-    the largest one; and threads share two arenas, in place of eight for each core. Of smaller ones
-    32 MB stay: without that, which glibc no longer sees to, each login asks the kernel anew.
-    Measured in docs/security.md. Other C libraries have no mallopt, or do without.
-    """
-    with suppress(AttributeError, OSError):
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_M_MMAP_THRESHOLD, 4 << 20)
-        mallopt(_M_TRIM_THRESHOLD, 32 << 20)
-        mallopt(_M_ARENA_MAX, 2)
 
 
 def _can_listen(host: str, port: int) -> None:

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 FRAMES = 15
+_SPACE = b" \t\r\n"
 MAX_ID = 2**63 - 1
 
 
@@ -42,9 +43,10 @@ def _payload(text: object) -> str:
 
 def _photo(text: object) -> bytes:
     """The bytes of a picture in base64, with or without the prefix of a data URL."""
-    payload = "".join(_payload(text).split())  # some encoders break lines
+    payload = _payload(text)
     try:
-        return pybase64.b64decode(payload, validate=True)
+        # some encoders break lines
+        return pybase64.b64decode(payload.encode("ascii").translate(None, _SPACE), validate=True)
     except ValueError as error:
         raise ValueError("is not base64") from error
 

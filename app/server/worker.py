@@ -18,9 +18,11 @@ from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseExc
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from app.server import memory
 from app.server.incoming import Incoming, Refused
 
 _FIRST, _PIECE = 1 << 16, 1 << 20  # bytes that are received at a time, of short and long requests
+_LARGE = 4 << 20  # bytes of requests after which memory is given back
 _SLOW_S = 2.0  # who has been sending for longer makes room for others
 _LINGER_S = 2.0  # for the client to read an answer before the connection is closed
 _TOO_MANY = "503 Service Unavailable", "too many requests at once, try again"
@@ -99,6 +101,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: _Connection, fs: Any) -> None:  # noqa: ANN401
         """A thread is done with a request."""
+        if conn.held > _LARGE:
+            memory.give_back()
         self._release(conn)
         if fs.cancelled() or fs.exception() or not fs.result():
             self._close_gently(conn)
