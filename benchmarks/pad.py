@@ -31,7 +31,8 @@ from app.usecases.fraud import (
     MOST_OF_A_COPY,
     FraudSuspected,
     check_film,
-    check_new,
+    check_not_enrolled,
+    check_unused,
 )
 from benchmarks.rates import Rate
 from models.catalogue import Catalogue
@@ -174,7 +175,8 @@ class Judge:
         }
         try:
             check_film(film, self._same)
-            check_new(film.probe, enrolled, used)
+            check_not_enrolled(film.probe, enrolled)
+            check_unused(film.probe, used)
         except FraudSuspected as suspicion:
             figures["refused"] = str(suspicion)
         return figures

@@ -49,7 +49,7 @@ def measure(gallery: Gallery, effort: Effort, bandwidth: float) -> dict[str, Any
     index = MemoryIndex(gallery.vectors.shape[1])
     for start in range(0, people, LOADED_AT_ONCE):
         part = gallery.vectors[start : start + LOADED_AT_ONCE]
-        index.put_many(np.arange(start, start + len(part)), part)
+        index.put(np.arange(start, start + len(part)), part)
     build_s = time.perf_counter() - began
     memory = (_resident_bytes() - before) / people
     found = [index.nearest(probe, COUNT) for probe in tqdm(gallery.probes, unit=" searches")]
@@ -134,8 +134,10 @@ def updates(gallery: Gallery, index: MemoryIndex) -> dict[str, Any]:
     people = len(gallery.vectors)
     chosen = np.random.default_rng(1).permutation(people)[: 2 * UPDATES].tolist()
     cases = {
-        "add": lambda number: index.put(people + number, gallery.probes[:1]),
-        "replace": lambda number: index.put(chosen[number], gallery.probes[:1]),
+        "add": lambda number: index.put(np.array([people + number]), gallery.probes[:1]),
+        "replace": lambda number: index.put(
+            np.array(chosen[number : number + 1]), gallery.probes[:1]
+        ),
         "remove": lambda number: index.remove([chosen[UPDATES + number]]),
     }
     timings = interleave(cases, UPDATES, warm=0)

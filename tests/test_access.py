@@ -15,6 +15,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app.access import Role
 from app.access.keys import KeyRing, KeysError, new_key
+from app.api.schemas import EXPORT
 from tests import sent_photos as photos
 from tests.features import random_vector
 from tests.serving import ROOT, RunningService, environment, ready_app
@@ -155,6 +156,8 @@ def test_an_export_is_all_that_is_held(closed: FlaskClient) -> None:
         "photo_hashes": [],
         "used_photos": [],
     }
+    described = set(EXPORT["required"])
+    assert described == {*export, "feature_vectors", "enrolment_id"}
     missing = closed.get("/api/employees/6/export", headers=bearer("admin"))
     assert (missing.status_code, missing.text) == (404, "no such employee")
 

@@ -128,16 +128,20 @@ def test_the_index_in_memory_holds_nothing_of_who_was_removed(
         rows = (row for table in tables if table.shape != (512, 512) for row in table)
         return {row.tobytes() for row in rows if row.any()}
 
+    def put(employee: Employee) -> None:
+        owners = np.full(len(employee.vectors), employee.employee_id)
+        index.put(owners, employee.vectors)
+
     index = MemoryIndex(DIMENSION, sizes)
     people = [named(number) for number in range(60)]
     for employee in people[:10]:
-        index.put(employee.employee_id, employee.vectors)
+        put(employee)
     kept = held()
     for employee in people[10:]:
-        index.put(employee.employee_id, employee.vectors)
+        put(employee)
     assert len(held()) == 60 * 2
     index.remove(range(10, 60))
-    index.put(3, named(3, seed=1).vectors)
+    put(named(3, seed=1))
     assert len(held()) == 10 * 2
     if numbers is np.float32:
         assert held() - kept == {row.tobytes() for row in named(3, seed=1).vectors}

@@ -142,6 +142,10 @@ def test_a_rebuild_that_is_killed_goes_on_where_it_was(deployment: Deployment) -
     assert not deployment.index.is_complete()
     assert deployment.run("check")[0] == 1
 
+    code, output = deployment.run("rebuild", "--after", str(EMPLOYEES))
+    assert "without --after" in output  # there may be gaps before
+    assert not deployment.index.is_complete()
+
     code, output = deployment.run("rebuild")
 
     assert (code, found(output)) == (0, (vectors - done, 0, 0))

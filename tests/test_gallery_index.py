@@ -44,12 +44,12 @@ class IndexMachine(RuleBasedStateMachine):
     @rule(employee=ids, seed=seeds, rows=st.integers(1, 5))
     def put(self, employee: int, seed: int, rows: int) -> None:
         self.model[employee] = draw(seed, rows)
-        self.index.put(employee, self.model[employee])
+        self.index.put(np.full(rows, employee), self.model[employee])
 
     @rule(employees=st.sets(ids, min_size=1), seed=seeds, rows=st.integers(1, 3))
-    def put_many(self, employees: set[int], seed: int, rows: int) -> None:
+    def put_several(self, employees: set[int], seed: int, rows: int) -> None:
         vectors = draw(seed, rows * len(employees))
-        self.index.put_many(np.repeat(np.array(sorted(employees)), rows), vectors)
+        self.index.put(np.repeat(np.array(sorted(employees)), rows), vectors)
         for number, employee in enumerate(sorted(employees)):
             self.model[employee] = vectors[number * rows : (number + 1) * rows]
 
@@ -107,8 +107,8 @@ def test_an_empty_index_finds_nobody() -> None:
 def test_an_employee_with_most_of_the_vectors_does_not_hide_the_others() -> None:
     index = MemoryIndex(DIMENSION, FEW_FINALISTS)
     (probe,) = draw(1, 1)
-    index.put(1, unit(probe + 0.01 * draw(2, 500)))
-    index.put_many(np.arange(2, 12), draw(3, 10))
+    index.put(np.full(500, 1), unit(probe + 0.01 * draw(2, 500)))
+    index.put(np.arange(2, 12), draw(3, 10))
 
     found = index.nearest(probe, 8)
 
@@ -119,7 +119,7 @@ def test_an_employee_with_most_of_the_vectors_does_not_hide_the_others() -> None
 def test_a_thousand_times_the_same_vector_is_searched_in_bounded_work() -> None:
     index = MemoryIndex(DIMENSION, Sizes(exact=100, block=256, finalists=16))
     (probe,) = draw(1, 1)
-    index.put_many(np.arange(1000), np.tile(probe, (1000, 1)))
+    index.put(np.arange(1000), np.tile(probe, (1000, 1)))
 
     assert len(set(index.nearest(probe, 8))) == 8
 
@@ -133,7 +133,7 @@ def test_large_galleries_find_mates_as_near_as_alpha_one(dimension: int) -> None
     index = MemoryIndex(dimension, Sizes(exact=1_000))
     for start in range(0, len(people), 4_096):
         part = people[start : start + 4_096]
-        index.put_many(np.arange(start, start + len(part)), part)
+        index.put(np.arange(start, start + len(part)), part)
     mates = generator.choice(len(people), 300, replace=False)
     distances = generator.uniform(0.3, 1.0, (300, 1))
     away = generator.normal(size=(300, dimension)) * spread
@@ -162,16 +162,16 @@ def eager_threads() -> Iterator[None]:
 def test_no_search_misses_an_employee_whose_rows_move_under_it(sizes: Sizes) -> None:
     index = MemoryIndex(DIMENSION, sizes)
     people, passers_by = draw(1, 150), draw(2, 1_000)
-    index.put_many(np.arange(150), people)
+    index.put(np.arange(150), people)
     done = Event()
 
     def update() -> None:
         generator = np.random.default_rng(3)
         while not done.is_set():
             coming = 1_000 + generator.choice(1_000, 40, replace=False)
-            index.put_many(coming, passers_by[coming - 1_000])
+            index.put(coming, passers_by[coming - 1_000])
             again = int(generator.integers(150))
-            index.put(again, people[again : again + 1])
+            index.put(np.array([again]), people[again : again + 1])
             index.remove((1_000 + generator.choice(1_000, 40, replace=False)).tolist())
 
     def search(seed: int) -> list[int]:

@@ -25,10 +25,7 @@ class ByEmployee:
     def __init__(self, index: MilvusIndex) -> None:
         self._index = index
 
-    def put(self, employee_id: int, vectors: Vectors) -> None:
-        self.put_many(np.full(len(vectors), employee_id), vectors)
-
-    def put_many(self, owners: np.ndarray, vectors: Vectors) -> None:
+    def put(self, owners: np.ndarray, vectors: Vectors) -> None:
         before = self._index.rows_of(sorted(set(owners.tolist())))
         self._index.put(
             [

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from app.settings import Settings
+from app.storage.mongodb import MongoStore
 from tests.crowd import STRICT, Crowd, Face, faces, request
 from tests.mongod import Mongod, ReplicaSet
 from tests.serving import RunningService
@@ -81,6 +84,11 @@ def test_people_log_in_from_a_secondary_where_that_is_allowed(
                 assert ask(service, 3, "login", stranger) == 406
                 assert ask(service, 2, "login", newest) in (406, 503)
             assert service.call("GET", "/readyz").status_code == 200
+            settings = Settings(
+                mongo_db_url=allowed["MONGO_DB_URL"], mongo_db_read_from_secondary=True
+            )
+            with closing(MongoStore.connect(settings)) as store:
+                assert store.count() > 0  # with Milvus, /readyz asks for it
             assert ask(service, 3, "enrol", stranger) == 503
             assert ask(strict, 1, "login", known) == 503
         primary.start()

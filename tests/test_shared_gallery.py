@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
@@ -14,12 +15,15 @@ from structlog.testing import capture_logs
 from app.gallery import IndexUnavailable, Row
 from app.gallery.milvus import MilvusIndex
 from app.storage import Employee, EmployeeExists, EmployeeStore, NoSuchEmployee
+from app.storage.sealing import VectorKeys
+from app.storage.sqlite import SqliteStore
 from app.usecases import upkeep
 from app.usecases.comparison import Comparison
 from app.usecases.drift import rows
 from app.usecases.shared_gallery import SharedGallery
 from tests.employees import ids, someone
 from tests.milvus import MilvusServer
+from tests.test_sealing import new_key
 
 OpenStore = Callable[[], EmployeeStore]
 OpenGallery = Callable[[], SharedGallery]
@@ -178,6 +182,32 @@ def test_vectors_of_another_model_are_not_there(gallery: SharedGallery) -> None:
     add(gallery, other)
     assert gallery.nearest(other.vectors[0]) is None
     assert holds_exactly(gallery)
+
+
+def test_a_process_without_the_newest_key_leaves_rows_alone(
+    milvus: MilvusServer, open_gallery: OpenGallery, tmp_path: Path
+) -> None:
+    """Keys are changed pod by pod: one may write what another cannot open yet."""
+    old, new = new_key(), new_key()
+    index = open_gallery().index
+
+    def with_keys(keys: str) -> SharedGallery:
+        store = SqliteStore(tmp_path / "sealed.db", VectorKeys(keys))
+        return SharedGallery(store, index, Comparison("dlib", dimension=8, distance_scale=1.0))
+
+    ahead, behind = with_keys(f"{new} {old}"), with_keys(old)
+    add(behind, someone(1))
+    add(ahead, someone(2))
+    exchange(ahead, someone(1, seed=1))
+    behind.follow()
+    assert behind.nearest(someone(2).vectors[0]) is None
+    behind.follow()
+    for _ in upkeep.rebuild(behind):
+        pass
+    assert not any(step.drift for step in upkeep.check(behind))
+    assert holds_exactly(ahead, *ahead.store.read_all())
+    remove(behind, 2)
+    assert holds_exactly(ahead, *ahead.store.get([1]))
 
 
 def test_a_vector_that_is_none_keeps_nobody_from_being_found(gallery: SharedGallery) -> None:

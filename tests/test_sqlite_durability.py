@@ -207,7 +207,7 @@ def test_old_changes_are_forgotten_new_ones_kept(tmp_path: Path) -> None:
 def test_threads_that_end_leave_no_connections_behind(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "employees.db")
     for _ in range(20):
-        thread = Thread(target=store.ping)
+        thread = Thread(target=store.count)
         thread.start()
         thread.join()
     opened = [str(link.readlink()) for link in OPEN_FILES.iterdir() if link.is_symlink()]

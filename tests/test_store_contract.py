@@ -22,7 +22,6 @@ WRITERS = 6
 
 
 def test_an_empty_store(store: EmployeeStore) -> None:
-    store.ping()
     assert store.count() == 0
     assert store.models() == {}
     assert list(store.read_all()) == []
@@ -107,6 +106,13 @@ def test_get_leaves_out_strangers_and_sorts(store: EmployeeStore) -> None:
     for employee_id in (3, 1, 2):
         store.add(someone(employee_id))
     assert ids(store.get([3, 99, 1, 3])) == [1, 3]
+
+
+def test_which_of_some_ids_are_stored(store: EmployeeStore) -> None:
+    for number in (3, 1):
+        store.add(someone(number))
+    assert store.stored([1, 2, 3, 2**62]) == {1, 3}
+    assert store.stored([]) == set()
 
 
 def test_get_takes_thousands_of_ids(store: EmployeeStore) -> None:

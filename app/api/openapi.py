@@ -68,12 +68,15 @@ def describe(
 def blueprint() -> Blueprint:
     """The endpoint openapi.json."""
     api = Blueprint("openapi", __name__)
+    made: list[Json] = []  # with the first call, when all routes are there
 
     @api.get("/openapi.json")
     @public
     @describe("This description", answers={"type": "object"})
     def openapi() -> Response:
-        return jsonify(document(current_app))
+        if not made:
+            made.append(document(current_app))
+        return jsonify(made[0])
 
     return api
 

@@ -196,7 +196,15 @@ EMPLOYEE = _object(_id=_ID, name=_TEXT, surname=_TEXT)
 USERS = _object(
     users={"type": "array", "items": _object(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX)}
 )
+_USED_PHOTO = _object(photo_hash=_TEXT, until={"type": "number"})
 EXPORT = _object(
-    _id=_ID, name=_TEXT, surname=_TEXT, enrolment_id=_TEXT, model=_TEXT, feature_vectors=_MATRIX
+    _id=_ID,
+    name=_TEXT,
+    surname=_TEXT,
+    enrolment_id=_TEXT,
+    model=_TEXT,
+    feature_vectors=_MATRIX,
+    photo_hashes={"type": "array", "items": _TEXT},
+    used_photos={"type": "array", "items": _USED_PHOTO},
 )
 STATUS = _object(status=_TEXT)

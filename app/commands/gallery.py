@@ -54,6 +54,8 @@ def rebuild(after: int) -> None:
     """Make the index what the store says. It can be stopped and run again at any time."""
     shared = _shared()
     _report(shared, upkeep.rebuild(shared, after), "rebuilding the gallery")
+    if after != upkeep.FIRST_ID and not shared.index.is_complete():
+        click.echo("Nobody uses the index before it was rebuilt from the start: without --after.")
 
 
 def _shared() -> SharedGallery:

@@ -25,7 +25,6 @@ def vectors_rotate() -> None:
             for done, total in store.seal_anew():
                 progress.total = total
                 progress.update(done - progress.n)
-            store.check_seals()
     except (SettingsError, StoreUnavailable, UnknownSeal) as error:
         raise click.ClickException(str(error)) from None
     click.echo("All vectors are stored as the first entry of VECTOR_KEYS says.")

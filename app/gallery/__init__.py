@@ -19,11 +19,8 @@ class GalleryIndex(Protocol):
 
     dimension: int
 
-    def put(self, employee_id: int, vectors: NDArray[np.float32]) -> None:
-        """Add an employee, or replace all of their vectors: (n, dimension) of unit length."""
-
-    def put_many(self, owners: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Put many employees at once, some thousand vectors for each call.
+    def put(self, owners: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+        """Add employees, or replace all of their vectors; best some thousand vectors a call.
 
         owners: (n,) the employee id of each vector. vectors: (n, dimension) of unit length.
         """

@@ -43,10 +43,7 @@ class MemoryIndex:
         with self._lock:
             return list(self._employees)
 
-    def put(self, employee_id: int, vectors: Vectors) -> None:
-        self.put_many(np.full(len(vectors), employee_id, np.int64), vectors)
-
-    def put_many(self, owners: NDArray[np.int64], vectors: Vectors) -> None:
+    def put(self, owners: NDArray[np.int64], vectors: Vectors) -> None:
         employees = set(owners.tolist())
         with self._lock:
             self._drop(self._employees & employees)

@@ -104,6 +104,9 @@ class EmployeeStore(Protocol):
         one that decides is away.
         """
 
+    def stored(self, employee_ids: Sequence[int]) -> set[int]:
+        """Which of the employees are stored, be their records such as can be opened here or not."""
+
     def page(self, size: int, number: int) -> list[Employee]:
         """Page `number` (from 1) of `size` employees, in ascending order of id; [] past the end."""
 
@@ -132,7 +135,8 @@ class EmployeeStore(Protocol):
     def seal_anew(self) -> Iterator[tuple[int, int]]:
         """Seal with the first key what is not, beside others who read and write.
 
-        Yields how many records were done and how many there were to do. Raises UnknownSeal.
+        Yields how many records were done and how many there were to do. Raises UnknownSeal, at the
+        end where some are left: because they cannot be opened, or came meanwhile.
         """
 
     def position(self) -> int:
@@ -147,9 +151,6 @@ class EmployeeStore(Protocol):
 
     def changes_remembered(self) -> Changes:
         """All changes that the change log still holds."""
-
-    def ping(self) -> None:
-        """Return when the store answers."""
 
     def close(self) -> None:
         """Release connections; the store is not used afterwards."""

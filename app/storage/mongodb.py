@@ -134,6 +134,11 @@ class MongoStore:
         wanted = {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}
         return list(self._readable(self._find(wanted, limit=0, may_lag=may_lag)))
 
+    def stored(self, employee_ids: Sequence[int]) -> set[int]:
+        wanted = {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}
+        with self._answered():
+            return {int(found["_id"]) for found in self._employees.find(wanted, ["_id"])}
+
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)
         skip = min(limit * (number - 1), LARGEST_SKIP)
@@ -165,7 +170,7 @@ class MongoStore:
 
     def count(self) -> int:
         with self._answered():
-            return self._employees.estimated_document_count()
+            return self._lagging.estimated_document_count()
 
     def models(self) -> dict[str, int]:
         return self._count_by(MODEL)
@@ -183,13 +188,12 @@ class MongoStore:
         while batch := self._find(
             {"_id": {"$gt": after}, "sealed_with": {"$ne": first}}, limit=READ_BATCH
         ):
-            with self._answered():
-                self._employees.bulk_write(
-                    [sealing(employee, self._keys) for employee in self._readable(batch)],
-                    ordered=False,
-                )
-            done, after = done + len(batch), batch[-1]["_id"]
+            if anew := [sealing(employee, self._keys) for employee in self._readable(batch)]:
+                with self._answered():
+                    self._employees.bulk_write(anew, ordered=False)
+            done, after = done + len(anew), batch[-1]["_id"]
             yield done, total
+        self._keys.check_all_sealed(self._count_by(SEALED_WITH))
 
     def _count_by(self, expression: Mapping[str, Any]) -> dict[str, int]:
         """How many documents there are for each text that the expression comes to."""
@@ -217,10 +221,6 @@ class MongoStore:
     def changes_remembered(self) -> Changes:
         with self._answered():
             return self._changes.remembered()
-
-    def ping(self) -> None:
-        with self._answered():
-            self._database.command("ping")
 
     def close(self) -> None:
         self._client.close()

@@ -97,6 +97,15 @@ class VectorKeys:
         if name not in self._ciphers:
             raise CannotOpen(f"sealed with {name}, which VECTOR_KEYS does not hold")
 
+    def check_all_sealed(self, sealed_with: Mapping[str, int]) -> None:
+        """Raise UnknownSeal where records are not sealed with the first key; see `check`."""
+        if left := sum(sealed_with.values()) - sealed_with.get(self.first, 0):
+            raise UnknownSeal(
+                f"the vectors of {left} employees are not sealed with the first of VECTOR_KEYS: "
+                "the log names those that cannot be opened, enrol them again or remove them; "
+                "others came meanwhile from a process with other VECTOR_KEYS. Then run it again"
+            )
+
     def check(self, sealed_with: Mapping[str, int]) -> None:
         """Raise UnknownSeal where records could not be opened.
 

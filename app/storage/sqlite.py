@@ -83,6 +83,16 @@ class SqliteStore:
         ids = json.dumps([int(employee_id) for employee_id in employee_ids])
         return self._select("WHERE employee_id IN (SELECT value FROM json_each(?))", ids)
 
+    def stored(self, employee_ids: Sequence[int]) -> set[int]:
+        ids = json.dumps([int(employee_id) for employee_id in employee_ids])
+        with self._file.connection() as database:
+            found = database.execute(
+                "SELECT employee_id FROM employees "
+                "WHERE employee_id IN (SELECT value FROM json_each(?))",
+                (ids,),
+            ).fetchall()
+        return {employee_id for (employee_id,) in found}
+
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_INTEGER)
         offset = min(limit * (number - 1), LARGEST_INTEGER)
@@ -125,25 +135,15 @@ class SqliteStore:
         return int(count)
 
     def models(self) -> dict[str, int]:
-        with self._file.connection() as database:
-            return dict(
-                database.execute("SELECT model, count(*) FROM employees GROUP BY model").fetchall()
-            )
+        return self._count_by("model")
 
     def check_seals(self) -> None:
-        with self._file.connection() as database:
-            self._keys.check(
-                dict(
-                    database.execute(
-                        "SELECT sealed_with, count(*) FROM employees GROUP BY sealed_with"
-                    ).fetchall()
-                )
-            )
+        self._keys.check(self._count_by("sealed_with"))
 
     def seal_anew(self) -> Iterator[tuple[int, int]]:
         self.check_seals()
-        done, after = 0, -1
-        total = self._count_sealed_otherwise()
+        counts = self._count_by("sealed_with")
+        done, total, after = 0, sum(counts.values()) - counts.get(self._keys.first, 0), -1
         while rows := self._rows(
             "WHERE sealed_with <> ? AND employee_id > ? ORDER BY employee_id LIMIT ?",
             self._keys.first,
@@ -159,16 +159,19 @@ class SqliteStore:
                     "WHERE employee_id = :employee_id AND enrolment_id = :enrolment_id",
                     sealed,
                 )
-            done, after = done + len(rows), rows[-1][0]
+            done, after = done + len(sealed), rows[-1][0]
             yield done, total
         self._file.wipe_log()
+        self._keys.check_all_sealed(self._count_by("sealed_with"))
 
-    def _count_sealed_otherwise(self) -> int:
+    def _count_by(self, column: str) -> dict[str, int]:
+        """How many employees there are for each value of an indexed column."""
         with self._file.connection() as database:
-            (count,) = database.execute(
-                "SELECT count(*) FROM employees WHERE sealed_with <> ?", (self._keys.first,)
-            ).fetchone()
-        return int(count)
+            return dict(
+                database.execute(
+                    f"SELECT {column}, count(*) FROM employees GROUP BY {column}"  # noqa: S608
+                ).fetchall()
+            )
 
     def position(self) -> int:
         with self._file.connection() as database:
@@ -196,10 +199,6 @@ class SqliteStore:
             ).fetchall()
         position = entries[-1][0] if entries else 0
         return Changes(position, frozenset(employee_id for _, employee_id in entries))
-
-    def ping(self) -> None:
-        with self._file.connection() as database:
-            database.execute("SELECT 1 FROM employees LIMIT 1").fetchone()
 
     def close(self) -> None:
         self._file.close()

@@ -74,13 +74,13 @@ class SqliteFile:
             (journal_mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
         if journal_mode != "wal":
             raise self._unavailable("its file system has no shared memory for a write-ahead log")
-        database.execute("BEGIN IMMEDIATE")
         (version,) = database.execute("PRAGMA user_version").fetchone()
+        if version in (1, 2):  # they left behind what they deleted
+            database.execute("VACUUM")
+        database.execute("BEGIN IMMEDIATE")
         for statement in LAYOUTS.get(version, "").split(";"):
             database.execute(statement)
         database.execute("COMMIT")
-        if version in (1, 2):  # they left behind what they deleted
-            database.execute("VACUUM")
         _wipe_log(database)
         if version > SCHEMA_VERSION:
             raise self._unavailable(

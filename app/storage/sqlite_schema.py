@@ -4,7 +4,7 @@ from app.storage.sealing import PLAIN
 
 SCHEMA_VERSION = 3
 # `vectors` holds (n, dimension) little-endian float32, row by row, or as many bytes of ciphertext.
-# It is the last column, and what is counted is indexed, so that counting never reads its pages.
+# What is counted is indexed, so that counting never reads their pages.
 # `photo_hashes` holds hashes of PHOTO_HASH_BYTES, one after the other.
 PHOTO_HASH_BYTES = 32
 PROBES = """

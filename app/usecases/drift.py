@@ -1,7 +1,7 @@
 """Where a shared index and the store differ."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -32,6 +32,21 @@ class Drift:
     def employees(self) -> list[int]:
         """Whose rows they are, in ascending order."""
         return sorted({row.employee_id for row in self.missing + self.wrong + self.garbage})
+
+    def add(self, other: "Drift") -> None:
+        """Take in what another part differs in."""
+        self.missing.extend(other.missing)
+        self.wrong.extend(other.wrong)
+        self.garbage.extend(other.garbage)
+
+    def without(self, employee_ids: Collection[int]) -> "Drift":
+        """The same but for the rows of these employees."""
+        return Drift(
+            *(
+                [row for row in rows if row.employee_id not in employee_ids]
+                for rows in (self.missing, self.wrong, self.garbage)
+            )
+        )
 
     def counts(self) -> dict[str, int]:
         """How many rows of each kind."""

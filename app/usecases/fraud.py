@@ -38,13 +38,20 @@ def check_film(film: Film, same_person: float) -> None:
         raise FraudSuspected("the face in the frames does not move, blink or say a word")
 
 
-def check_new(probe: Seen, enrolled: Sequence[bytes], used: Sequence[bytes]) -> None:
-    """Return when the photo is no copy of an earlier one. Raises FraudSuspected.
+def check_not_enrolled(probe: Seen, enrolled: Sequence[bytes]) -> None:
+    """Return when the photo is no copy of those of the enrolment. Raises FraudSuspected.
 
-    enrolled, used: perceptual hashes of the photos of enrolment, and of earlier logins.
+    enrolled: their perceptual hashes.
     """
     if difference(probe.face, enrolled) <= MOST_OF_A_COPY:
         raise FraudSuspected("the photo is a copy of one from the enrolment")
+
+
+def check_unused(probe: Seen, used: Sequence[bytes]) -> None:
+    """Return when the photo is no copy of those of earlier logins. Raises FraudSuspected.
+
+    used: their perceptual hashes.
+    """
     if difference(probe.face, used) <= MOST_OF_A_COPY:
         raise FraudSuspected("the photo was used before, take a new one")
 

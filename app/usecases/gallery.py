@@ -144,7 +144,7 @@ class Gallery:
         known = self._comparison.comparable(employees)
         if known:
             owners = [employee.employee_id for employee in known]
-            self._index.put_many(
+            self._index.put(
                 np.repeat(np.array(owners, np.int64), [len(e.vectors) for e in known]),
                 np.concatenate([employee.vectors for employee in known]),
             )

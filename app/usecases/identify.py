@@ -13,7 +13,7 @@ from app.recognition.film import Seen, fused
 from app.recognition.perceptual_hash import perceptual_hash
 from app.storage import Employee, NoSuchEmployee, UsedProbe
 from app.usecases import LoginFailed
-from app.usecases.fraud import check_film, check_new
+from app.usecases.fraud import check_film, check_not_enrolled, check_unused
 from app.usecases.service import Service
 
 log = structlog.get_logger()
@@ -74,6 +74,8 @@ class Identify:
         fraud_detection: bool,
         facts: Fields,
     ) -> Employee:
+        if fraud_detection and not (frames and crop):
+            raise ValueError("fraud detection takes frames, and looks for the faces itself")
         recogniser = self._service.recogniser
         facts["model"] = recogniser.model.name
         # answered while we look at the pictures
@@ -92,6 +94,7 @@ class Identify:
         employee = self._nearest(vector, facts)
         if film is not None and fraud_detection:
             self._use(film.probe, employee)
+        log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
         return employee
 
     def _near(self, share: float) -> float:
@@ -107,15 +110,15 @@ class Identify:
         if not distance < self._service.threshold:
             raise NoMatch
         facts["employee_id"] = employee.employee_id
-        log.info("login", employee_id=employee.employee_id, distance=round(distance, 4))
         return employee
 
     def _use(self, probe: Seen, employee: Employee) -> None:
         """Let a probe log in once. Raises FraudSuspected, NoMatch, StoreUnavailable."""
+        check_not_enrolled(probe, employee.photo_hashes)
         now = time.time()
         used = UsedProbe(perceptual_hash(probe.face), now + self._replay_window_s)
         try:
             others = self._service.store.use_probe(employee, used, now)
         except NoSuchEmployee as error:  # removed or replaced this moment
             raise NoMatch from error
-        check_new(probe, employee.photo_hashes, others)
+        check_unused(probe, others)

@@ -108,14 +108,26 @@ class SharedGallery:
         """
         found = Drift()
         for _ in range(_ROUNDS):
-            there = self.index.rows_of(employee_ids)
-            drift = drift_between(there, self.comparison.comparable(self.store.get(employee_ids)))
-            if not drift:
+            if not (drift := self.drift_of(employee_ids)):
                 break
             found = found or drift
             self.index.put(drift.missing + drift.wrong)
             self.index.remove([row.name for row in drift.garbage])
         return found
+
+    def drift_of(self, employee_ids: Sequence[int]) -> Drift:
+        """How the rows of these employees differ from their records.
+
+        A record that cannot be opened here, because its key is newer than this process, is another
+        process's to compare: its rows are as they should be.
+        """
+        there = self.index.rows_of(employee_ids)
+        records = self.store.get(employee_ids)
+        drift = drift_between(there, self.comparison.comparable(records))
+        if not drift.garbage:
+            return drift
+        closed = self.store.stored(drift.employees()) - {each.employee_id for each in records}
+        return drift.without(closed)
 
     def follow(self) -> None:
         """Look after the writes of all processes: one of them may have ended half-way.
@@ -127,12 +139,13 @@ class SharedGallery:
         try:
             self._check_complete()
             changes = self._changes()
-            suspects, self._suspects = self._suspects, set()
+            suspects = set(self._suspects)
             for ids in batched(sorted(changes.employee_ids | suspects), _BATCH):
                 if drift := self.settle(ids):
                     # as a rule of a write that is just under way
                     log.info("the index was put right", **drift.counts())
             self._position = changes.position
+            self._suspects -= suspects
         finally:
             self._following.release()
 

@@ -27,8 +27,9 @@ class Step:
 
 
 def check(gallery: SharedGallery) -> Iterator[Step]:
-    """The drift, part by part, in ascending order of id; changes nothing.
+    """The drift, part by part, in ascending order of id.
 
+    Changes nothing, but an index that is missing is made.
     Raises StoreUnavailable, IndexUnavailable.
     """
     gallery.index.prepare()
@@ -42,19 +43,21 @@ def check(gallery: SharedGallery) -> Iterator[Step]:
 
 
 def rebuild(gallery: SharedGallery, after: int = FIRST_ID) -> Iterator[Step]:
-    """Put the index right, part by part, in ascending order of id; at the end it is complete.
+    """Put the index right, part by part, in ascending order of id.
 
-    What is right is not written again, so it may be stopped and started at any time. Processes
-    may enrol, replace and remove meanwhile.
+    From the first id on, it is complete at the end. What is right is not written again, so it may
+    be stopped and started at any time. Processes may enrol, replace and remove meanwhile.
     after: the id to go on after. Raises StoreUnavailable, IndexUnavailable.
     """
     gallery.index.prepare()
     for step in _compared(gallery, after):
+        repaired = Drift()
         for ids in batched(step.drift.employees(), _LOOKED_AGAIN):
-            gallery.settle(ids)
-        yield step
+            repaired.add(gallery.settle(ids))
+        yield Step(step.last, step.employees, repaired)
     gallery.index.flush()
-    gallery.index.mark_complete()
+    if after == FIRST_ID:
+        gallery.index.mark_complete()
 
 
 def _compared(gallery: SharedGallery, after: int) -> Iterator[Step]:
@@ -85,10 +88,5 @@ def _looked_again(gallery: SharedGallery, ids: list[int]) -> Drift:
     if ids:
         time.sleep(_PATIENCE_S)
     for some in batched(ids, _LOOKED_AGAIN):
-        there = gallery.index.rows_of(some)  # before the records: see SharedGallery.settle
-        records = gallery.comparison.comparable(gallery.store.get(some))
-        found = drift_between(there, records)
-        drift.missing.extend(found.missing)
-        drift.wrong.extend(found.wrong)
-        drift.garbage.extend(found.garbage)
+        drift.add(gallery.drift_of(some))
     return drift
