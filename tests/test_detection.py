@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from app.recognition.alignment import chip_to_picture, similarity, whole_to_picture
-from app.recognition.detector import Face, FaceDetector, moved, squared, suppress
+from app.recognition.detector import Face, FaceDetector, distinct, moved, squared, suppress
 from app.recognition.pyramid import Pyramid
 from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
 from models.runtime import NetworkSource
@@ -228,10 +228,18 @@ BOXES = np.array([[0.0, 0, 10, 10], [1, 1, 11, 11], [30, 30, 40, 40], [2, 2, 6, 
 def test_of_overlapping_boxes_the_best_stays() -> None:
     scores = np.array([0.8, 0.9, 0.7, 0.6], np.float32)
     assert suppress(BOXES, scores, 0.5).tolist() == [1, 2, 3]
-    assert suppress(BOXES, scores, 0.5, of_smaller=True).tolist() == [1, 2]
     assert suppress(BOXES, scores, 0.9).tolist() == [1, 0, 2, 3]
-    assert suppress(BOXES, scores, 0.9, of_smaller=True).tolist() == [1, 0, 2]
     assert suppress(BOXES[:0], scores[:0], 0.5).tolist() == []
+
+
+def test_a_box_inside_a_better_one_is_the_same_face() -> None:
+    def faces(*scores: float) -> list[Face]:
+        sides = (10.0, 10.0, 10.0, 4.0)
+        points = np.zeros((5, 2))
+        return [Face(box, points, *rest) for box, *rest in zip(BOXES, scores, sides, strict=True)]
+
+    assert [face.score for face in distinct(faces(0.8, 0.9, 0.7, 0.6))] == [0.9, 0.7]
+    assert [face.score for face in distinct(faces(0.5, 0.4, 0.7, 0.9))] == [0.7, 0.9]
 
 
 def test_equal_scores_keep_their_order() -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any, TypeVar
 
+import numpy as np
 from flask import current_app, g, request
 from pydantic import BaseModel, ValidationError
 
@@ -38,7 +39,8 @@ def parse(body: bytes, max_depth: int, max_values: int) -> object:
 
     No object may name a member twice: whoever else reads that body might believe the other one.
     """
-    if sum(map(body.count, (b",", b"[", b"{"))) > max_values:
+    letters = np.frombuffer(body, np.uint8)
+    if sum(int(np.count_nonzero(letters == sign)) for sign in b",[{") > max_values:
         raise _bad(f"the body holds more than {max_values} values")
     too_deep = _bad(f"the body is nested more than {max_depth} levels deep")
     try:

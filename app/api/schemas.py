@@ -1,6 +1,7 @@
 """What requests hold. Strict: "false" is no boolean and "1" no number."""
 
 import unicodedata
+from contextlib import suppress
 from typing import Annotated, Any, Self
 
 import pybase64
@@ -44,8 +45,9 @@ def _payload(text: object) -> str:
 def _photo(text: object) -> bytes:
     """The bytes of a picture in base64, with or without the prefix of a data URL."""
     payload = _payload(text)
-    try:
-        # some encoders break lines
+    with suppress(ValueError):
+        return pybase64.b64decode(payload, validate=True)
+    try:  # some encoders break lines
         return pybase64.b64decode(payload.encode("ascii").translate(None, _SPACE), validate=True)
     except ValueError as error:
         raise ValueError("is not base64") from error

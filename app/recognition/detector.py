@@ -1,7 +1,9 @@
 """MTCNN (Zhang et al. 2016, https://arxiv.org/abs/1604.02878): faces with five landmarks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +21,7 @@ _MARGIN = _CELL // 2  # so that a face may lie half outside the picture
 _SHRINK = 0.709  # from one scale to the next: half the area
 _BAND = 7  # scales that are searched at a time until a face is found
 _APART = 1e6  # pixels, more than any picture has along a side
+_SAME = 0.7  # overlap of one face's boxes, as a share of the smaller one
 _SCORES = (0.6, 0.7)  # what passes the first two stages
 
 
@@ -71,12 +74,12 @@ class FaceDetector:
         faces: list[Face] = []
         while scales and not faces:
             band, scales = scales[:_BAND], scales[_BAND:]
-            faces = self._distinct(self._faces(pyramid, band))
+            faces = distinct(self._faces(pyramid, band))
         if faces:
             # a scale finds faces somewhat larger than its cell, too
             enough = rivals * faces[0].side * _SHRINK
             if band := [scale for scale in scales if _CELL / scale >= enough]:
-                faces = self._distinct(faces + self._faces(pyramid, band))
+                faces = distinct(faces + self._faces(pyramid, band))
         return faces
 
     def _scales(self, pyramid: Pyramid) -> list[float]:
@@ -99,16 +102,14 @@ class FaceDetector:
         levels = [pyramid.resized(scale, _MARGIN) for scale in scales]
         tiles = mosaic(levels)
         offsets, certainty = self._propose(tiles.picture[None])
-        found = [
-            _cells(pyramid.picture, level, place, offsets[0], certainty[0, 1])
-            for level, place in zip(levels, tiles.places, strict=True)
-        ]
-        cells, moves, scores = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        level_of = _levels(certainty.shape[2:], levels, tiles.places)
+        row, column = np.nonzero((certainty[0, 1] >= _SCORES[0]) & (level_of >= 0))
+        level, scores = level_of[row, column], certainty[0, 1, row, column]
+        cells = _cells(np.stack((column, row), 1), level, pyramid.picture, levels, tiles.places)
         # of one level first: set apart, so that no cell overlaps one of another level
-        apart = np.repeat(np.arange(len(found)) * _APART, [len(part[0]) for part in found])
-        keep = suppress(cells + apart[:, None], scores, 0.5)
-        boxes, scores = moved(cells[keep], moves[keep]), scores[keep]
-        return squared(boxes[suppress(boxes, scores, 0.7)])
+        keep = suppress(cells + (level * _APART)[:, None], scores, 0.5)
+        boxes = moved(cells[keep], offsets[0][:, row[keep], column[keep]].T)
+        return squared(boxes[suppress(boxes, scores[keep], 0.7)])
 
     def _refined(self, pyramid: Pyramid, boxes: Boxes) -> Boxes:
         offsets, certainty = self._refine(pyramid.boxes(boxes, 24))
@@ -128,33 +129,48 @@ class FaceDetector:
         passed = np.flatnonzero(score > self._least_score)
         return [Face(boxes[i], landmarks[i], float(score[i]), float(side[i])) for i in passed]
 
-    def _distinct(self, faces: list[Face]) -> list[Face]:
-        """Each face once, the largest first."""
-        if not faces:
-            return []
-        boxes = np.array([face.box for face in faces])
-        scores = np.array([face.score for face in faces], np.float32)
-        keep = [faces[i] for i in suppress(boxes, scores, 0.7, of_smaller=True)]
-        return sorted(keep, key=lambda face: face.side, reverse=True)
+
+def distinct(faces: Sequence[Face]) -> list[Face]:
+    """Each face once, as its best score has it, the largest first."""
+    keep: list[Face] = []
+    for face in sorted(faces, key=lambda face: face.score, reverse=True):
+        if all(_overlap(face.box, other.box) <= _SAME for other in keep):
+            keep.append(face)
+    return sorted(keep, key=lambda face: face.side, reverse=True)
+
+
+def _levels(
+    shape: tuple[int, int], levels: Sequence[Picture], places: Sequence[tuple[int, int]]
+) -> NDArray[np.int64]:
+    """Which level each cell of P-Net's output lies in; -1 where in none, or across an edge.
+
+    places: where the levels stand in what P-Net saw, in pixels.
+    """
+    level_of = np.full(shape, -1)
+    for number, (level, (top, left)) in enumerate(zip(levels, places, strict=True)):
+        rows, columns = ((side - _CELL + 1) // _STRIDE + 1 for side in level.shape[:2])
+        row, column = top // _STRIDE, left // _STRIDE
+        level_of[row : row + rows, column : column + columns] = number
+    return level_of
 
 
 def _cells(
-    picture: Picture, level: Picture, place: tuple[int, int], offsets: Scores, certainty: Scores
-) -> tuple[Boxes, Scores, Scores]:
-    """Where P-Net sees a face on one level of the pyramid: boxes, their offsets and scores.
+    corners: NDArray[np.int64],
+    level: NDArray[np.int64],
+    picture: Picture,
+    levels: Sequence[Picture],
+    places: Sequence[tuple[int, int]],
+) -> Boxes:
+    """What P-Net's cells see, as boxes in the picture.
 
-    level: the picture shrunk, in its margin. place: where that stands in what P-Net saw.
-    offsets: (4, r, c) and certainty: (r, c) of all cells.
+    corners: (n, 2) column and row of each cell; level: (n,) which one it lies in.
     """
-    top, left = (start // _STRIDE for start in place)
-    rows, columns = ((side - _CELL + 1) // _STRIDE + 1 for side in level.shape[:2])
-    own = slice(top, top + rows), slice(left, left + columns)
-    row, column = np.nonzero(certainty[own] >= _SCORES[0])
-    corner = np.stack((column, row), 1) * float(_STRIDE) - _MARGIN
-    shrunk = np.array(level.shape[1::-1]) - 2 * _MARGIN
+    begins = np.array([(left, top) for top, left in places])
+    shrunk = np.array([level.shape[1::-1] for level in levels]) - 2 * _MARGIN
     per_pixel = np.array(picture.shape[1::-1]) / shrunk
-    boxes = np.hstack((corner, corner + _CELL)) * np.tile(per_pixel, 2)
-    return boxes, offsets[(slice(None), *own)][:, row, column].T, certainty[own][row, column]
+    corner = corners * float(_STRIDE) - begins[level] - _MARGIN
+    boxes: Boxes = np.hstack((corner, corner + _CELL)) * np.tile(per_pixel, 2)[level]
+    return boxes
 
 
 def moved(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
@@ -170,24 +186,18 @@ def squared(boxes: Boxes) -> Boxes:
     return np.hstack((centre - half, centre + half))
 
 
-def suppress(
-    boxes: Boxes, scores: Scores, most: float, of_smaller: bool = False
-) -> NDArray[np.intp]:
+def suppress(boxes: Boxes, scores: Scores, most: float) -> NDArray[np.intp]:
     """Non-maximum suppression: the indices of the boxes that stay, the best score first.
 
-    most: the overlap from which the lesser box goes, as a share of the union, or with
-    `of_smaller` of the smaller box.
+    most: the overlap from which the lesser box goes, as a share of the union.
     """
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    left = np.argsort(-scores, kind="stable")
-    keep = []
-    while len(left):
-        best, left = left[0], left[1:]
-        keep.append(best)
-        corner = np.maximum(boxes[best, :2], boxes[left, :2])
-        size = np.maximum(np.minimum(boxes[best, 2:], boxes[left, 2:]) - corner, 0)
-        shared = size[:, 0] * size[:, 1]
-        smaller = np.minimum(area[best], area[left])
-        whole = smaller if of_smaller else area[best] + area[left] - shared
-        left = left[shared <= most * whole]
-    return np.array(keep, np.intp)
+    corners_and_sizes = np.hstack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]))
+    keep = cv2.dnn.NMSBoxes(corners_and_sizes.tolist(), scores.tolist(), 0.0, most)
+    return np.asarray(keep, np.intp)
+
+
+def _overlap(box: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """As a share of the smaller box."""
+    size = np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0)
+    smaller = min(np.prod(box[2:] - box[:2]), np.prod(other[2:] - other[:2]))
+    return float(np.prod(size) / smaller)

@@ -36,27 +36,36 @@ class Pyramid:
         to_picture: (2, 3), from points of the chip to points of the picture; the centre of the top
         left pixel is (0.5, 0.5) on both.
         """
-        source = self._at(magnification(to_picture))
-        (rows, columns), (all_rows, all_columns) = source.shape[:2], self.picture.shape[:2]
-        transform = to_picture * ((columns / all_columns,), (rows / all_rows,))
-        # OpenCV counts from pixel centres, we from corners
-        transform[:, 2] += transform[:, :2].sum(axis=1) / 2 - 0.5
-        chip = cv2.warpAffine(
-            source,
-            transform,
-            (side, side),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-        )
-        return np.asarray(chip, np.uint8)
+        chip: Picture = self._chips(to_picture[None], side)[0]
+        return chip
 
     def boxes(self, boxes: NDArray[np.float64], side: int) -> Picture:
         """boxes: (n, 4) x1, y1, x2, y2 → (n, side, side, 3) uint8, each box stretched to fit."""
-        crops = np.empty((len(boxes), side, side, 3), np.uint8)
-        for crop, (x1, y1, x2, y2) in zip(crops, boxes, strict=True):
-            stretch = np.array([[(x2 - x1) / side, 0, x1], [0, (y2 - y1) / side, y1]])
-            crop[:] = self.warped(stretch, side)
-        return crops
+        stretches = np.zeros((len(boxes), 2, 3))
+        stretches[:, :, 2] = boxes[:, :2]
+        stretches[:, (0, 1), (0, 1)] = (boxes[:, 2:] - boxes[:, :2]) / side
+        return self._chips(stretches, side)
+
+    def _chips(self, to_picture: NDArray[np.float64], side: int) -> Picture:
+        """to_picture: (n, 2, 3), as in `warped` → (n, side, side, 3) uint8."""
+        transforms = to_picture.copy()
+        transforms[..., 2] += transforms[..., :2].sum(axis=2) / 2
+        chips = np.empty((len(to_picture), side, side, 3), np.uint8)
+        all_rows, all_columns = self.picture.shape[:2]
+        for chip, transform, original in zip(chips, transforms, to_picture, strict=True):
+            source = self._at(magnification(original))
+            transform[0] *= source.shape[1] / all_columns
+            transform[1] *= source.shape[0] / all_rows
+            transform[:, 2] -= 0.5  # OpenCV counts from pixel centres, we from corners
+            cv2.warpAffine(
+                source,
+                transform,
+                (side, side),
+                dst=chip,
+                flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                borderMode=cv2.BORDER_CONSTANT,
+            )
+        return chips
 
     def _at(self, shrinkage: float) -> Picture:
         """The smallest of the halved pictures that still has the detail `1 / shrinkage` needs."""
