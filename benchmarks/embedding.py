@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.rounds import Effort, Timings, interleave
 from benchmarks.services import random_weights, setups
 from benchmarks.straightforward import load_network
-from models.runtime import OpenVinoRuntime
+from models.openvino import OpenVinoRuntime
 from tests.serving import MODELS_DIR
 
 SIDE = 160

@@ -16,7 +16,7 @@ import numpy as np
 import requests
 
 from app.recognition.detector import FaceDetector
-from models.runtime import OpenVinoRuntime
+from models.openvino import OpenVinoRuntime
 from tests import films
 from tests.liveness_service import FAULTS, PATH, LivenessService
 from tests.photos import ASTRONAUT, picture

@@ -19,7 +19,7 @@ from app.storage.mongodb import MongoStore
 from app.storage.sealing import VectorKeys
 from app.storage.sqlite import SqliteStore
 from models.catalogue import Catalogue, FaceModel
-from models.runtime import OpenVinoRuntime
+from models.openvino import OpenVinoRuntime
 from tests.employees import VECTOR_KEY
 from tests.log_scan import leaks
 from tests.milvus import MilvusServer

@@ -14,7 +14,7 @@ from PIL import Image
 
 from app.recognition.recogniser import Recogniser
 from models.catalogue import Catalogue
-from models.runtime import OpenVinoRuntime
+from models.openvino import OpenVinoRuntime
 from tests.linearizability import Operation, is_linearizable
 from tests.photos import encoded
 from tests.serving import MODELS_DIR, RunningService

@@ -13,7 +13,7 @@ from app.recognition.image import Picture
 from app.recognition.pyramid import Pyramid
 from app.recognition.recogniser import Recogniser
 from models.catalogue import FaceModel
-from models.runtime import OpenVinoRuntime
+from models.openvino import OpenVinoRuntime
 from tests.chips import aligned, largest_face
 from tests.photos import encoded, needs_faces, people, picture
 

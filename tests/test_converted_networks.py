@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from app.recognition.recogniser import Recogniser
 from models import mtcnn
 from models.catalogue import FaceModel
-from models.runtime import NetworkSource, OpenVinoRuntime, TorchRuntime
+from models.openvino import OpenVinoRuntime
+from models.runtime import NetworkSource, TorchRuntime
 from tests.photos import PORTRAITS
 from tests.serving import MODELS_DIR, ROOT
 
@@ -133,7 +134,7 @@ import sys
 from pathlib import Path
 import torch
 from models import mtcnn
-from models.runtime import OpenVinoRuntime
+from models.openvino import OpenVinoRuntime
 runtime = OpenVinoRuntime(Path(sys.argv[1]))
 print("ready", flush=True)
 sys.stdin.readline()

@@ -16,7 +16,7 @@ from threading import Barrier, Thread
 import numpy as np
 
 from models.catalogue import Catalogue
-from models.runtime import OpenVinoRuntime
+from models.openvino import OpenVinoRuntime
 
 folder = Path(sys.argv[1])
 network = Catalogue(folder).get("dlib").network

@@ -13,8 +13,8 @@ from app.recognition.detector import FaceDetector
 from models import dlib_resnet
 from models.catalogue import FaceModel
 from models.dlib_resnet import CorruptWeights
+from models.openvino import OpenVinoRuntime
 from models.packaged import packaged_file
-from models.runtime import OpenVinoRuntime
 from tests.chips import chips
 from tests.photos import PORTRAITS
 from tests.serving import MODELS_DIR

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.catalogue import BoxAlignment, Catalogue, FaceModel, ModelUnavailable
-from models.runtime import OpenVinoRuntime, TorchRuntime
+from models.openvino import OpenVinoRuntime
+from models.runtime import TorchRuntime
 from models.weights import VGGFACE2, WeightsFile, WeightsUnavailable
 from tests import facenet_weights
 

@@ -19,7 +19,7 @@ from app.recognition import (
 from app.recognition.image import Picture
 from app.recognition.recogniser import Limits, Recogniser
 from models.catalogue import FaceModel
-from models.runtime import OpenVinoRuntime
+from models.openvino import OpenVinoRuntime
 from tests.photos import ASTRONAUT, GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, encoded, picture
 
 FACE_SIDE = {GRACE_HOPPER: 203, ASTRONAUT: 95}  # in pixels

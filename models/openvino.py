@@ -1,0 +1,240 @@
+"""The runtime for CPUs: networks converted for OpenVINO once, and kept on disk."""
+
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from queue import Empty, LifoQueue
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import structlog
+
+from models.runtime import (
+    Network,
+    NetworkSource,
+    Outputs,
+    Pixels,
+    RuntimeUnavailable,
+    fingerprint,
+)
+
+log = structlog.get_logger()
+
+_SEAL = "sha256"
+_SHARES = 4  # of the cores, for inferences that run together; where cores are fewer, as many
+_TWICE_BYTES = 32 << 20  # larger weights are in memory once: InceptionResnetV1 takes 150 MB
+_LEAST_COSINE = 0.9995  # of a vector in bfloat16 with the same one in float32
+
+
+class OpenVinoRuntime:
+    """OpenVINO on the CPU. A network that was converted before needs no PyTorch.
+
+    bfloat16: run embedding networks in bfloat16 where the CPU can and the vectors stay the same.
+    """
+
+    device = "cpu"
+
+    def __init__(self, cache: Path, bfloat16: bool = True) -> None:
+        import openvino
+
+        self._cache = cache
+        self._core = openvino.Core()
+        # a file that is mapped stays in memory beside the network that was made of it
+        self._core.set_property({"ENABLE_MMAP": False})
+        # OpenVINO fills this table when it is first used. Two threads that are first hold each
+        # other up for ever, one with the table's lock and one with Python's.
+        openvino.Type.u8.to_dtype()
+        self._version = re.sub(r"[^0-9.].*", "", openvino.__version__)
+        can = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        self._bfloat16 = bfloat16 and "BF16" in can
+        self._running = _Running()
+
+    def compile(self, source: NetworkSource) -> Network:
+        folder = self._cache / f"{source.name}-{source.fingerprint[:16]}-openvino-{self._version}"
+        if not _is_sealed(folder):
+            self._convert_once(source, folder)
+        precision = self._precision(source, folder)
+        if source.embeds and source.side:
+            return _OneOrMany(lambda count: self._compiled(folder, precision, count))
+        return self._compiled(folder, precision)
+
+    def _precision(self, source: NetworkSource, folder: Path) -> str:
+        """bf16 where this CPU has it and it leaves vectors the same, else f32."""
+        if not (source.embeds and source.side and self._bfloat16):
+            return "f32"
+        cpu = fingerprint(self._core.get_property("CPU", "FULL_DEVICE_NAME").encode())[:16]
+        verdict = folder / f"precision-{cpu}"
+        if verdict.is_file() and (known := verdict.read_text()) in ("f32", "bf16"):
+            return known
+        samples = _sample_pixels(source.side)
+        exact, faster = (self._compiled(folder, p)(samples)[0] for p in ("f32", "bf16"))
+        precision = "bf16" if (exact * faster).sum(axis=1).min() >= _LEAST_COSINE else "f32"
+        with suppress(OSError):  # a folder that cannot be written costs a second at each start
+            verdict.write_text(precision)
+        return precision
+
+    def _compiled(self, folder: Path, precision: str, count: int | None = None) -> Network:
+        """The network for `count` pictures at a time, or for any number."""
+        model = self._core.read_model(folder / "network.xml")
+        if count:
+            _, rows, columns, channels = model.inputs[0].partial_shape
+            model.reshape([count, rows, columns, channels])
+        hints = {"INFERENCE_PRECISION_HINT": precision}
+        alone = self._core.compile_model(model, "CPU", hints | {"PERFORMANCE_HINT": "LATENCY"})
+        together = alone
+        if (folder / "network.bin").stat().st_size < _TWICE_BYTES:
+            together = self._core.compile_model(model, "CPU", hints | {"NUM_STREAMS": _SHARES})
+        return _OpenVinoNetwork(alone, together, self._running)
+
+    def _convert_once(self, source: NetworkSource, folder: Path) -> None:
+        """Convert the network, unless another process is faster. Raises RuntimeUnavailable."""
+        try:
+            self._cache.mkdir(parents=True, exist_ok=True)
+            with _alone_in(self._cache):
+                if not _is_sealed(folder):
+                    self._convert(source, folder)
+        except OSError as error:
+            raise RuntimeUnavailable(f"cannot write {self._cache} (MODELS_DIR): {error}") from error
+
+    def _convert(self, source: NetworkSource, folder: Path) -> None:
+        """Convert the PyTorch module and put it on disk in one step."""
+        import openvino
+        import torch
+        from openvino.frontend import FrontEndManager
+        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+        log.info("converting a network for this CPU, once", network=source.name)
+        rows = columns = source.side or -1
+        example = torch.zeros(2, source.side or 64, source.side or 48, 3, dtype=torch.uint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # OpenVINO's converter uses a deprecated tracer
+            # not openvino.convert_model: that one reports its use to a server
+            decoder = TorchScriptPythonDecoder(source.build(), example_input=(example,))
+            frontend = FrontEndManager().load_by_framework("pytorch")
+            model = frontend.convert(frontend.load(decoder))
+        model.inputs[0].get_node().set_element_type(openvino.Type.u8)
+        model.reshape([-1, rows, columns, 3])
+        with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
+            made = Path(scratch) / "network"
+            made.mkdir()
+            openvino.save_model(model, made / "network.xml", compress_to_fp16=False)
+            (made / _SEAL).write_text(_hash(made))
+            shutil.rmtree(folder, ignore_errors=True)
+            made.rename(folder)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """One process at a time."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class _Running:
+    """Counts inferences, of all networks."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._lock = Lock()
+
+    @contextmanager
+    def one_more(self) -> Iterator[int]:
+        """Yields how many others are running."""
+        with self._lock:
+            others = self._count
+            self._count += 1
+        try:
+            yield others
+        finally:
+            with self._lock:
+                self._count -= 1
+
+
+class _Requests:
+    """Lends inference requests, so that threads do not wait in line for one."""
+
+    def __init__(self, compiled: Any) -> None:  # noqa: ANN401  OpenVINO's stubs are incomplete
+        self._compiled = compiled
+        self._idle: LifoQueue[Any] = LifoQueue()
+
+    @contextmanager
+    def lent(self) -> Iterator[Any]:
+        try:
+            request = self._idle.get_nowait()
+        except Empty:
+            request = self._compiled.create_infer_request()
+        try:
+            yield request
+        finally:
+            self._idle.put(request)
+
+
+class _OpenVinoNetwork:
+    """A compiled network. Any number of threads may call it at once.
+
+    alone: compiled for all cores. together: for a share of them, for those who are not alone.
+    Several that each want all cores wait for each other's threads, and fewer are answered in all.
+    """
+
+    def __init__(self, alone: Any, together: Any, running: _Running) -> None:  # noqa: ANN401
+        self._alone = _Requests(alone)
+        self._together = _Requests(together)
+        self._running = running
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        with self._running.one_more() as others:
+            requests = self._together if others else self._alone
+            with requests.lent() as request:
+                outputs: Outputs = request.infer([pixels], share_inputs=True).to_tuple()
+                return outputs
+
+
+class _OneOrMany:
+    """One picture goes through a network compiled for one, which is a tenth faster.
+
+    compile: makes the network for so many pictures, or with None for any number of them, which is
+        put off until there are several.
+    """
+
+    def __init__(self, compile: Callable[[int | None], Network]) -> None:
+        self._one = compile(1)
+        self._many = cache(lambda: compile(None))
+
+    def __call__(self, pixels: Pixels) -> Outputs:
+        return self._one(pixels) if len(pixels) == 1 else self._many()(pixels)
+
+
+def _sample_pixels(side: int) -> Pixels:
+    """(8, side, side, 3) pictures with contrast at all scales, as photos have; always the same."""
+    rng = np.random.default_rng(0)
+    pictures = np.zeros((8, side, side, 3))
+    for patches in (3, 6, 12, 25, 50):
+        coarse = rng.normal(size=(8, patches, patches, 3))
+        patch = np.arange(side) * patches // side
+        pictures += coarse[:, patch][:, :, patch]
+    pictures -= pictures.min(axis=(1, 2, 3), keepdims=True)
+    pictures *= 255 / pictures.max(axis=(1, 2, 3), keepdims=True)
+    return pictures.astype(np.uint8)
+
+
+def _is_sealed(folder: Path) -> bool:
+    """Is the converted network as it was written? OpenVINO takes damaged weights as they are."""
+    seal = folder / _SEAL
+    return seal.is_file() and seal.read_text() == _hash(folder)
+
+
+def _hash(folder: Path) -> str:
+    files = (folder / "network.xml", folder / "network.bin")
+    return fingerprint(*(file.read_bytes() if file.is_file() else b"" for file in files))
