@@ -11,8 +11,8 @@ from app.gallery.rows import RowNumbers, Sizes, Vectors
 _BITS = 512
 _WORDS = _BITS // 64
 _EARLY_WORDS = _WORDS // 2
-_SURVIVORS = 4  # times the finalists outlive the first half of the code
-_ROWS_A_FINALIST = 256
+_SURVIVORS = 8  # times the finalists outlive the first half of the code
+_ROWS_A_FINALIST = 512
 _ENCODED_AT_ONCE = 4_096
 _SAMPLE = 256
 
