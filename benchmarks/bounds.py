@@ -12,8 +12,11 @@ def sentences(measured: dict[str, Figures]) -> list[str]:
         found += _embedding(measured["embedding"]["figures"])
     if "http_login" in measured:
         found += _phone_photo(measured["http_login"]["figures"])
+        found += _twenty_times(measured["http_login"]["figures"])
     if "stages" in measured:
         found += _login(measured["stages"]["figures"]["stages"])
+    if "search" in measured:
+        found += _search(measured["search"]["figures"]["galleries"])
     return found
 
 
@@ -51,6 +54,31 @@ def _phone_photo(figures: Figures) -> list[str]:
         f"(dlib), {entropy:.0f} ms are libjpeg's entropy decoding, which no shrinking avoids "
         f"(decoding to an eighth, alone). A 640×480 JPEG takes {small:.0f} ms in all, so the "
         f"ratio is at least about {(small + entropy) / small:.1f}."
+    ]
+
+
+def _twenty_times(figures: Figures) -> list[str]:
+    requests = figures["requests"]
+    one, paged = (requests[f"straightforward{how}: JPEG"]["median_ms"] for how in ("", ", paged"))
+    return [
+        f"The straightforward login that reads its table 50 rows a statement takes {paged:.0f} ms, "
+        f"the one that reads it in one statement, with vectors as bytes, {one:.0f} ms: twenty "
+        f"times as fast as that one is {one / 20:.1f} ms, HTTP included."
+    ]
+
+
+def _search(galleries: list[Figures]) -> list[str]:
+    largest = max(galleries, key=lambda row: (row["people"], row["dimension"]))
+    people, dimension = largest["people"], largest["dimension"]
+    own, product = (largest["search"][which]["median_ms"] for which in ("index", "numpy"))
+    gigabytes = people * dimension * 4 / 1e9
+    least = largest["roofline_ms"]
+    return [
+        f"A search of {people:,} × {dimension} reads 32 bytes of each row, which takes "
+        f"{least:.1f} ms at least at the rate at which one core reads here; {own:.1f} ms are "
+        f"measured, on one core, so that searches at the same time do not wait for each other. "
+        f"NumPy's product reads {gigabytes:.1f} GB on all cores in {product:.0f} ms, "
+        f"{gigabytes / product * 1e3:.0f} GB/s."
     ]
 
 
