@@ -19,6 +19,7 @@ from app.settings import Settings
 from app.storage import EmployeeStore
 from app.storage.mongodb import MongoStore
 from app.storage.mongodb_documents import to_document
+from app.storage.sealing import VectorKeys
 from app.storage.sqlite import SqliteStore
 from benchmarks import machine
 from benchmarks.drift import everyone
@@ -55,7 +56,9 @@ def _sqlite(dimension: int) -> dict[str, Any]:
 
 def _mongodb(dimension: int) -> dict[str, Any]:
     with Mongod() as mongod, mongod.client() as client:
-        client.people.users.insert_many(map(to_document, everyone(EMPLOYEES, dimension)))
+        client.people.users.insert_many(
+            to_document(each, VectorKeys()) for each in everyone(EMPLOYEES, dimension)
+        )
         settings = Settings(mongo_db_url=f"{mongod.address}/people", mongo_db_timeout_s=20)
         with closing(MongoStore.connect(settings)) as store:
             queries = _queries(store)

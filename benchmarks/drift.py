@@ -25,6 +25,7 @@ from app.settings import Settings
 from app.storage import Employee, EmployeeStore
 from app.storage.mongodb import MongoStore
 from app.storage.mongodb_documents import to_document
+from app.storage.sealing import VectorKeys
 from app.storage.sqlite import SqliteStore
 from app.usecases.drift import rows
 from app.usecases.gallery import batched
@@ -150,7 +151,9 @@ def _sqlite(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str,
 def _mongodb(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str, str]]]:
     with Mongod() as mongod:
         with mongod.client() as client:
-            for some in batched(map(to_document, everyone(count, DIMENSION)), 10_000):
+            for some in batched(
+                (to_document(each, VectorKeys()) for each in everyone(count, DIMENSION)), 10_000
+            ):
                 client.people.users.insert_many(some)
         url = f"{mongod.address}/people"
         settings = Settings(mongo_db_url=url, mongo_db_timeout_s=20)
