@@ -152,7 +152,10 @@ class Settings(BaseSettings):
 
     max_body_mb: float = Field(64, gt=0, le=1024, description="largest request body, in MB")
     max_received_mb: float = Field(
-        96, gt=0, le=65536, description="all bodies that a worker holds at once, in MB"
+        default_factory=lambda values: max(96.0, values["max_body_mb"]),
+        gt=0,
+        le=65536,
+        description="all bodies that a worker holds at once, in MB",
     )
     receive_timeout_s: float = Field(
         30.0, gt=0, le=600, description="how long a request may take to come in, in seconds"

@@ -8,7 +8,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import Lock
@@ -63,8 +62,12 @@ class OpenVinoRuntime:
             self._convert_once(source, folder)
         precision = self._precision(source, folder)
         if source.embeds and source.side:
-            return _OneOrMany(lambda count: self._compiled(folder, precision, count))
-        return self._compiled(folder, precision)
+            small = (folder / "network.bin").stat().st_size < _TWICE_BYTES
+            return _OneOrMany(
+                self._compiled(folder, precision, one=True, shared=small),
+                lambda: self._compiled(folder, precision),
+            )
+        return self._compiled(folder, precision, shared=True)
 
     def _precision(self, source: NetworkSource, folder: Path) -> str:
         """bf16 where this CPU has it and it leaves vectors the same, else f32."""
@@ -81,16 +84,21 @@ class OpenVinoRuntime:
             verdict.write_text(precision)
         return precision
 
-    def _compiled(self, folder: Path, precision: str, count: int | None = None) -> Network:
-        """The network for `count` pictures at a time, or for any number."""
+    def _compiled(
+        self, folder: Path, precision: str, one: bool = False, shared: bool = False
+    ) -> Network:
+        """The network.
+
+        one: for one picture at a time, else for any number. shared: for a share of the cores, too.
+        """
         model = self._core.read_model(folder / "network.xml")
-        if count:
+        if one:
             _, rows, columns, channels = model.inputs[0].partial_shape
-            model.reshape([count, rows, columns, channels])
+            model.reshape([1, rows, columns, channels])
         hints = {"INFERENCE_PRECISION_HINT": precision}
         alone = self._core.compile_model(model, "CPU", hints | {"PERFORMANCE_HINT": "LATENCY"})
         together = alone
-        if (folder / "network.bin").stat().st_size < _TWICE_BYTES:
+        if shared:
             together = self._core.compile_model(model, "CPU", hints | {"NUM_STREAMS": _SHARES})
         return _OpenVinoNetwork(alone, together, self._running)
 
@@ -204,16 +212,23 @@ class _OpenVinoNetwork:
 class _OneOrMany:
     """One picture goes through a network compiled for one, which is a tenth faster.
 
-    compile: makes the network for so many pictures, or with None for any number of them, which is
-        put off until there are several.
+    one: for one picture. compile: makes the network for any number of them, which is put off until
+        there are several.
     """
 
-    def __init__(self, compile: Callable[[int | None], Network]) -> None:
-        self._one = compile(1)
-        self._many = cache(lambda: compile(None))
+    def __init__(self, one: Network, compile: Callable[[], Network]) -> None:
+        self._one = one
+        self._compile = compile
+        self._compiled: Network | None = None
+        self._compiling = Lock()
 
     def __call__(self, pixels: Pixels) -> Outputs:
         return self._one(pixels) if len(pixels) == 1 else self._many()(pixels)
+
+    def _many(self) -> Network:
+        with self._compiling:
+            self._compiled = self._compiled or self._compile()
+            return self._compiled
 
 
 def _sample_pixels(side: int) -> Pixels:

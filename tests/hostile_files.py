@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from tests.photos import encoded
+from tests.photos import ASTRONAUT, encoded
 
 LARGEST = 7_050  # rows and columns of a picture just below 50 megapixels
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><script>1</script></svg>'
@@ -34,6 +34,21 @@ def png(columns: int, rows: int, bits: int = 1, colour: int = 0, interlaced: boo
     header = struct.pack(">IIBBBBB", columns, rows, bits, colour, 0, 0, interlaced)
     parts = chunk(b"IHDR", header) + palette + chunk(b"IDAT", data) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + parts
+
+
+def webp(side: int) -> bytes:
+    """Black, a few kB."""
+    return encoded(Image.new("RGB", (side, side)), "WEBP", lossless=True, method=0)
+
+
+def faces() -> bytes:
+    """A picture of 1,264 faces, 140 kB."""
+    with Image.open(ASTRONAUT) as astronaut:
+        face = astronaut.convert("RGB").crop((160, 50, 290, 200)).resize((60, 60))
+    crowd = Image.new("RGB", (959, 4_790))
+    for place in range(16 * 79):
+        crowd.paste(face, (place % 16 * 60, place // 16 * 60))
+    return encoded(crowd, "WEBP", quality=80)
 
 
 def tiff(columns: int, rows: int, tags: dict[int, int], data: bytes) -> bytes:

@@ -1,5 +1,6 @@
 """Faces are found where they are, and the geometry around them is exact to the half pixel."""
 
+import time
 from pathlib import Path
 
 import cv2
@@ -240,6 +241,15 @@ def test_a_box_inside_a_better_one_is_the_same_face() -> None:
 
     assert [face.score for face in distinct(faces(0.8, 0.9, 0.7, 0.6))] == [0.9, 0.7]
     assert [face.score for face in distinct(faces(0.5, 0.4, 0.7, 0.9))] == [0.7, 0.9]
+
+
+def test_a_picture_of_thousands_of_faces_takes_no_minute() -> None:
+    corner = np.array([(x, y) for x in range(0, 800, 10) for y in range(0, 800, 20)], np.float64)
+    boxes = np.hstack((corner, corner + 20))
+    crowd = [Face(box, np.zeros((5, 2)), 1 - i / 9_999, 20.0) for i, box in enumerate(boxes)]
+    began = time.monotonic()
+    assert len(distinct(crowd)) == 3_200
+    assert time.monotonic() - began < 5
 
 
 def test_equal_scores_keep_their_order() -> None:

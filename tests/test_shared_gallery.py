@@ -205,9 +205,29 @@ def test_a_process_without_the_newest_key_leaves_rows_alone(
     for _ in upkeep.rebuild(behind):
         pass
     assert not any(step.drift for step in upkeep.check(behind))
+    assert behind.unopened == [1, 2]
     assert holds_exactly(ahead, *ahead.store.read_all())
     remove(behind, 2)
     assert holds_exactly(ahead, *ahead.store.get([1]))
+
+
+def test_a_login_ends_where_no_near_record_can_be_opened(
+    milvus: MilvusServer, open_gallery: OpenGallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.usecases.shared_gallery._MOST_CANDIDATES", 16)
+    index, new = open_gallery().index, new_key()
+    comparison = Comparison("dlib", dimension=8, distance_scale=1.0)
+
+    def with_keys(keys: str) -> SharedGallery:
+        return SharedGallery(
+            SqliteStore(tmp_path / "sealed.db", VectorKeys(keys)), index, comparison
+        )
+
+    ahead = with_keys(new)
+    for number in range(20):
+        add(ahead, someone(number))
+    with pytest.raises(IndexUnavailable, match="can be opened"):
+        with_keys(new_key()).nearest(someone(3).vectors[0])
 
 
 def test_a_vector_that_is_none_keeps_nobody_from_being_found(gallery: SharedGallery) -> None:

@@ -87,6 +87,11 @@ def _report(shared: SharedGallery, steps: Iterator[upkeep.Step], what: str) -> b
     click.echo(f"{employees} employees in {time.monotonic() - began:.1f} s; rows: {found}.")
     if ids:
         click.echo(f"Employees concerned: {', '.join(map(str, ids))}{', …' * (len(ids) > 9)}")
+    if unopened := shared.unopened:
+        raise _Failed(
+            f"{len(unopened)} records cannot be opened with VECTOR_KEYS and were not compared: "
+            f"{', '.join(map(str, unopened[:_EXAMPLES]))}{', …' * (len(unopened) > _EXAMPLES)}"
+        )
     return any(totals.values())
 
 

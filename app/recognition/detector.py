@@ -11,7 +11,7 @@ from app.recognition.image import Picture
 from app.recognition.mosaic import mosaic
 from app.recognition.pyramid import Pyramid
 from models import mtcnn
-from models.runtime import Runtime
+from models.runtime import Network, Outputs, Runtime
 
 Boxes = NDArray[np.float64]
 Scores = NDArray[np.float32]
@@ -21,6 +21,7 @@ _MARGIN = _CELL // 2  # so that a face may lie half outside the picture
 _SHRINK = 0.709  # from one scale to the next: half the area
 _BAND = 7  # scales that are searched at a time until a face is found
 _APART = 1e6  # pixels, more than any picture has along a side
+_AT_ONCE = 64  # boxes that a network sees at a time
 _SAME = 0.7  # overlap of one face's boxes, as a share of the smaller one
 _SCORES = (0.6, 0.7)  # what passes the first two stages
 
@@ -112,14 +113,14 @@ class FaceDetector:
         return squared(boxes[suppress(boxes, scores[keep], 0.7)])
 
     def _refined(self, pyramid: Pyramid, boxes: Boxes) -> Boxes:
-        offsets, certainty = self._refine(pyramid.boxes(boxes, 24))
+        offsets, certainty = _seen_by(self._refine, pyramid, boxes, 24)
         passed = certainty[:, 1] > _SCORES[1]
         boxes, offsets, score = boxes[passed], offsets[passed], certainty[passed, 1]
         keep = suppress(boxes, score, 0.7)
         return squared(moved(boxes[keep], offsets[keep]))
 
     def _found(self, pyramid: Pyramid, boxes: Boxes) -> list[Face]:
-        offsets, points, certainty = self._output(pyramid.boxes(boxes, 48))
+        offsets, points, certainty = _seen_by(self._output, pyramid, boxes, 48)
         size = boxes[:, None, 2:] - boxes[:, None, :2]
         landmarks = boxes[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * size
         boxes, score = moved(boxes, offsets), certainty[:, 1]
@@ -130,12 +131,28 @@ class FaceDetector:
         return [Face(boxes[i], landmarks[i], float(score[i]), float(side[i])) for i in passed]
 
 
+def _seen_by(network: Network, pyramid: Pyramid, boxes: Boxes, side: int) -> Outputs:
+    """What a network says of (n, 4) boxes, n ≥ 1.
+
+    Some at a time: a picture may be made of faces, and a network keeps the memory that its largest
+    input took.
+    """
+    parts = [
+        network(pyramid.boxes(boxes[start : start + _AT_ONCE], side))
+        for start in range(0, len(boxes), _AT_ONCE)
+    ]
+    return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+
+
 def distinct(faces: Sequence[Face]) -> list[Face]:
     """Each face once, as its best score has it, the largest first."""
-    keep: list[Face] = []
-    for face in sorted(faces, key=lambda face: face.score, reverse=True):
-        if all(_overlap(face.box, other.box) <= _SAME for other in keep):
-            keep.append(face)
+    left = sorted(faces, key=lambda face: face.score, reverse=True)
+    boxes = np.array([face.box for face in left]).reshape(-1, 4)
+    keep, others = [], np.arange(len(left))
+    while len(others):
+        best, others = others[0], others[1:]
+        keep.append(left[best])
+        others = others[_overlaps(boxes[best], boxes[others]) <= _SAME]
     return sorted(keep, key=lambda face: face.side, reverse=True)
 
 
@@ -189,15 +206,18 @@ def squared(boxes: Boxes) -> Boxes:
 def suppress(boxes: Boxes, scores: Scores, most: float) -> NDArray[np.intp]:
     """Non-maximum suppression: the indices of the boxes that stay, the best score first.
 
-    most: the overlap from which the lesser box goes, as a share of the union.
+    most: the overlap from which on the lesser box goes, as a share of the union; at exactly that,
+        which cells of P-Net often have, both stay.
     """
     corners_and_sizes = np.hstack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]))
     keep = cv2.dnn.NMSBoxes(corners_and_sizes.tolist(), scores.tolist(), 0.0, most)
     return np.asarray(keep, np.intp)
 
 
-def _overlap(box: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """As a share of the smaller box."""
-    size = np.maximum(np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2]), 0)
-    smaller = min(np.prod(box[2:] - box[:2]), np.prod(other[2:] - other[:2]))
-    return float(np.prod(size) / smaller)
+def _overlaps(box: NDArray[np.float64], others: Boxes) -> NDArray[np.float64]:
+    """(n,) what the box shares with each of the others, as a share of the smaller of the two."""
+    size = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = np.prod(np.maximum(size, 0), axis=1)
+    area = np.prod(others[:, 2:] - others[:, :2], axis=1)
+    overlaps: NDArray[np.float64] = shared / np.minimum(np.prod(box[2:] - box[:2]), area)
+    return overlaps

@@ -18,6 +18,7 @@ Picture = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
 
+_SHARE_OF_PIXELS = {"WEBP": 0.5}  # its decoder takes 16 bytes a pixel, the others at most 8
 _MOST_SCANS = 40  # progressive JPEGs have about ten
 _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", 0xD9
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
@@ -41,7 +42,8 @@ _TURNS = {
 class Photo:
     """An encoded picture, checked but not decoded yet.
 
-    formats: those of FORMATS that are taken. budget: what decoding takes its share of.
+    max_megapixels: of WebP half as many. formats: those of FORMATS that are taken. budget: what
+    decoding takes its share of.
     Raises NotAnImage, and ImageTooLarge before any pixel is decoded.
     """
 
@@ -60,10 +62,10 @@ class Photo:
             pixels = max(image.width * image.height, _tile(image))
             self._scans = scans(data, _MOST_SCANS) if image.format in ("JPEG", "MPO") else 1
         self.shorter_side, self.longer_side = sorted(image.size)
-        if pixels / 1e6 > max_megapixels:
+        most = max_megapixels * _SHARE_OF_PIXELS.get(image.format or "", 1)
+        if pixels / 1e6 > most:
             raise ImageTooLarge(
-                f"the picture has {pixels / 1e6:.1f} megapixels, at most {max_megapixels:g} are "
-                "taken"
+                f"the picture has {pixels / 1e6:.1f} megapixels, at most {most:g} are taken"
             )
         if self._scans > _MOST_SCANS:
             raise NotAnImage("the picture is a JPEG of too many scans")

@@ -44,7 +44,7 @@ class Limits:
 
     megapixels: float = 50
     formats: tuple[str, ...] = FORMATS
-    elongation: float = 10
+    elongation: float = 5
     face_side: float = 24
     sharpness: float = 0.00025
     rival: float = 0.6

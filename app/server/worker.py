@@ -22,7 +22,7 @@ from app.server import memory
 from app.server.incoming import Incoming, Refused
 
 _FIRST, _PIECE = 1 << 16, 1 << 20  # bytes that are received at a time, of short and long requests
-_LARGE = 4 << 20  # bytes of requests after which memory is given back
+_LARGE = 16 << 20  # bytes of requests after which memory is given back; most films are smaller
 _SLOW_S = 2.0  # who has been sending for longer makes room for others
 _LINGER_S = 2.0  # for the client to read an answer before the connection is closed
 _TOO_MANY = "503 Service Unavailable", "too many requests at once, try again"
@@ -77,6 +77,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._receiving: dict[_Connection, None] = {}  # who began first comes first
         self._closing: dict[_Connection, None] = {}  # the same
         self._held = 0
+        self._large_gone = False
 
     # What gunicorn calls, in its event loop:
 
@@ -101,8 +102,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def finish_request(self, conn: _Connection, fs: Any) -> None:  # noqa: ANN401
         """A thread is done with a request."""
-        if conn.held > _LARGE:
-            memory.give_back()
         self._release(conn)
         if fs.cancelled() or fs.exception() or not fs.result():
             self._close_gently(conn)
@@ -114,7 +113,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             super().finish_request(conn, fs)
 
     def murder_pending(self) -> None:
-        """Close what took too long."""
+        """Close what took too long; and give back what large requests took, when they are gone."""
+        if self._large_gone:
+            self._large_gone = False
+            memory.give_back()
         now = time.monotonic()
         for conn in list(self._receiving):
             stops = not self.alive and not conn.incoming.size
@@ -246,6 +248,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._drop(conn)
 
     def _release(self, conn: _Connection) -> None:
+        self._large_gone |= conn.held > _LARGE
         self._held -= conn.held
         conn.held = 0
 

@@ -181,7 +181,7 @@ class MongoStore:
     def seal_anew(self) -> Iterator[tuple[int, int]]:
         self.check_seals()
         counts = self._count_by(SEALED_WITH)
-        done, total = 0, sum(counts.values()) - counts.get(self._keys.first, 0)
+        done, unread, total = 0, 0, sum(counts.values()) - counts.get(self._keys.first, 0)
         # None finds documents without the field: they are plain
         first = None if self._keys.first == PLAIN else self._keys.first
         after: float = -math.inf
@@ -191,9 +191,10 @@ class MongoStore:
             if anew := [sealing(employee, self._keys) for employee in self._readable(batch)]:
                 with self._answered():
                     self._employees.bulk_write(anew, ordered=False)
-            done, after = done + len(anew), batch[-1]["_id"]
+            done, unread = done + len(anew), unread + len(batch) - len(anew)
+            after = batch[-1]["_id"]
             yield done, total
-        self._keys.check_all_sealed(self._count_by(SEALED_WITH))
+        self._keys.check_all_sealed(self._count_by(SEALED_WITH), unread)
 
     def _count_by(self, expression: Mapping[str, Any]) -> dict[str, int]:
         """How many documents there are for each text that the expression comes to."""

@@ -97,13 +97,21 @@ class VectorKeys:
         if name not in self._ciphers:
             raise CannotOpen(f"sealed with {name}, which VECTOR_KEYS does not hold")
 
-    def check_all_sealed(self, sealed_with: Mapping[str, int]) -> None:
-        """Raise UnknownSeal where records are not sealed with the first key; see `check`."""
-        if left := sum(sealed_with.values()) - sealed_with.get(self.first, 0):
+    def check_all_sealed(self, sealed_with: Mapping[str, int], unread: int) -> None:
+        """Raise UnknownSeal where records are not sealed with the first key; see `check`.
+
+        unread: how many could not be.
+        """
+        left = sum(sealed_with.values()) - sealed_with.get(self.first, 0) - unread
+        if left > 0:
             raise UnknownSeal(
-                f"the vectors of {left} employees are not sealed with the first of VECTOR_KEYS: "
-                "the log names those that cannot be opened, enrol them again or remove them; "
-                "others came meanwhile from a process with other VECTOR_KEYS. Then run it again"
+                f"the vectors of {left} employees came meanwhile from a process with other "
+                "VECTOR_KEYS: run it again"
+            )
+        if unread:
+            raise UnknownSeal(
+                f"{unread} records cannot be read and stay as they are, all others are sealed: the "
+                "log names them; remove them, or enrol them again"
             )
 
     def check(self, sealed_with: Mapping[str, int]) -> None:

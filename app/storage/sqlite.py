@@ -143,7 +143,8 @@ class SqliteStore:
     def seal_anew(self) -> Iterator[tuple[int, int]]:
         self.check_seals()
         counts = self._count_by("sealed_with")
-        done, total, after = 0, sum(counts.values()) - counts.get(self._keys.first, 0), -1
+        total = sum(counts.values()) - counts.get(self._keys.first, 0)
+        done, unread, after = 0, 0, -1
         while rows := self._rows(
             "WHERE sealed_with <> ? AND employee_id > ? ORDER BY employee_id LIMIT ?",
             self._keys.first,
@@ -159,10 +160,11 @@ class SqliteStore:
                     "WHERE employee_id = :employee_id AND enrolment_id = :enrolment_id",
                     sealed,
                 )
-            done, after = done + len(sealed), rows[-1][0]
+            done, unread = done + len(sealed), unread + len(rows) - len(sealed)
+            after = rows[-1][0]
             yield done, total
         self._file.wipe_log()
-        self._keys.check_all_sealed(self._count_by("sealed_with"))
+        self._keys.check_all_sealed(self._count_by("sealed_with"), unread)
 
     def _count_by(self, column: str) -> dict[str, int]:
         """How many employees there are for each value of an indexed column."""

@@ -44,6 +44,7 @@ class SharedGallery:
         self.comparison = comparison
         self._position: int | None = None
         self._suspects: set[int] = set()
+        self._closed: set[int] = set()  # whose records cannot be opened here, or could not
         self._following = Lock()
 
     def __len__(self) -> int:
@@ -75,12 +76,12 @@ class SharedGallery:
             records = self.comparison.comparable(self.store.get(owners, may_lag=True))
             current = {row.name for employee in records for row in rows(employee)}
             stale = {employee_id for name, employee_id in proposed if name not in current}
-            self._suspects |= stale
+            self._suspects |= stale - self._closed
             if len(proposed) < count or any(name in current for name, _ in proposed):
                 return self.comparison.nearest(records, probe)
             # former enrolments took all the places
-            if count == _MOST_CANDIDATES:
-                self.settle(sorted(stale))
+            if count == _MOST_CANDIDATES and not self.settle(sorted(stale)):
+                raise IndexUnavailable("none of the nearest records can be opened here")
             count = min(4 * count, _MOST_CANDIDATES)
 
     @contextmanager
@@ -127,7 +128,13 @@ class SharedGallery:
         if not drift.garbage:
             return drift
         closed = self.store.stored(drift.employees()) - {each.employee_id for each in records}
+        self._closed |= closed
         return drift.without(closed)
+
+    @property
+    def unopened(self) -> list[int]:
+        """The employees whose rows could not be compared, as their records cannot be opened."""
+        return sorted(self._closed)
 
     def follow(self) -> None:
         """Look after the writes of all processes: one of them may have ended half-way.
@@ -139,6 +146,7 @@ class SharedGallery:
         try:
             self._check_complete()
             changes = self._changes()
+            self._closed -= changes.employee_ids
             suspects = set(self._suspects)
             for ids in batched(sorted(changes.employee_ids | suspects), _BATCH):
                 if drift := self.settle(ids):
