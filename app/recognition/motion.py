@@ -6,6 +6,7 @@ An eyelid that falls and lips that part change what is *in* them. So the frames 
 what remains of each of these regions when the best such change is taken away is the face's motion.
 """
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import cv2
@@ -20,13 +21,14 @@ POINTS = np.array([[32, 34], [64, 34], [48, 53], [35, 70], [61, 70]], np.float64
 """Where in a face of SIDE × SIDE pixels the eyes, the nose and the corners of the mouth lie."""
 
 _SMOOTH = 1.5  # standard deviation in pixels, of what takes noise and compression away
-_FIRST, _AGAIN = 12, 6  # iterations of the registration
-_PERSPECTIVE = cv2.MOTION_HOMOGRAPHY
+_ITERATIONS = {cv2.MOTION_AFFINE: 30, cv2.MOTION_HOMOGRAPHY: 15}
+_AS_IT_IS = np.eye(3, dtype=np.float32)
 _FAINT = 60.0  # grey levels squared, so that noise in a region without contrast is no motion
 _WHITE, _BLACK = 245, 1
 _AROUND = np.ones((9, 9), np.uint8)  # what smoothing and registration spread
 _ENOUGH = 0.5  # share of a region
 _ASTRAY = 4.0  # times the usual noise
+_STIRRED = 2.0  # grey levels squared that a mouth opening wide adds to it
 _SURELY = 2.0  # times the noise elsewhere: as much is in some frame of 15 by chance
 
 
@@ -46,23 +48,27 @@ def motion(faces: NDArray[np.uint8]) -> float:
     """How much the eyes or the mouth change, as a share of their contrast; 0 is a still.
 
     faces: (n, SIDE, SIDE) uint8, one channel, n ≥ 1, of one person, their landmarks about at
-    POINTS. The frame that differs most counts. Noise is judged by forehead, nose and cheeks, and
-    taken off.
+    POINTS. The frame that differs most counts. Noise is judged by forehead, nose and cheeks, and by
+    what most frames show in the same region, and the larger of the two is taken off.
     """
     pictures = faces.astype(np.float32)
-    usual = _median(_registered(pictures, pictures[0], _FIRST))
-    pictures = _registered(pictures, usual, _AGAIN)
+    # a perspective fits anything where the chin is cut off, unless it begins near the right one
+    views = [_AS_IT_IS] * len(pictures)
+    views = _views(pictures, pictures[0], views, cv2.MOTION_AFFINE)
+    usual = _median(_registered(pictures, views))
+    views = _views(pictures, usual, views, cv2.MOTION_HOMOGRAPHY)
+    pictures = _registered(pictures, views)
     seen = np.stack([_seen(picture) & _seen(usual) for picture in pictures])
     pictures = np.stack([_smooth(picture) for picture in pictures])
     usual = _smooth(usual)
     noise = _unexplained(pictures, seen, usual, _RIGID)
-    changes = [
-        (_unexplained(pictures, seen, usual, region) - _SURELY * noise)
-        / (usual[region].var() + _FAINT)
-        for region in _MOVING
-    ]
-    # where even the rigid part does not fit, the frame was not registered, and says nothing
-    fits = noise <= _ASTRAY * np.median(noise) + 1
+    changes = []
+    for region in _MOVING:
+        change = _unexplained(pictures, seen, usual, region)
+        change -= _SURELY * np.maximum(noise, np.median(change))
+        changes.append(change / (usual[region].var() + _FAINT))
+    # where the rigid part is not seen or does not fit, the frame is not registered: it says nothing
+    fits = (noise > 0) & (noise <= _ASTRAY * np.median(noise) + _STIRRED)
     return float(np.max(np.where(fits, changes, 0)))
 
 
@@ -80,30 +86,33 @@ def _seen(picture: _Grey) -> NDArray[np.bool_]:
     return np.asarray(cv2.dilate(lost, _AROUND) == 0)
 
 
-def _registered(pictures: _Grey, target: _Grey, iterations: int) -> _Grey:
-    """The pictures, each seen in the perspective in which its face correlates best with `target`.
+def _views(pictures: _Grey, target: _Grey, views: Sequence[_Grey], model: int) -> list[_Grey]:
+    """The transforms (3, 3) with which each picture's face correlates best with `target`.
 
-    Evangelidis & Psarakis 2008: enhanced correlation coefficient, which light does not change.
+    views: where to begin. model: of OpenCV, what the transforms may be. Evangelidis & Psarakis
+    2008: enhanced correlation coefficient, which light does not change.
     """
     oval = _OVAL.astype(np.uint8) * 255
-    seen = np.empty_like(pictures)
-    for picture, registered in zip(pictures, seen, strict=True):
-        as_it_is = view = np.eye(3, dtype=np.float32)
-        criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, iterations, 1e-4)
+    criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ITERATIONS[model], 1e-4)
+    rows = 2 if model == cv2.MOTION_AFFINE else 3
+    found = []
+    for picture, view in zip(pictures, views, strict=True):
+        best = view.copy()
         with suppress(cv2.error):  # no convergence
-            _, found = cv2.findTransformECC(
-                target, picture, as_it_is.copy(), _PERSPECTIVE, criteria, oval, gaussFiltSize=5
+            _, best[:rows] = cv2.findTransformECC(
+                target, picture, view[:rows].copy(), model, criteria, oval, gaussFiltSize=5
             )
-            view = np.asarray(found, np.float32)
-        cv2.warpPerspective(
-            picture,
-            view,
-            (SIDE, SIDE),
-            dst=registered,
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    return seen
+        found.append(best)
+    return found
+
+
+def _registered(pictures: _Grey, views: Sequence[_Grey]) -> _Grey:
+    """The pictures, each in its view. What lies outside of one is black, so it is not seen."""
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    both = zip(pictures, views, strict=True)
+    return np.stack(
+        [cv2.warpPerspective(each, view, (SIDE, SIDE), flags=how) for each, view in both]
+    )
 
 
 def _unexplained(

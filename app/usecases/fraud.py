@@ -9,8 +9,9 @@ from app.recognition.motion import motion
 from app.recognition.perceptual_hash import difference
 from app.usecases import LoginFailed
 
-MOST_SPOILT = 2
-"""Frames of 15 without one clear face. A hand or a jerk may spoil two; more may hide somebody."""
+MOST_SPOILT = 4
+"""Frames of 15 that say nothing: without one clear face, or with one that is not surely the
+person's. A hand, a jerk or a passer-by may spoil four; more may hide somebody."""
 
 LEAST_MOTION = 0.0045
 MOST_OF_A_COPY = 40
@@ -22,19 +23,25 @@ class FraudSuspected(LoginFailed):
     """The message says what a person reads after `Fraud check failed: `."""
 
 
-def check_film(film: Film, same_person: float) -> None:
+def check_film(film: Film, same_person: float, surely_same: float) -> None:
     """Return when the frames are a film of the photo's person, alone. Raises FraudSuspected.
 
     same_person: L2 distance of unit vectors below which two faces are the same person's.
+    surely_same: below which they are so in one film, at the same moment.
     """
-    frames = [frame for frame in film.usable if frame.alone]
-    if not film.probe.alone or len(film.usable) - len(frames) > MOST_SPOILT:
+    alone = [frame for frame in film.usable if frame.alone]
+    if not film.probe.alone or len(film.usable) - len(alone) > MOST_SPOILT:
         raise FraudSuspected("several faces are in front of the camera")
-    if len(film.frames) - len(frames) > MOST_SPOILT:
-        raise FraudSuspected(f"only {len(frames)} of {len(film.frames)} frames show a clear face")
-    if any(_apart(frame, film.probe) >= same_person for frame in frames):
+    if len(film.frames) - len(alone) > MOST_SPOILT:
+        raise FraudSuspected(f"only {len(alone)} of {len(film.frames)} frames show a clear face")
+    # whoever is not surely the photo's person shows nothing of their motion, either
+    surely = [frame for frame in alone if _apart(frame, film.probe) < surely_same]
+    if (
+        any(_apart(frame, film.probe) >= same_person for frame in alone)
+        or len(film.frames) - len(surely) > MOST_SPOILT
+    ):
         raise FraudSuspected("the frames show another person than the photo")
-    if motion(np.stack([frame.face for frame in frames])) < LEAST_MOTION:
+    if motion(np.stack([frame.face for frame in surely])) < LEAST_MOTION:
         raise FraudSuspected("the face in the frames does not move, blink or say a word")
 
 

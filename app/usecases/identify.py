@@ -18,7 +18,9 @@ from app.usecases.service import Service
 
 log = structlog.get_logger()
 
-SURELY_SAME = 0.75  # of α: nearer than that, a frame's face has a say in whose the probe is
+SURELY_SAME = 0.75
+"""Share of α: nearer than that, a frame's face has a say in whose the probe is, and if it lives.
+The frames of a film are of one moment, and nearer to each other than two photos of one person."""
 
 
 class NoMatch(LoginFailed):
@@ -83,7 +85,7 @@ class Identify:
         film = recogniser.for_film(probe, frames) if frames and crop else None
         if film is not None:
             if fraud_detection:
-                check_film(film, self._near(1))
+                check_film(film, self._near(1), self._near(SURELY_SAME))
             vector = fused(film, self._near(SURELY_SAME))
         else:
             recogniser.check_frames(frames)
