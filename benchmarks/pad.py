@@ -254,8 +254,8 @@ def main() -> None:
     rows = measure(Judge(recogniser, settings.login_match_threshold), persons, options.seconds)
     thresholds = {
         "motion": LEAST_MOTION,
-        "surely the same, share of α": SURELY_SAME,
-        "spoilt frames": MOST_SPOILT,
+        "surely_same": SURELY_SAME,
+        "spoilt": MOST_SPOILT,
         "copy": MOST_OF_A_COPY,
     }
     options.out.with_suffix(".json").write_text(
