@@ -43,7 +43,7 @@ from tests import films
 from tests.films import Portrait
 from tests.photos import people, picture
 
-TUNED = 204
+TUNED = 439
 EACH = 3  # an attack is tried on every third person
 SEED = 7
 RIVAL = Limits().rival

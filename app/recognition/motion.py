@@ -1,7 +1,8 @@
 """Does a face move as a living one does? Measured on its eyes and mouth, over the frames of a film.
 
-A photo that is shifted, scaled, turned, tilted, bent or lit differently from frame to frame changes
-its eyes and its mouth in ways that a few numbers describe: where they are, how large, how bright.
+A photo that is shifted, scaled, turned, tilted, bent, blurred or lit differently from frame to frame
+changes its eyes and its mouth in ways that a few numbers describe: where they are, how large, how
+bright, how sharp.
 An eyelid that falls and lips that part change what is *in* them. So the frames are registered, and
 what remains of each of these regions when the best such change is taken away is the face's motion.
 """
@@ -118,15 +119,17 @@ def _registered(pictures: _Grey, views: Sequence[_Grey]) -> _Grey:
 def _unexplained(
     pictures: _Grey, seen: NDArray[np.bool_], usual: _Grey, region: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """(n,) mean square of what no affine change of the region and its light explains.
+    """(n,) mean square of what no affine change of the region, its light and its focus explains.
 
-    To first order: the picture's gradients times an affine displacement, plus a plane of light;
-    and a curve of tones, as cameras and displays bend them. Where too little is seen, it is 0.
+    To first order: the picture's gradients times an affine displacement, plus a plane of light, its
+    Laplacian for the focus, and a curve of tones, as cameras and displays bend them. Where too
+    little is seen, it is 0.
     """
     slopes = (cv2.Sobel(usual, cv2.CV_32F, *order, scale=1 / 8)[region] for order in _BOTH)
     x, y = _X[region] - _X[region].mean(), _Y[region] - _Y[region].mean()
     one, tone = np.ones_like(x), usual[region] / 255
-    explanations = [one, x, y, tone, tone**2, tone**3]
+    focus = cv2.Laplacian(usual, cv2.CV_32F)[region]
+    explanations = [one, x, y, focus, tone, tone**2, tone**3]
     explanations += [slope * place for slope in slopes for place in (one, x, y)]
     columns = np.stack(explanations, axis=1).astype(np.float64)
     left = np.zeros(len(pictures))

@@ -13,8 +13,8 @@ MOST_SPOILT = 4
 """Frames of 15 that say nothing: without one clear face, or with one that is not surely the
 person's. A hand, a jerk or a passer-by may spoil four; more may hide somebody."""
 
-LEAST_MOTION = 0.0045
-MOST_OF_A_COPY = 40
+LEAST_MOTION = 0.002
+MOST_OF_A_COPY = 48
 """Bits by which the hashes of a photo and its copy differ at most. How these two were chosen:
 docs/fraud.md."""
 
