@@ -1,8 +1,8 @@
 """Does a face move as a living one does? Measured on its eyes and mouth, over the frames of a film.
 
-A photo that is shifted, scaled, turned, tilted, bent, blurred or lit differently from frame to frame
-changes its eyes and its mouth in ways that a few numbers describe: where they are, how large, how
-bright, how sharp.
+A photo that is shifted, scaled, turned, tilted, bent, blurred or lit differently from frame to
+frame changes its eyes and its mouth in ways that a few numbers describe: where they are, how large,
+how bright, how sharp.
 An eyelid that falls and lips that part change what is *in* them. So the frames are registered, and
 what remains of each of these regions when the best such change is taken away is the face's motion.
 """
