@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any, Self
 
+from app.gallery import IndexUnavailable
 from app.gallery.milvus import Address, MilvusIndex, import_client
 from tests.serving import free_port
 
@@ -91,7 +92,12 @@ class MilvusServer:
     def index(self, prefix: str, dimension: int = 8, timeout_s: float = 20) -> MilvusIndex:
         """An index of the model `dlib`, made."""
         index = MilvusIndex(Address(self.uri, None, timeout_s), prefix, "dlib", dimension)
-        index.prepare()
+        try:
+            index.prepare()
+        except IndexUnavailable:
+            # milvus-lite ends a connection that is pinged every 10 s, as pymilvus does ("too many
+            # pings"); the next one works
+            index.prepare()
         return index
 
 
