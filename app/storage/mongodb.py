@@ -131,13 +131,13 @@ class MongoStore:
             raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
 
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
-        wanted = {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}
-        return list(self._readable(self._find(wanted, limit=0, may_lag=may_lag)))
+        found = self._find(_among(employee_ids), limit=0, may_lag=may_lag)
+        return list(self._readable(found))
 
     def stored(self, employee_ids: Sequence[int]) -> set[int]:
-        wanted = {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}
         with self._answered():
-            return {int(found["_id"]) for found in self._employees.find(wanted, ["_id"])}
+            found = self._employees.find(_among(employee_ids), ["_id"]).to_list()
+        return {int(document["_id"]) for document in found}
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)
@@ -269,3 +269,7 @@ class MongoStore:
                 yield
         except (PyMongoError, BSONError) as error:
             raise StoreUnavailable(reason(error, self._timeout_s)) from error
+
+
+def _among(employee_ids: Sequence[int]) -> Document:
+    return {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}

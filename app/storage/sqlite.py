@@ -25,6 +25,8 @@ log = structlog.get_logger()
 CHANGES_KEPT = 10_000
 READ_BATCH = 256
 LARGEST_INTEGER = 2**63 - 1
+# One JSON parameter, because SQLite limits how many parameters a statement may have.
+_AMONG = "employee_id IN (SELECT value FROM json_each(?))"
 
 
 class SqliteStore:
@@ -79,17 +81,13 @@ class SqliteStore:
         self._file.wipe_log()
 
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
-        # One JSON parameter, because SQLite limits how many parameters a statement may have.
-        ids = json.dumps([int(employee_id) for employee_id in employee_ids])
-        return self._select("WHERE employee_id IN (SELECT value FROM json_each(?))", ids)
+        return self._select(f"WHERE {_AMONG}", _json(employee_ids))
 
     def stored(self, employee_ids: Sequence[int]) -> set[int]:
-        ids = json.dumps([int(employee_id) for employee_id in employee_ids])
         with self._file.connection() as database:
             found = database.execute(
-                "SELECT employee_id FROM employees "
-                "WHERE employee_id IN (SELECT value FROM json_each(?))",
-                (ids,),
+                f"SELECT employee_id FROM employees WHERE {_AMONG}",  # noqa: S608
+                (_json(employee_ids),),
             ).fetchall()
         return {employee_id for (employee_id,) in found}
 
@@ -244,6 +242,10 @@ class SqliteStore:
             "seal": stored.seal,
             "vectors": stored.vectors,
         }
+
+
+def _json(employee_ids: Sequence[int]) -> str:
+    return json.dumps([int(employee_id) for employee_id in employee_ids])
 
 
 def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
