@@ -12,6 +12,7 @@ from app.api.access import Access, warn_if_open
 from app.audit import AuditLog
 from app.audit.sinks import open_sink
 from app.parts import make_liveness_client, make_service
+from app.recognition.limiter import Limiter
 from app.settings import Settings, SettingsError, load_settings
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
@@ -46,9 +47,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     middleware.register(app, access)
     errors.register(app)
     cors.register(app, (settings.cors_origins or "").split())
-    app.register_blueprint(employees.blueprint(Employees(service, audit), access))
+    # taken before the body is read, so that a refusal costs next to nothing; the other threads
+    # answer the rest of the requests, whatever those with photos wait for
+    places = Limiter(max(1, settings.threads - max(1, settings.threads // 8)), patience_s=0)
+    app.register_blueprint(employees.blueprint(Employees(service, audit), access, places))
     identify = Identify(service, liveness, audit, settings.replay_window_s)
-    app.register_blueprint(login.blueprint(identify, limits))
+    app.register_blueprint(login.blueprint(identify, limits, places))
     app.register_blueprint(health.blueprint(service, keys.closed))
     app.register_blueprint(openapi.blueprint())
     return app

@@ -32,8 +32,7 @@ def make_service(settings: Settings) -> Service:
 
     def build(model: FaceModel) -> Recogniser:
         runtime = choose_runtime(settings.device, settings.models_dir / "converted")
-        limiter = Limiter(settings.max_in_flight, waiting=4 * settings.max_in_flight)
-        return Recogniser(runtime, model, limits, limiter)
+        return Recogniser(runtime, model, limits, Limiter(settings.max_in_flight))
 
     store = open_store(settings)
     make_gallery = gallery_maker(settings, store)

@@ -28,12 +28,17 @@ class Settings(BaseSettings):
     host: str = Field("0.0.0.0", description="address to listen on")
     port: int = Field(5005, ge=1, le=65535, description="port to listen on")
     workers: int = Field(1, ge=1, le=256, description="processes that answer requests")
-    threads: int = Field(32, ge=1, le=1024, description="connections a worker answers at once")
+    threads: int = Field(
+        32,
+        ge=1,
+        le=1024,
+        description="requests a worker answers at once; an eighth is kept for those without photos",
+    )
     max_in_flight: int = Field(
         4,
         ge=1,
         le=1024,
-        description="photos a worker looks at at once; four times as many may wait",
+        description="photos a worker looks at at once; others wait, for 2 s at most",
     )
 
     mongo_db_protocol: Literal["mongodb", "mongodb+srv"] = Field(

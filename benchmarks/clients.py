@@ -25,8 +25,9 @@ class Tally:
     """What the clients saw.
 
     statuses: how many answers of each; `broken` counts connections that ended without one.
-    answered_s: for each 200, the time of that request. logged_in_s: the time since the first
-    attempt with that photo, waiting included. without_retry_after: 503 without that header.
+    answered_s: for each 200 that came in time, the time of that request. logged_in_s: the time
+    since the first attempt with that photo, waiting included. without_retry_after: 503 without that
+    header.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -56,7 +57,7 @@ async def load(port: int, requests: list[bytes], clients: int, seconds: float) -
                     tally.without_retry_after += retry_after is None
                     await asyncio.sleep(min(retry_after or 1, max(0, until - time.monotonic())))
                     continue
-                if status == 200:
+                if status == 200 and time.monotonic() < until:
                     tally.answered_s.append(time.monotonic() - now)
                     tally.logged_in_s.append(time.monotonic() - began)
                 break

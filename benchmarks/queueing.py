@@ -1,7 +1,7 @@
 """A simulation of pods under load: each shares its cores among few logins, more wait, more yet go.
 
-It knows nothing of this service but its limiter (MAX_IN_FLIGHT inside, four times as many waiting,
-the next one refused at once) and how much of a pod's time a login takes.
+It knows nothing of this service but its limits (MAX_IN_FLIGHT are looked at, seven eighths of
+THREADS are there at all, the next one is refused) and how much of a pod's time a login takes.
 """
 
 import heapq
@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 
 Balancer = Literal["random", "least busy"]
+
+IN_FLIGHT, PLACES = 4, 28  # with the default settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,7 @@ class _Login:
 class _Pod:
     """Processor sharing among those inside; first come, first served among those who wait."""
 
-    def __init__(self, at_once: int, waiting: int) -> None:
-        self._at_once, self._waiting = at_once, waiting
+    def __init__(self) -> None:
         self.inside: list[_Login] = []
         self.queue: deque[_Login] = deque()
         self.version = 0
@@ -57,9 +58,9 @@ class _Pod:
         self.version += 1
 
     def admit(self, login: _Login) -> bool:
-        if len(self.inside) < self._at_once:
+        if len(self.inside) < IN_FLIGHT:
             self.inside.append(login)
-        elif len(self.queue) < self._waiting:
+        elif self.busy() < PLACES:
             self.queue.append(login)
         else:
             return False
@@ -96,10 +97,10 @@ class Outcome:
 
 
 class _Simulation:
-    def __init__(self, pods: int, at_once: int, work: Work, seed: int) -> None:
+    def __init__(self, pods: int, work: Work, seed: int) -> None:
         self.generator = np.random.default_rng(seed)
         self._work = work.draw(self.generator)
-        self.pods = [_Pod(at_once, 4 * at_once) for _ in range(pods)]
+        self.pods = [_Pod() for _ in range(pods)]
         self.events: list[tuple[float, int, int, int]] = []  # time, kind or pod, version, client
         self.outcome = Outcome()
 
@@ -128,7 +129,6 @@ def open_load(
     logins_a_second: float,
     work: Work,
     *,
-    at_once: int = 4,
     balancer: Balancer = "random",
     seconds: float = 60.0,
     seed: int = 0,
@@ -137,7 +137,7 @@ def open_load(
 
     The first tenth of the time is not counted.
     """
-    simulation = _Simulation(pods, at_once, work, seed)
+    simulation = _Simulation(pods, work, seed)
     generator, events, outcome = simulation.generator, simulation.events, simulation.outcome
     now, warm = 0.0, seconds / 10
     arrival = generator.exponential(1 / logins_a_second)
@@ -159,11 +159,9 @@ def open_load(
     return outcome
 
 
-def closed_load(
-    clients: int, work: Work, *, seconds: float, retry_after_s: float, at_once: int = 4
-) -> Outcome:
+def closed_load(clients: int, work: Work, *, seconds: float, retry_after_s: float) -> Outcome:
     """Clients of one pod who ask again at once after an answer, and later after a 503."""
-    simulation = _Simulation(1, at_once, work, seed=0)
+    simulation = _Simulation(1, work, seed=0)
     events, outcome = simulation.events, simulation.outcome
     asking = [(0.0, client) for client in range(clients)]
     now = 0.0

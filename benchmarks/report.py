@@ -165,7 +165,7 @@ def _load(made: Figures) -> str:
         "Clients keep their connections and send the next photo (640×480, JPEG) when they have an "
         "answer; after a 503 they wait as Retry-After says. They run on the same machine. "
         "*Answered*: requests that were answered 200. *Logged in*: from the first attempt, waiting "
-        "included.",
+        "included. Rates are medians of the rounds; the rest is of all of them.",
         "![Load](load.png)",
     ]
     for model, figures in made["figures"].items():

@@ -121,7 +121,7 @@ def _check(measured: Measured) -> list[dict[str, Any]]:
                     "measured": {
                         "a_second": tally["logins_per_second"],
                         **{p: tally["answered_ms"][p] for p in ("p50", "p95", "p99")},
-                        "refused": tally["statuses"].get("503", 0),
+                        "refused": tally["statuses"].get("503", 0) // len(tally["rates"]),
                     },
                     "simulated": {
                         "a_second": len(outcome.answered_s) / seconds,

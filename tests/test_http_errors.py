@@ -2,9 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from threading import Barrier
 from typing import Any
 
 import pytest
@@ -15,7 +12,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from tests import sent_photos as photos
 from tests.features import random_vector
-from tests.serving import free_port, only, ready_app
+from tests.serving import free_port, only
 
 WHO = {"name": "Grace", "surname": "Hopper"}
 ENROLMENT = WHO | {"img_features": [random_vector(1)]}
@@ -241,27 +238,6 @@ def test_a_bug_shows_no_traceback(waiting_app: Flask, accept: str) -> None:
     assert "something went wrong on our side" in response.text
     for detail in ("Traceback", "KeyError", "hunter2", ".py"):
         assert detail not in response.text
-
-
-def test_too_many_requests_at_once(tmp_path: Path) -> None:
-    app = ready_app(tmp_path, max_in_flight=1)
-    enrolled = WHO | {"img_base64": photos.astronaut()}
-    assert app.test_client().post(STORE, json=enrolled).status_code == 200
-    together = Barrier(30)
-
-    def log_in(_: int) -> TestResponse:
-        together.wait(30)
-        return app.test_client().post(FIND, json={"img_base64": photos.astronaut()})
-
-    with ThreadPoolExecutor(30) as threads:
-        answers = list(threads.map(log_in, range(30)))
-    app.extensions["service"].stop()
-    refused = [answer for answer in answers if answer.status_code == 503]
-    assert refused
-    assert all(answer.status_code == 200 for answer in answers if answer not in refused)
-    for answer in refused:
-        assert answer.text == "too many requests at once, try again"
-        assert "Retry-After" in answer.headers
 
 
 def assert_short(response: TestResponse) -> None:

@@ -40,6 +40,14 @@ def answer(client: socket.socket) -> str:
     return received.decode()
 
 
+def first_answer(client: socket.socket) -> bytes:
+    """What is sent on a connection that stays open, up to the end of /healthz's answer."""
+    received = b""
+    while not received.endswith(b"}\n") and (part := client.recv(1000)):
+        received += part
+    return received
+
+
 def head(length: object = None, *more: str) -> bytes:
     lines = ["POST /api/store/1 HTTP/1.1", "Host: x", "Content-Type: application/json", *more]
     if length is not None:
@@ -266,10 +274,10 @@ def test_half_a_pipelined_request_is_waited_for(service: RunningService) -> None
     good = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(service) as client:
         client.sendall(good + good[:20])
-        assert b"200 OK" in client.recv(1000)
+        assert b"200 OK" in first_answer(client)
         assert ask(service) < 1
         client.sendall(good[20:])
-        assert b"200 OK" in client.recv(1000)
+        assert b"200 OK" in first_answer(client)
 
 
 def test_the_service_ends_though_clients_are_connected(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from app.api.errors import Problem
 from app.api.middleware import text
 from app.api.openapi import describe
 from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
+from app.recognition.limiter import Limiter
 from app.storage import new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
@@ -18,22 +19,24 @@ MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
 
 
-def blueprint(employees: Employees, access: Access) -> Blueprint:
-    """The endpoints store, get_all, delete and export."""
+def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprint:
+    """The endpoints store, get_all, delete and export. places: for requests with photos."""
     api = Blueprint("employees", __name__, url_prefix="/api")
 
     @api.post("/store/<int:employee_id>")
     @allow(Role.ENROL)
     @describe("Enrol a new employee", StoreBody, errors=(409, 422))
     def enrol(employee_id: int) -> Response:
-        employees.add(_enrolment(employee_id))
+        with places:
+            employees.add(_enrolment(employee_id))
         return text("ok")
 
     @api.put("/store/<int:employee_id>")
     @allow(Role.ENROL)
     @describe("Replace all that is stored of an employee", StoreBody, errors=(422,))
     def replace(employee_id: int) -> Response:
-        employees.replace(_enrolment(employee_id))
+        with places:
+            employees.replace(_enrolment(employee_id))
         return text("ok")
 
     @api.get("/get_all/<page_size>/<page_number>")

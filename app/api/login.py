@@ -8,12 +8,13 @@ from app.api.access import address, allow
 from app.api.bodies import read_body
 from app.api.openapi import describe
 from app.api.schemas import EMPLOYEE, FindMatchBody
+from app.recognition.limiter import Limiter
 from app.usecases import LoginFailed
 from app.usecases.identify import Identify
 
 
-def blueprint(identify: Identify, limits: Limits) -> Blueprint:
-    """The endpoint find_match."""
+def blueprint(identify: Identify, limits: Limits, places: Limiter) -> Blueprint:
+    """The endpoint find_match. places: for requests with photos."""
     api = Blueprint("login", __name__, url_prefix="/api")
 
     @api.post("/find_match")
@@ -21,14 +22,15 @@ def blueprint(identify: Identify, limits: Limits) -> Blueprint:
     @describe("Log in: whose face is it?", FindMatchBody, answers=EMPLOYEE, errors=(406, 422))
     def find_match() -> Response:
         limits.check_login(address())
-        body = read_body(FindMatchBody)
-        try:
-            employee = identify(
-                body.photo, body.img_crop, body.film, body.liveness, body.fraud_detection
-            )
-        except LoginFailed:
-            limits.login_failed(address())
-            raise
+        with places:
+            body = read_body(FindMatchBody)
+            try:
+                employee = identify(
+                    body.photo, body.img_crop, body.film, body.liveness, body.fraud_detection
+                )
+            except LoginFailed:
+                limits.login_failed(address())
+                raise
         limits.login_succeeded(address())
         return jsonify(_id=employee.employee_id, name=employee.name, surname=employee.surname)
 

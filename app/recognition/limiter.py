@@ -6,30 +6,25 @@ from threading import Condition, Semaphore
 
 
 class Overloaded(Exception):
-    """Too many are waiting already."""
+    """There is no room now."""
 
 
 class Limiter:
-    """A context that `at_once` threads are inside together, while `waiting` more wait their turn.
+    """A context that `at_once` threads are inside together; more wait, but not for long.
 
-    Entering raises Overloaded: at once where that many wait, else after `patience_s`.
+    Entering raises Overloaded after `patience_s`.
     """
 
-    def __init__(self, at_once: int, waiting: int, patience_s: float = 2.0) -> None:
-        self._patience_s = patience_s
+    def __init__(self, at_once: int, patience_s: float = 2.0) -> None:
         self._inside = Semaphore(at_once)
-        self._admitted = Semaphore(at_once + waiting)
+        self._patience_s = patience_s
 
     def __enter__(self) -> None:
-        if not self._admitted.acquire(blocking=False):
-            raise Overloaded
         if not self._inside.acquire(timeout=self._patience_s):
-            self._admitted.release()
             raise Overloaded
 
     def __exit__(self, *raised: object) -> None:
         self._inside.release()
-        self._admitted.release()
 
 
 class PixelBudget:

@@ -74,7 +74,7 @@ class _View:
 class Recogniser:
     """Turns pictures into feature vectors of one face model. Thread-safe.
 
-    Its methods raise Overloaded where the limiter, if there is one, is full.
+    Its methods raise Overloaded where the limiter, if there is one, stays full.
     """
 
     def __init__(
