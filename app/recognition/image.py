@@ -145,6 +145,9 @@ def scans(data: bytes, most: int) -> int:
 
 def _rgb(image: Image.Image, spare: int) -> Picture:
     """(rows, columns, 3), shrunk by a whole factor. In bands, so that no copy is made of it all."""
+    small = spare == 1 and math.prod(image.size) <= _BAND
+    if small and image.mode == "RGB" and not image.has_transparency_data:
+        return np.asarray(image)
     brightest = 255
     if image.mode in ("I", "F"):
         _, largest = cast(tuple[float, float], image.getextrema())
