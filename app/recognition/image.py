@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from io import BytesIO
 from typing import cast
 
@@ -77,17 +77,26 @@ class Photo:
         or eighth while it is decoded, which is much faster. Returns (rows, columns, 3) uint8 RGB.
         What is transparent becomes white. Raises NotAnImage, Overloaded.
         """
-        with _pillow_errors(self._formats):
-            image = self._open()
-            whole = math.prod(image.size)
-            if shorter_side < self.shorter_side:
-                share = shorter_side / self.shorter_side
-                size = math.ceil(image.width * share), math.ceil(image.height * share)
-                image.draft(None, size)  # None keeps the mode
-            with self._share(image, whole):
+        with self.decoded(shorter_side) as picture:
+            return picture
+
+    @contextmanager
+    def decoded(self, shorter_side: float) -> Iterator[Picture]:
+        """The same, which keeps its share of the budget as long as the picture is needed."""
+        with ExitStack() as shares:
+            with _pillow_errors(self._formats):
+                image = self._open()
+                whole = math.prod(image.size)
+                if shorter_side < self.shorter_side:
+                    share = shorter_side / self.shorter_side
+                    size = math.ceil(image.width * share), math.ceil(image.height * share)
+                    image.draft(None, size)  # None keeps the mode
+                shares.enter_context(self._share(image, whole))
                 image.load()
                 spare = max(1, math.floor(min(image.size) / shorter_side))
-                return _upright(image, _rgb(image, spare))
+                picture = _upright(image, _rgb(image, spare))
+                image.close()
+            yield picture
 
     def _open(self) -> Image.Image:
         Image.init()
@@ -152,15 +161,17 @@ def _rgb(image: Image.Image, spare: int) -> Picture:
     if image.mode in ("I", "F"):
         _, largest = cast(tuple[float, float], image.getextrema())
         brightest = 255 if largest <= 255 else 65535
-    rows = spare * max(1, _BAND // (image.width * spare))
-    parts = []
-    for upper in range(0, image.height, rows):
-        band = image.crop((0, upper, image.width, min(upper + rows, image.height)))
+    picture = np.empty((-(-image.height // spare), -(-image.width // spare), 3), np.uint8)
+    rows = max(1, _BAND // (image.width * spare))
+    for row in range(0, len(picture), rows):
+        lower = min((row + rows) * spare, image.height)
+        band = image.crop((0, row * spare, image.width, lower))
         if image.mode in _REDUCIBLE:
-            parts.append(np.asarray(_to_rgb(band.reduce(spare), brightest)))
+            band = _to_rgb(band.reduce(spare), brightest)
         else:
-            parts.append(np.asarray(_to_rgb(band, brightest).reduce(spare)))
-    return np.concatenate(parts)
+            band = _to_rgb(band, brightest).reduce(spare)
+        picture[row : row + rows] = np.asarray(band)
+    return picture
 
 
 def _upright(image: Image.Image, picture: Picture) -> Picture:

@@ -1,8 +1,9 @@
 """Bounds the work in flight, so that overload slows nobody down who is inside."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition, Semaphore
+from threading import Condition, Lock
 
 
 class Overloaded(Exception):
@@ -10,21 +11,39 @@ class Overloaded(Exception):
 
 
 class Limiter:
-    """A context that `at_once` threads are inside together; more wait, but not for long.
+    """A context that `at_once` threads are inside together; more wait in line, but not for long.
 
-    Entering raises Overloaded after `patience_s`.
+    Who leaves lets in the first in line, so that nobody who comes again and again, as an enrolment
+    of many photos does, overtakes who waits. Entering raises Overloaded after `patience_s`.
     """
 
     def __init__(self, at_once: int, patience_s: float = 2.0) -> None:
-        self._inside = Semaphore(at_once)
+        self._free = at_once
+        self._line: deque[Lock] = deque()  # each locked until its owner is let in
+        self._lock = Lock()
         self._patience_s = patience_s
 
     def __enter__(self) -> None:
-        if not self._inside.acquire(timeout=self._patience_s):
-            raise Overloaded
+        with self._lock:
+            if self._free:  # then nobody is in line
+                self._free -= 1
+                return
+            mine = Lock()
+            mine.acquire()
+            self._line.append(mine)
+        if not mine.acquire(timeout=self._patience_s):
+            with self._lock:
+                if mine in self._line:
+                    self._line.remove(mine)
+                    raise Overloaded
+            # let in at the last moment
 
     def __exit__(self, *raised: object) -> None:
-        self._inside.release()
+        with self._lock:
+            if self._line:
+                self._line.popleft().release()
+            else:
+                self._free += 1
 
 
 class PixelBudget:

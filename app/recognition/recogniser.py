@@ -71,10 +71,24 @@ class _View:
         return self.faces[0].score if self.faces else 0.0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """What is kept of a view.
+
+    chip: the face as the model takes it. The rest is as `Seen` and `_View` have it.
+    """
+
+    chip: Picture
+    alone: bool
+    face: motion.Face
+    quarters: int
+
+
 class Recogniser:
     """Turns pictures into feature vectors of one face model. Thread-safe.
 
-    Its methods raise Overloaded where the limiter, if there is one, stays full.
+    limiter: each picture is looked at in a turn of its own. Where turns stay taken, the methods
+    raise Overloaded.
     """
 
     def __init__(
@@ -99,7 +113,7 @@ class Recogniser:
             view = self._look(photo)
             if (count := len(view.faces)) > 1:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
-            (seen,) = self._seen([(view, self._chip(photo, view))])
+            (seen,) = self._seen([self._cut(photo, view)])
             return seen
 
     def for_login(self, data: bytes, crop: bool = True) -> NDArray[np.float32]:
@@ -122,15 +136,14 @@ class Recogniser:
         film = [self._frame(number, frame) for number, frame in enumerate(frames)]
         photo = self._photo(data)
         with self._limiter:
-            probe = self._look(photo)
-            looked = [(probe, self._chip(photo, probe))]
-            numbers = []
-            for number, frame in enumerate(film):
-                with suppress(UnusableImage), _of_frame(number):
-                    view = self._glance(frame, probe.quarters)
-                    looked.append((view, self._chip(frame, view)))
-                    numbers.append(number)
-            seen = self._seen(looked)
+            probe = self._cut(photo, self._look(photo))
+        cuts, numbers = [probe], []
+        for number, frame in enumerate(film):
+            with self._limiter, suppress(UnusableImage), _of_frame(number):
+                cuts.append(self._cut(frame, self._glance(frame, probe.quarters)))
+                numbers.append(number)
+        with self._limiter:
+            seen = self._seen(cuts)
         by_number = dict(zip(numbers, seen[1:], strict=True))
         return Film(seen[0], [by_number.get(number) for number in range(len(film))])
 
@@ -214,23 +227,29 @@ class Recogniser:
         if pixels_a_pixel < 1 and view.detail < 1:
             # the view is too coarse for this face: take its pixels from a finer one
             coarse = min(pyramid.picture.shape[:2])
-            picture = np.rot90(photo.decode(coarse / pixels_a_pixel), view.quarters)
-            pyramid = Pyramid(np.ascontiguousarray(picture))
-            to_picture = to_picture * (min(picture.shape[:2]) / coarse)
-        chip = pyramid.warped(to_picture, self.model.side)
+            with photo.decoded(coarse / pixels_a_pixel) as picture:
+                turned = np.ascontiguousarray(np.rot90(picture, view.quarters))
+                finer = to_picture * (min(turned.shape[:2]) / coarse)
+                chip = Pyramid(turned).warped(finer, self.model.side)
+        else:
+            chip = pyramid.warped(to_picture, self.model.side)
         if sharpness(chip) < self._limits.sharpness:
             raise FaceTooBlurred("the face is too blurred, hold the camera still")
         return chip
 
-    def _seen(self, looked: Sequence[tuple[_View, Picture]]) -> list[Seen]:
-        """The faces of several views, with their chips."""
-        vectors = self._vectors(np.stack([chip for _, chip in looked]))
-        seen = []
-        for (view, chip), vector in zip(looked, vectors, strict=True):
-            to_picture = similarity(motion.POINTS, view.faces[0].landmarks)
-            face = view.pyramid.warped(to_picture, motion.SIDE)[..., 1].copy()
-            seen.append(Seen(vector, sharpness(chip), len(view.faces) == 1, face))
-        return seen
+    def _cut(self, photo: Photo, view: _View) -> _Cut:
+        """The face that counts, so that the view takes no memory while others are looked at."""
+        chip = self._chip(photo, view)
+        to_picture = similarity(motion.POINTS, view.faces[0].landmarks)
+        face = view.pyramid.warped(to_picture, motion.SIDE)[..., 1].copy()
+        return _Cut(chip, len(view.faces) == 1, face, view.quarters)
+
+    def _seen(self, cuts: Sequence[_Cut]) -> list[Seen]:
+        vectors = self._vectors(np.stack([cut.chip for cut in cuts]))
+        return [
+            Seen(vector, sharpness(cut.chip), cut.alone, cut.face)
+            for cut, vector in zip(cuts, vectors, strict=True)
+        ]
 
     def _vector(self, chip: Picture) -> NDArray[np.float32]:
         vector: NDArray[np.float32] = self._vectors(chip[None])[0]
