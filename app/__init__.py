@@ -47,9 +47,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     middleware.register(app, access)
     errors.register(app)
     cors.register(app, (settings.cors_origins or "").split())
-    # taken before the body is read, so that a refusal costs next to nothing; the other threads
-    # answer the rest of the requests, whatever those with photos wait for
-    places = Limiter(max(1, settings.threads - max(1, settings.threads // 8)), patience_s=0)
+    # Taken before the body is parsed, so that a refusal costs little. The threads that are left
+    # answer everything else, whatever logins and enrolments wait for.
+    places = Limiter(settings.threads - max(1, settings.threads // 8), patience_s=0)
     app.register_blueprint(employees.blueprint(Employees(service, audit), access, places))
     identify = Identify(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(identify, limits, places))

@@ -51,6 +51,16 @@ def faces() -> bytes:
     return encoded(crowd, "WEBP", quality=80)
 
 
+def portrait(columns: int, rows: int, side: int, turned: bool = False) -> bytes:
+    """A PNG of one face in much black. side: of the photo with the face, in pixels."""
+    canvas = Image.new("RGB", (columns, rows))
+    with Image.open(ASTRONAUT) as astronaut:
+        canvas.paste(astronaut.convert("RGB").resize((side, side)), (0, rows // 2))
+    if turned:
+        canvas = canvas.transpose(Image.Transpose.ROTATE_90)
+    return encoded(canvas, compress_level=1)
+
+
 def tiff(columns: int, rows: int, tags: dict[int, int], data: bytes) -> bytes:
     """A grey deflated TIFF. tags: beside size and kind; 324 and 273 point to the data."""
     kind = {256: columns, 257: rows, 258: 8, 259: 8, 262: 1, 277: 1}

@@ -1,6 +1,9 @@
 """The gallery reads the store: at the start, and again when the change log does not reach back."""
 
 import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,9 +11,9 @@ from structlog.testing import capture_logs
 
 from app.gallery.memory import MemoryIndex
 from app.gallery.rows import Sizes
-from app.storage import Employee
+from app.storage import Employee, StoreUnavailable
 from app.storage.sqlite import SqliteStore
-from app.usecases.gallery import Gallery
+from app.usecases.gallery import Gallery, GalleryLoading
 from tests.employees import someone
 
 
@@ -99,3 +102,44 @@ def test_employees_who_vanish_without_an_entry_are_neither_matched_nor_kept_out_
     assert len(gallery) == 0
     store.add(someone(1))
     assert is_found(gallery, someone(1))
+
+
+class SlowStore(SqliteStore):
+    """Takes its time to read everybody, and counts how often."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.reads = 0
+
+    def read_all(self) -> Iterator[Employee]:
+        self.reads += 1
+        time.sleep(0.2)
+        yield from super().read_all()
+
+
+def test_those_who_find_the_change_log_forgotten_together_have_it_read_once(path: Path) -> None:
+    store = SlowStore(path)
+    for employee_id in (1, 2, 3):
+        store.add(someone(employee_id))
+    gallery = gallery_of(store)
+    store.remove(2)
+    store.add(someone(4))
+    erase(path, "DELETE FROM changes WHERE number < 5")
+    store.reads = 0
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: is_found(gallery, someone(4)), range(8)))
+    assert found == [True] * 8
+    assert store.reads == 1
+
+
+def test_nobody_is_answered_from_a_gallery_that_could_not_be_read_again(path: Path) -> None:
+    store = SlowStore(path)
+    store.add(someone(1))
+    gallery = gallery_of(store)
+    store.add(someone(2))
+    erase(path, "DELETE FROM changes WHERE number < 2")
+    erase(path, "ALTER TABLE employees RENAME COLUMN surname TO family")
+    with pytest.raises((GalleryLoading, StoreUnavailable)):
+        gallery.nearest(someone(1).vectors[0])
+    erase(path, "ALTER TABLE employees RENAME COLUMN family TO surname")
+    assert is_found(gallery, someone(2))

@@ -1,6 +1,7 @@
 """JSON made to cost much or to be read in two ways is refused with a 400 that says why."""
 
 import json
+import time
 import tracemalloc
 
 import pytest
@@ -36,6 +37,14 @@ def test_a_member_that_is_named_twice(client: FlaskClient, name: str) -> None:
 
 def test_a_member_that_is_named_twice_in_two_spellings(client: FlaskClient) -> None:
     assert send(client, with_more('"\\u006eame": "Eve"')).status_code == 400
+
+
+def test_a_member_that_is_named_twice_among_very_many(client: FlaskClient) -> None:
+    many = ",".join(f'"{number}":1' for number in [*range(100_000), 99_999])
+    began = time.perf_counter()
+    response = send(client, with_more(f'"more": {{{many}}}'))
+    assert (response.status_code, response.text) == (400, "the body names '99999' more than once")
+    assert time.perf_counter() - began < 5
 
 
 @pytest.mark.parametrize("levels", [9, 500, 5_000, 100_000])

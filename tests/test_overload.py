@@ -39,18 +39,20 @@ def test_a_crowd_is_refused_or_let_in(tmp_path: Path) -> None:
 
 
 def test_logins_that_wait_do_not_hold_up_the_rest(tmp_path: Path) -> None:
+    patience = {"LIVENESS_TIMEOUT_S": "60", "LIVENESS_READ_TIMEOUT_S": "60"}
     with (
         LivenessService() as liveness,
         RunningService(
-            tmp_path, THREADS=str(THREADS), LIVENESS_SERVICE_URL=liveness.url
+            tmp_path, THREADS=str(THREADS), LIVENESS_SERVICE_URL=liveness.url, **patience
         ) as service,
         ThreadPoolExecutor(PLACES) as threads,
     ):
         enrol(service)
         liveness.hang()
-        body = PHOTO | {"liveness": True, "frames": [PHOTO["img_base64"]] * 15}
+        body = PHOTO | {"liveness": True, "frames": [photos.astronaut_again()] * 15}
         waiting = [threads.submit(service.call, "POST", FIND, json=body) for _ in range(PLACES)]
         while len(liveness.asked) < PLACES:
+            assert not any(login.done() for login in waiting)
             time.sleep(0.01)
         for path in ("/readyz", "/healthz", "/api/get_all/10/1"):
             assert quick(service, "GET", path).status_code == 200
@@ -60,6 +62,22 @@ def test_logins_that_wait_do_not_hold_up_the_rest(tmp_path: Path) -> None:
         liveness.go_on()
         assert [login.result().status_code for login in waiting] == [200] * PLACES
         assert quick(service, "POST", FIND, json=PHOTO).status_code == 200
+
+
+def test_an_enrolment_of_many_photos_keeps_nobody_out(tmp_path: Path) -> None:
+    with (
+        RunningService(tmp_path, MAX_IN_FLIGHT="1") as service,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        enrol(service)
+        body = {"name": "Ada", "surname": "Lovelace", "img_base64": [photos.admiral()] * 100}
+        enrolment = threads.submit(service.call, "POST", "/api/store/2", json=body)
+        logins = 0
+        while not enrolment.done():
+            assert quick(service, "POST", FIND, json=PHOTO).status_code == 200
+            logins += 1
+        assert enrolment.result().status_code == 200
+        assert logins > 3
 
 
 def quick(service: RunningService, method: str, path: str, **options: object) -> requests.Response:

@@ -104,7 +104,7 @@ def _refusal(key: Key | None, roles: tuple[Role, ...]) -> Problem | None:
         challenge = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
         return Problem(401, "key_unknown", "the API key is not known", headers=challenge)
     if not key.may(*roles):
-        needed = " or ".join([*roles, Role.ADMIN])
+        needed = " or ".join(dict.fromkeys([*roles, Role.ADMIN]))
         return Problem(403, "key_insufficient", f"that takes an API key of the role {needed}")
     return None
 

@@ -1,6 +1,7 @@
 """JSON bodies, read within limits and checked against a schema."""
 
 import json
+from collections import Counter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -69,8 +70,8 @@ def _values(body: bytes) -> int:
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        times = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in times.items() if count > 1)
         raise _bad(f"the body names {twice[:40]!r} more than once")
     return members
 

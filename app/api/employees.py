@@ -1,5 +1,7 @@
 """Enrolment, removal and listing of employees."""
 
+import json
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -12,7 +14,7 @@ from app.api.middleware import text
 from app.api.openapi import describe
 from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
 from app.recognition.limiter import Limiter
-from app.storage import new_enrolment_id
+from app.storage import Employee, new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
 MAX_PAGE_SIZE = 1000
@@ -20,7 +22,7 @@ MAX_PAGE_NUMBER = 2**31
 
 
 def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprint:
-    """The endpoints store, get_all, delete and export. places: for requests with photos."""
+    """The endpoints store, get_all, delete and export. places: for requests that may wait long."""
     api = Blueprint("employees", __name__, url_prefix="/api")
 
     @api.post("/store/<int:employee_id>")
@@ -46,18 +48,7 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
         size = _whole("page_size", page_size, MAX_PAGE_SIZE)
         number = _whole("page_number", page_number, MAX_PAGE_NUMBER)
         page = employees.page(size, number)
-        return jsonify(
-            users=[
-                {
-                    "_id": employee.employee_id,
-                    "name": employee.name,
-                    "surname": employee.surname,
-                    # clients expect the name, so it is there for everybody
-                    "img": employee.vectors.tolist() if access.is_admin() else [],
-                }
-                for employee in page
-            ]
-        )
+        return Response(_listed(page, access.is_admin()), mimetype="application/json")
 
     @api.delete("/<int:employee_id>")
     @allow(Role.ADMIN)
@@ -87,6 +78,21 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
     return api
 
 
+def _listed(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
+    """JSON, one employee at a time: of all at once, the numbers may take gigabytes."""
+    yield '{"users":['
+    for number, employee in enumerate(page):
+        user = {
+            "_id": employee.employee_id,
+            "name": employee.name,
+            "surname": employee.surname,
+            # clients expect the name, so it is there for everybody
+            "img": employee.vectors.tolist() if with_vectors else [],
+        }
+        yield "," * (number > 0) + json.dumps(user, separators=(",", ":"))
+    yield "]}\n"
+
+
 def _enrolment(employee_id: int) -> Enrolment:
     enrolment_id = _enrolment_id()
     body = read_body(StoreBody)
@@ -105,8 +111,9 @@ def _enrolment_id() -> str:
     key = request.headers.get("Idempotency-Key")
     if not key:
         return new_enrolment_id()
-    request_again = "\n".join((key, request.path, "")).encode() + g.received
-    return blake2b(request_again, digest_size=16).hexdigest()
+    request_again = blake2b("\n".join((key, request.path, "")).encode(), digest_size=16)
+    request_again.update(g.received)
+    return request_again.hexdigest()
 
 
 def _checked(employee_id: int) -> int:

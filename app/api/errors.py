@@ -24,6 +24,7 @@ from app.usecases.service import NotReady
 log = structlog.get_logger()
 
 RETRY_AFTER_S = 5
+_ROOM_AFTER_S = 2  # a queue is worked off sooner than a database comes back
 
 
 class Problem(Exception):
@@ -119,7 +120,10 @@ def _problem(error: Exception) -> Problem:
         case LivenessUnavailable():
             return Problem(503, "liveness_unavailable", str(error), again=error.again)
         case Overloaded():
-            return Problem(503, "overloaded", "too many requests at once, try again", again=True)
+            headers = {"Retry-After": str(_ROOM_AFTER_S)}
+            return Problem(
+                503, "overloaded", "too many requests at once, try again", headers=headers
+            )
         case NotReady() | GalleryLoading():
             return Problem(503, "not_ready", f"not ready yet: {error}", again=True)
         case RequestEntityTooLarge():

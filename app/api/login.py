@@ -14,7 +14,7 @@ from app.usecases.identify import Identify
 
 
 def blueprint(identify: Identify, limits: Limits, places: Limiter) -> Blueprint:
-    """The endpoint find_match. places: for requests with photos."""
+    """The endpoint find_match. places: for requests that may wait long."""
     api = Blueprint("login", __name__, url_prefix="/api")
 
     @api.post("/find_match")

@@ -107,7 +107,11 @@ class MilvusIndex:
                 client.delete(self.collection, filter=some, timeout=self._address.timeout_s)
 
     def rows_of(self, employee_ids: Sequence[int]) -> list[Row]:
-        return self._rows(f"employee_id in {[int(i) for i in employee_ids]}")
+        rows = self._rows(f"employee_id in {[int(i) for i in employee_ids]}")
+        if len(rows) < self._most_rows or len(employee_ids) < 2:
+            return rows
+        middle = len(employee_ids) // 2  # there may be more than one answer holds
+        return self.rows_of(employee_ids[:middle]) + self.rows_of(employee_ids[middle:])
 
     def rows_between(self, after: int, last: int) -> Iterator[Row]:
         rows = self._rows(f"employee_id > {after} and employee_id <= {last}")

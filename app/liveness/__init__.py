@@ -104,7 +104,7 @@ class LivenessClient:
         """
         if self._url is None:
             raise LivenessUnavailable(
-                "no liveness service is set up (LIVENESS_SERVICE_URL), ask without liveness",
+                "no liveness service is set up (LIVENESS_SERVICE_URL)",
                 again=False,
             )
         pictures = [pybase64.b64encode(frame).decode() for frame in frames]

@@ -22,6 +22,7 @@ T = TypeVar("T")
 _CANDIDATES = 8
 _BATCH = 1_024
 _PROGRESS_EVERY_S = 5.0
+_LOADING = "the gallery is being read again"
 _PATIENCE_S = 1.0  # in which most galleries have been read again
 
 
@@ -45,6 +46,7 @@ class Gallery:
         self._comparison = Comparison(model, index.dimension, distance_scale)
         self._position = -1
         self._lock = Lock()
+        self._reloading = Lock()
         self._complete = Event()
         self._complete.set()
 
@@ -99,7 +101,7 @@ class Gallery:
     def check(self) -> None:
         """Raise GalleryLoading while the whole store is being read again."""
         if not self._complete.wait(_PATIENCE_S):
-            raise GalleryLoading("the gallery is being read again")
+            raise GalleryLoading(_LOADING)
 
     def follow(self) -> None:
         """Bring what has changed in the store into the index.
@@ -108,23 +110,29 @@ class Gallery:
         must be read again, which goes on in the background.
         """
         self.check()
+        position = self._position
         try:
-            if not self._store.changes_since(self._position).employee_ids:
+            if not self._store.changes_since(position).employee_ids:
                 return
             with self._lock:
                 # once more: another thread may have known and done it all meanwhile
-                changes = self._store.changes_since(self._position)
+                position = self._position
+                changes = self._store.changes_since(position)
                 for ids in batched(sorted(changes.employee_ids), _BATCH):
                     known = self._put(self._store.get(ids))
                     self._index.remove(list(set(ids) - {e.employee_id for e in known}))
                 self._position = changes.position
         except ChangesForgotten:
-            self._reload()
+            self._reload(position)
             self.check()
+            if self._position == position:  # it could not be read
+                raise GalleryLoading(_LOADING) from None
+            self.follow()
 
-    def _reload(self) -> None:
-        with self._lock:
-            if not self._complete.is_set():
+    def _reload(self, position: int) -> None:
+        """Read the whole store again in the background, unless somebody did since `position`."""
+        with self._reloading:
+            if self._position != position or not self._complete.is_set():
                 return
             self._complete.clear()
         log.warning("the change log does not reach back to what is known: reading the whole store")
