@@ -23,15 +23,15 @@ from app.usecases.service import NotReady
 
 log = structlog.get_logger()
 
-RETRY_AFTER_S = 5
-_ROOM_AFTER_S = 2  # a queue is worked off sooner than a database comes back
+_BACK_AFTER_S = 5  # a part that is away or starting
+_ROOM_AFTER_S = 2  # a queue is worked off sooner
 
 
 class Problem(Exception):
     """An answer other than success.
 
-    code: stable, for programs. sentence: one short sentence for a person. again: whether the same
-    request may succeed later. headers: of the answer.
+    code: stable, for programs. sentence: one short sentence for a person. retry_after_s: when the
+    same request may succeed; None: asking again does not help. headers: of the answer.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class Problem(Exception):
         status: int,
         code: str,
         sentence: str,
-        again: bool = False,
+        retry_after_s: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(sentence)
         self.status = status
         self.code = code
         self.sentence = sentence
-        self.again = again
+        self.retry_after_s = retry_after_s
         self.headers = headers or {}
 
     def response(self) -> Response:
@@ -61,8 +61,8 @@ class Problem(Exception):
             response = Response(json.dumps(body), self.status, mimetype="application/problem+json")
         else:
             response = Response(self.sentence, self.status, mimetype="text/plain")
-        if self.again:
-            response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        if self.retry_after_s is not None:
+            response.headers["Retry-After"] = str(self.retry_after_s)
         response.headers.update(self.headers)
         return response
 
@@ -106,26 +106,27 @@ def _problem(error: Exception) -> Problem:
         case TooManyRequests():
             failures = isinstance(error, TooManyFailures)
             code = "too_many_failures" if failures else "too_many_requests"
-            headers = {"Retry-After": str(error.retry_after_s)}
-            return Problem(429, code, str(error), headers=headers)
+            return Problem(429, code, str(error), error.retry_after_s)
         case AuditUnavailable():
             log.error("nothing is done that the audit log cannot be told", cause=str(error))
-            return Problem(503, "audit_unavailable", "the audit log is away, try again", again=True)
+            return Problem(
+                503, "audit_unavailable", "the audit log is away, try again", _BACK_AFTER_S
+            )
         case StoreUnavailable():
             log.error("the database is away", cause=str(error))
-            return Problem(503, "store_unavailable", "the database is away, try again", again=True)
+            return Problem(
+                503, "store_unavailable", "the database is away, try again", _BACK_AFTER_S
+            )
         case IndexUnavailable():
             log.error("the index is away", cause=str(error))
-            return Problem(503, "index_unavailable", "the index is away, try again", again=True)
+            return Problem(503, "index_unavailable", "the index is away, try again", _BACK_AFTER_S)
         case LivenessUnavailable():
-            return Problem(503, "liveness_unavailable", str(error), again=error.again)
+            after_s = _BACK_AFTER_S if error.again else None
+            return Problem(503, "liveness_unavailable", str(error), after_s)
         case Overloaded():
-            headers = {"Retry-After": str(_ROOM_AFTER_S)}
-            return Problem(
-                503, "overloaded", "too many requests at once, try again", headers=headers
-            )
+            return Problem(503, "overloaded", "too many requests at once, try again", _ROOM_AFTER_S)
         case NotReady() | GalleryLoading():
-            return Problem(503, "not_ready", f"not ready yet: {error}", again=True)
+            return Problem(503, "not_ready", f"not ready yet: {error}", _BACK_AFTER_S)
         case RequestEntityTooLarge():
             most = current_app.config["MAX_CONTENT_LENGTH"] / 1e6
             return Problem(413, "body_too_large", f"the request is larger than {most:g} MB")

@@ -8,9 +8,6 @@ from numpy.typing import NDArray
 
 from app.recognition.image import Picture
 
-# Pictures are so small that OpenCV's own threads only wait for work, at the others' expense.
-cv2.setNumThreads(1)
-
 _SMALLEST_SIDE = 24
 
 
