@@ -181,7 +181,8 @@ def test_writes_during_a_rebuild_are_neither_lost_nor_doubled(deployment: Deploy
     with ThreadPoolExecutor(1) as threads:
         writing = threads.submit(write)
         try:
-            assert deployment.run("rebuild")[0] == 0
+            code, output = deployment.run("rebuild")
+            assert code == 0, output
         finally:
             rebuilt.set()
         assert writing.result() > 20

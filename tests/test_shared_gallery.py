@@ -1,7 +1,7 @@
 """The gallery in Milvus under any order of events: the store's records decide, nothing is lost."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -209,6 +209,30 @@ def test_a_process_without_the_newest_key_leaves_rows_alone(
     assert holds_exactly(ahead, *ahead.store.read_all())
     remove(behind, 2)
     assert holds_exactly(ahead, *ahead.store.get([1]))
+
+
+def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
+    milvus: MilvusServer, open_gallery: OpenGallery, tmp_path: Path
+) -> None:
+    again = someone(1, seed=1)
+
+    class Reenrolling(SqliteStore):
+        """Somebody else enrols the employee right after the records were read."""
+
+        def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
+            records = super().get(employee_ids, may_lag=may_lag)
+            with suppress(EmployeeExists):
+                self.add(again)
+            return records
+
+    index = open_gallery().index
+    index.put(list(rows(someone(1))))
+    store = Reenrolling(tmp_path / "employees.db")
+    gallery = SharedGallery(store, index, Comparison("dlib", dimension=8, distance_scale=1.0))
+    assert [row.employee_id for row in gallery.drift_of([1]).garbage] == [1]
+    assert gallery.unopened == []
+    gallery.settle([1])
+    assert holds_exactly(gallery, again)
 
 
 def test_a_login_ends_where_no_near_record_can_be_opened(

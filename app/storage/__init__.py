@@ -104,8 +104,8 @@ class EmployeeStore(Protocol):
         one that decides is away.
         """
 
-    def stored(self, employee_ids: Sequence[int]) -> set[int]:
-        """Which of the employees are stored, be their records such as can be opened here or not."""
+    def unreadable(self, employee_ids: Sequence[int]) -> set[int]:
+        """Which of the employees are stored, but not so that `get` can read them here."""
 
     def page(self, size: int, number: int) -> list[Employee]:
         """Page `number` (from 1) of `size` employees, in ascending order of id; [] past the end."""

@@ -134,10 +134,10 @@ class MongoStore:
         found = self._find(_among(employee_ids), limit=0, may_lag=may_lag)
         return list(self._readable(found))
 
-    def stored(self, employee_ids: Sequence[int]) -> set[int]:
-        with self._answered():
-            found = self._employees.find(_among(employee_ids), ["_id"]).to_list()
-        return {int(document["_id"]) for document in found}
+    def unreadable(self, employee_ids: Sequence[int]) -> set[int]:
+        found = self._find(_among(employee_ids), limit=0)
+        readable = {employee.employee_id for employee in self._readable(found)}
+        return {int(document["_id"]) for document in found} - readable
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)

@@ -83,13 +83,10 @@ class SqliteStore:
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         return self._select(f"WHERE {_AMONG}", _json(employee_ids))
 
-    def stored(self, employee_ids: Sequence[int]) -> set[int]:
-        with self._file.connection() as database:
-            found = database.execute(
-                f"SELECT employee_id FROM employees WHERE {_AMONG}",  # noqa: S608
-                (_json(employee_ids),),
-            ).fetchall()
-        return {employee_id for (employee_id,) in found}
+    def unreadable(self, employee_ids: Sequence[int]) -> set[int]:
+        rows = self._rows(f"WHERE {_AMONG}", _json(employee_ids))
+        readable = {employee.employee_id for employee in self._readable(rows)}
+        return {row[0] for row in rows} - readable
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_INTEGER)

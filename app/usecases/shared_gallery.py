@@ -127,7 +127,7 @@ class SharedGallery:
         drift = drift_between(there, self.comparison.comparable(records))
         if not drift.garbage:
             return drift
-        closed = self.store.stored(drift.employees()) - {each.employee_id for each in records}
+        closed = self.store.unreadable(drift.employees())
         self._closed |= closed
         return drift.without(closed)
 
