@@ -53,7 +53,8 @@ def mongod() -> Iterator[Mongod]:
 @pytest.fixture(scope="session")
 def mongod_replica_set() -> Iterator[Mongod]:
     """A replica set of one mongod that all tests share."""
-    with Mongod(replica_set=True) as process:
+    # a write waits for the journal there, by default a tenth of a second
+    with Mongod("--journalCommitInterval", "2", replica_set=True) as process:
         yield process
 
 

@@ -26,9 +26,11 @@ class Mongod:
     """One mongod process with a data folder of its own; a context manager that ends both.
 
     It can be stopped, killed, frozen and started again on the same port with the same data.
+    options: of mongod's command line, at every start.
     """
 
-    def __init__(self, *, replica_set: bool = False) -> None:
+    def __init__(self, *options: str, replica_set: bool = False) -> None:
+        self._options = options
         self._binary = _binary()
         self._replica_set = replica_set
         self.data = Path(tempfile.mkdtemp(prefix="mongod-"))
@@ -61,6 +63,7 @@ class Mongod:
             *("--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=8MB)"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             *("--setParameter", "enableTestCommands=1"),
+            *self._options,
             *options,
         ]
         if self._replica_set:

@@ -18,7 +18,7 @@ from tests.photos import ASTRONAUT, encoded, picture
 from tests.serving import RunningService
 
 VERDICT_S = 0.3
-ROUNDS, MOST_ROUNDS = 12, 48
+ROUNDS, MOST_ROUNDS = 5, 48
 
 
 @pytest.fixture(scope="module")

@@ -28,24 +28,32 @@ from tests.test_sealing import new_key
 OpenStore = Callable[[], EmployeeStore]
 OpenGallery = Callable[[], SharedGallery]
 
+COMPARISON = Comparison("dlib", dimension=8, distance_scale=1.0)
+
 
 @pytest.fixture
-def open_gallery(open_store: OpenStore, milvus: MilvusServer) -> Iterator[OpenGallery]:
+def index(milvus: MilvusServer) -> Iterator[MilvusIndex]:
+    """An index that holds everyone, of whom there are none yet."""
+    index = milvus.index(f"t{uuid4().hex}")
+    index.mark_complete()
+    yield index
+    client = milvus.client()
+    client.drop_alias(f"{index.collection}_complete")
+    client.drop_collection(index.collection)
+    client.close()
+
+
+@pytest.fixture
+def open_gallery(open_store: OpenStore, milvus: MilvusServer, index: MilvusIndex) -> OpenGallery:
     """Opens one more gallery, as another process would, on the test's own store and collection."""
-    prefix = f"t{uuid4().hex}"
 
     def connect() -> SharedGallery:
-        gallery = SharedGallery(
-            open_store(), milvus.index(prefix), Comparison("dlib", dimension=8, distance_scale=1.0)
-        )
+        another = milvus.index(index.collection.removesuffix("_dlib"))
+        gallery = SharedGallery(open_store(), another, COMPARISON)
         gallery.load()
         return gallery
 
-    yield connect
-    client = milvus.client()
-    client.drop_alias(f"{prefix}_dlib_complete")
-    client.drop_collection(f"{prefix}_dlib")
-    client.close()
+    return connect
 
 
 @pytest.fixture
@@ -185,15 +193,14 @@ def test_vectors_of_another_model_are_not_there(gallery: SharedGallery) -> None:
 
 
 def test_a_process_without_the_newest_key_leaves_rows_alone(
-    milvus: MilvusServer, open_gallery: OpenGallery, tmp_path: Path
+    index: MilvusIndex, tmp_path: Path
 ) -> None:
     """Keys are changed pod by pod: one may write what another cannot open yet."""
     old, new = new_key(), new_key()
-    index = open_gallery().index
 
     def with_keys(keys: str) -> SharedGallery:
         store = SqliteStore(tmp_path / "sealed.db", VectorKeys(keys))
-        return SharedGallery(store, index, Comparison("dlib", dimension=8, distance_scale=1.0))
+        return SharedGallery(store, index, COMPARISON)
 
     ahead, behind = with_keys(f"{new} {old}"), with_keys(old)
     add(behind, someone(1))
@@ -212,7 +219,7 @@ def test_a_process_without_the_newest_key_leaves_rows_alone(
 
 
 def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
-    milvus: MilvusServer, open_gallery: OpenGallery, tmp_path: Path
+    index: MilvusIndex, tmp_path: Path
 ) -> None:
     again = someone(1, seed=1)
 
@@ -225,10 +232,8 @@ def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
                 self.add(again)
             return records
 
-    index = open_gallery().index
     index.put(list(rows(someone(1))))
-    store = Reenrolling(tmp_path / "employees.db")
-    gallery = SharedGallery(store, index, Comparison("dlib", dimension=8, distance_scale=1.0))
+    gallery = SharedGallery(Reenrolling(tmp_path / "employees.db"), index, COMPARISON)
     assert [row.employee_id for row in gallery.drift_of([1]).garbage] == [1]
     assert gallery.unopened == []
     gallery.settle([1])
@@ -236,16 +241,14 @@ def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
 
 
 def test_a_login_ends_where_no_near_record_can_be_opened(
-    milvus: MilvusServer, open_gallery: OpenGallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.usecases.shared_gallery._MOST_CANDIDATES", 16)
-    index, new = open_gallery().index, new_key()
-    comparison = Comparison("dlib", dimension=8, distance_scale=1.0)
+    new = new_key()
 
     def with_keys(keys: str) -> SharedGallery:
-        return SharedGallery(
-            SqliteStore(tmp_path / "sealed.db", VectorKeys(keys)), index, comparison
-        )
+        store = SqliteStore(tmp_path / "sealed.db", VectorKeys(keys))
+        return SharedGallery(store, index, COMPARISON)
 
     ahead = with_keys(new)
     for number in range(20):
