@@ -32,7 +32,7 @@ class Settings(BaseSettings):
         32,
         ge=2,
         le=1024,
-        description="requests a worker answers at once; logins and enrolments take 7/8",
+        description="requests a worker answers at once; logins and enrolments take at most 7/8",
     )
     max_in_flight: int = Field(
         4,

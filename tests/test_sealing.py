@@ -131,7 +131,7 @@ def test_a_store_that_cannot_be_opened_says_so(open_with: OpenWith) -> None:
         with pytest.raises(UnknownSeal, match=rf"encrypted with the key {name} \(employees: 1\)"):
             open_with(keys).check_seals()
         assert list(open_with(keys).read_all()) == []
-        assert open_with(keys).unreadable([1, 2]) == {1}
+        assert open_with(keys).examine([1, 2]) == ([], {1})
 
 
 def test_plain_records_are_not_taken_where_all_are_to_be_encrypted(open_with: OpenWith) -> None:

@@ -32,24 +32,30 @@ COMPARISON = Comparison("dlib", dimension=8, distance_scale=1.0)
 
 
 @pytest.fixture
-def index(milvus: MilvusServer) -> Iterator[MilvusIndex]:
-    """An index that holds everyone, of whom there are none yet."""
-    index = milvus.index(f"t{uuid4().hex}")
-    index.mark_complete()
-    yield index
+def prefix(milvus: MilvusServer) -> Iterator[str]:
+    """Of the names of the test's own collection."""
+    prefix = f"t{uuid4().hex}"
+    yield prefix
     client = milvus.client()
-    client.drop_alias(f"{index.collection}_complete")
-    client.drop_collection(index.collection)
+    client.drop_alias(f"{prefix}_dlib_complete")
+    client.drop_collection(f"{prefix}_dlib")
     client.close()
 
 
 @pytest.fixture
-def open_gallery(open_store: OpenStore, milvus: MilvusServer, index: MilvusIndex) -> OpenGallery:
+def index(milvus: MilvusServer, prefix: str) -> MilvusIndex:
+    """An index that holds everyone, of whom there are none yet."""
+    index = milvus.index(prefix)
+    index.mark_complete()
+    return index
+
+
+@pytest.fixture
+def open_gallery(open_store: OpenStore, milvus: MilvusServer, prefix: str) -> OpenGallery:
     """Opens one more gallery, as another process would, on the test's own store and collection."""
 
     def connect() -> SharedGallery:
-        another = milvus.index(index.collection.removesuffix("_dlib"))
-        gallery = SharedGallery(open_store(), another, COMPARISON)
+        gallery = SharedGallery(open_store(), milvus.index(prefix), COMPARISON)
         gallery.load()
         return gallery
 
@@ -218,26 +224,51 @@ def test_a_process_without_the_newest_key_leaves_rows_alone(
     assert holds_exactly(ahead, *ahead.store.get([1]))
 
 
+class FollowedStore(SqliteStore):
+    """Somebody else does something right after each time that records were read."""
+
+    def __init__(self, path: Path, keys: VectorKeys, then: Callable[[], object]) -> None:
+        super().__init__(path, keys)
+        self._then = then
+
+    def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
+        found = super().get(employee_ids, may_lag=may_lag)
+        self._then()
+        return found
+
+    def examine(self, employee_ids: Sequence[int]) -> tuple[list[Employee], set[int]]:
+        found = super().examine(employee_ids)
+        self._then()
+        return found
+
+
 def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
     index: MilvusIndex, tmp_path: Path
 ) -> None:
-    again = someone(1, seed=1)
-
-    class Reenrolling(SqliteStore):
-        """Somebody else enrols the employee right after the records were read."""
-
-        def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
-            records = super().get(employee_ids, may_lag=may_lag)
-            with suppress(EmployeeExists):
-                self.add(again)
-            return records
-
+    path, again = tmp_path / "employees.db", someone(1, seed=1)
+    store = FollowedStore(path, VectorKeys(), then=lambda: SqliteStore(path).add(again))
+    gallery = SharedGallery(store, index, COMPARISON)
     index.put(list(rows(someone(1))))
-    gallery = SharedGallery(Reenrolling(tmp_path / "employees.db"), index, COMPARISON)
     assert [row.employee_id for row in gallery.drift_of([1]).garbage] == [1]
     assert gallery.unopened == []
     gallery.settle([1])
     assert holds_exactly(gallery, again)
+
+
+def test_rows_stay_while_a_key_is_changed_to_one_that_is_known(
+    index: MilvusIndex, tmp_path: Path
+) -> None:
+    path, old, new = tmp_path / "sealed.db", new_key(), new_key()
+    ahead = SharedGallery(SqliteStore(path, VectorKeys(f"{new} {old}")), index, COMPARISON)
+    add(ahead, someone(1))
+    back = SqliteStore(path, VectorKeys(f"{old} {new}"))
+    store = FollowedStore(path, VectorKeys(old), then=lambda: list(back.seal_anew()))
+    behind = SharedGallery(store, index, COMPARISON)
+    assert not behind.drift_of([1])
+    assert behind.unopened == [1]
+    assert not behind.drift_of([1])
+    assert behind.unopened == []
+    assert holds_exactly(behind, *store.read_all())
 
 
 def test_a_login_ends_where_no_near_record_can_be_opened(

@@ -110,8 +110,9 @@ def test_get_leaves_out_strangers_and_sorts(store: EmployeeStore) -> None:
 
 def test_what_can_be_read_or_is_not_there_is_not_unreadable(store: EmployeeStore) -> None:
     store.add(someone(1))
-    assert store.unreadable([1, 2, 2**62]) == set()
-    assert store.unreadable([]) == set()
+    readable, unreadable = store.examine([2**62, 2, 1])
+    assert (ids(readable), unreadable) == ([1], set())
+    assert store.examine([]) == ([], set())
 
 
 def test_get_takes_thousands_of_ids(store: EmployeeStore) -> None:

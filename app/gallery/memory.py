@@ -18,7 +18,7 @@ class MemoryIndex:
     """Compares the probe with every vector: in full while they are few, else by codes first.
 
     Memory for a vector: 4 × dimension + 8 bytes up to `sizes.exact` vectors, beyond them
-    dimension + 76 bytes (588 at 512 dimensions, 204 at 128); and about 70 bytes an employee.
+    dimension + 76 bytes (588 at 512 dimensions, 204 at 128); and 40 to 70 bytes an employee.
 
     A search runs on the thread that asks, without the lock, while updates go on: rows are dense, a
     removed one is filled with the last one. Updates note which rows they touch, and those touched

@@ -58,6 +58,8 @@ class FaceDetector:
         smallest_share: float = 1 / 16,
         least_score: float = 0.9,
     ) -> None:
+        # pictures are so small that OpenCV's own threads only wait for work, at others' expense
+        cv2.setNumThreads(1)
         self._propose = runtime.compile(mtcnn.proposal())
         self._refine = runtime.compile(mtcnn.refinement())
         self._output = runtime.compile(mtcnn.output())

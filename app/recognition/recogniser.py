@@ -103,8 +103,6 @@ class Recogniser:
         self._limits = limits or Limits()
         self._limiter = limiter or nullcontext()
         self._budget = PixelBudget(self._limits.megapixels * 1e6)
-        # pictures are so small that OpenCV's own threads only wait for work, at others' expense
-        cv2.setNumThreads(1)
         self._detector = FaceDetector(runtime)
         self._embed = runtime.compile(model.network)
 

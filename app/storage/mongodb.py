@@ -134,10 +134,12 @@ class MongoStore:
         found = self._find(_among(employee_ids), limit=0, may_lag=may_lag)
         return list(self._readable(found))
 
-    def unreadable(self, employee_ids: Sequence[int]) -> set[int]:
+    def examine(self, employee_ids: Sequence[int]) -> tuple[list[Employee], set[int]]:
         found = self._find(_among(employee_ids), limit=0)
-        readable = {employee.employee_id for employee in self._readable(found)}
-        return {int(document["_id"]) for document in found} - readable
+        readable = list(self._readable(found))
+        # not bson's decimals, which no employee has
+        there = {int(each["_id"]) for each in found if isinstance(each["_id"], int | float)}
+        return readable, there - {each.employee_id for each in readable}
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)

@@ -83,10 +83,10 @@ class SqliteStore:
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         return self._select(f"WHERE {_AMONG}", _json(employee_ids))
 
-    def unreadable(self, employee_ids: Sequence[int]) -> set[int]:
+    def examine(self, employee_ids: Sequence[int]) -> tuple[list[Employee], set[int]]:
         rows = self._rows(f"WHERE {_AMONG}", _json(employee_ids))
-        readable = {employee.employee_id for employee in self._readable(rows)}
-        return {row[0] for row in rows} - readable
+        readable = list(self._readable(rows))
+        return readable, {row[0] for row in rows} - {each.employee_id for each in readable}
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_INTEGER)

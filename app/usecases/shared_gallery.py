@@ -123,13 +123,10 @@ class SharedGallery:
         process's to compare: its rows are as they should be.
         """
         there = self.index.rows_of(employee_ids)
-        records = self.store.get(employee_ids)
-        drift = drift_between(there, self.comparison.comparable(records))
-        if not drift.garbage:
-            return drift
-        closed = self.store.unreadable(drift.employees())
+        records, closed = self.store.examine(employee_ids)
+        self._closed -= {employee.employee_id for employee in records}
         self._closed |= closed
-        return drift.without(closed)
+        return drift_between(there, self.comparison.comparable(records)).without(closed)
 
     @property
     def unopened(self) -> list[int]:
