@@ -246,7 +246,8 @@ def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
     index: MilvusIndex, tmp_path: Path
 ) -> None:
     path, again = tmp_path / "employees.db", someone(1, seed=1)
-    store = FollowedStore(path, VectorKeys(), then=lambda: SqliteStore(path).add(again))
+    another = SqliteStore(path)
+    store = FollowedStore(path, VectorKeys(), then=lambda: another.add(again))
     gallery = SharedGallery(store, index, COMPARISON)
     index.put(list(rows(someone(1))))
     assert [row.employee_id for row in gallery.drift_of([1]).garbage] == [1]
