@@ -2,12 +2,11 @@
 
 from flask import Flask
 from pydantic import SecretStr
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import log
 from app.access.keys import KeyRing
 from app.access.limits import Limits as RequestLimits
-from app.api import cors, employees, errors, health, login, middleware, openapi
+from app.api import cors, employees, errors, health, login, middleware, openapi, paths
 from app.api.access import Access, warn_if_open
 from app.audit import AuditLog
 from app.audit.sinks import open_sink
@@ -30,7 +29,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     keys = KeyRing(_secret(settings.api_keys), settings.api_keys_file)
     audit = AuditLog(open_sink(settings.audit_log) if settings.audit_log else None)
     limits = _limits(settings)
-    access = Access(keys, limits, audit)
+    access = Access(keys, limits, audit, settings.trusted_proxies)
     warn_if_open(keys)
     service = make_service(settings)
     service.start()
@@ -42,9 +41,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_JSON_DEPTH"] = settings.max_json_depth
     app.config["MAX_VECTORS_PER_EMPLOYEE"] = settings.max_vectors_per_employee
     app.extensions["service"] = service
-    if hops := settings.trusted_proxies:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=0)  # type: ignore[method-assign]
     middleware.register(app, access)
+    paths.register(app)
     errors.register(app)
     cors.register(app, (settings.cors_origins or "").split())
     # Taken before the body is parsed, so that a refusal costs little. The threads that are left

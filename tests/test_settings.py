@@ -232,4 +232,4 @@ def test_the_log_says_what_runs(tmp_path: Path) -> None:
     assert ready["threshold"] == 0.75
     (request,) = [line for line in lines if line["event"] == "request"]
     assert request["request_id"] == "look-for-me"
-    assert (request["method"], request["path"], request["status"]) == ("DELETE", "/api/5", 404)
+    assert (request["method"], request["path"], request["status"]) == ("DELETE", "/api/5", 200)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -14,7 +15,7 @@ from app.api.middleware import text
 from app.api.openapi import describe
 from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
 from app.recognition.limiter import Limiter
-from app.storage import Employee, new_enrolment_id
+from app.storage import Employee, NoSuchEmployee, new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
 MAX_PAGE_SIZE = 1000
@@ -25,7 +26,7 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
     """The endpoints store, get_all, delete and export. places: for requests that may wait long."""
     api = Blueprint("employees", __name__, url_prefix="/api")
 
-    @api.post("/store/<int:employee_id>")
+    @api.post("/store/<id:employee_id>")
     @allow(Role.ENROL)
     @describe("Enrol a new employee", StoreBody, errors=(409, 422))
     def enrol(employee_id: int) -> Response:
@@ -33,9 +34,9 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
             employees.add(_enrolment(employee_id))
         return text("ok")
 
-    @api.put("/store/<int:employee_id>")
+    @api.put("/store/<id:employee_id>")
     @allow(Role.ENROL)
-    @describe("Replace all that is stored of an employee", StoreBody, errors=(422,))
+    @describe("Replace all that is stored of an employee", StoreBody, errors=(404, 422))
     def replace(employee_id: int) -> Response:
         with places:
             employees.replace(_enrolment(employee_id))
@@ -50,16 +51,17 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
         page = employees.page(size, number)
         return Response(_listed(page, access.is_admin()), mimetype="application/json")
 
-    @api.delete("/<int:employee_id>")
+    @api.delete("/<id:employee_id>")
     @allow(Role.ADMIN)
-    @describe("Remove all that is stored of an employee")
+    @describe("Remove all that is stored of an employee, if there is anything")
     def remove(employee_id: int) -> Response:
-        employees.remove(_checked(employee_id))
+        with suppress(NoSuchEmployee):  # clients ask again, and take another answer for a failure
+            employees.remove(_checked(employee_id))
         return text("ok")
 
-    @api.get("/employees/<int:employee_id>/export")
+    @api.get("/employees/<id:employee_id>/export")
     @allow(Role.ADMIN)
-    @describe("All that is held about a person", answers=EXPORT)
+    @describe("All that is held about a person", answers=EXPORT, errors=(404,))
     def export(employee_id: int) -> Response:
         employee, probes = employees.export(_checked(employee_id))
         return jsonify(
@@ -123,6 +125,7 @@ def _checked(employee_id: int) -> int:
 
 
 def _whole(field: str, value: str, most: int) -> int:
-    if value.isascii() and value.isdigit() and len(value) < 20 and 1 <= int(value) <= most:
+    digits = value.isascii() and value.isdigit() and len(value) < 20 and value[0] != "0"
+    if digits and int(value) <= most:
         return int(value)
     raise Problem(400, "bad_request", f"{field}: must be a whole number from 1 to {most}")
