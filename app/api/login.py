@@ -16,7 +16,7 @@ from app.recognition.limiter import Limiter
 from app.usecases import LoginFailed
 from app.usecases.identify import Identify
 
-COSTLY_S = 0.25
+COSTLY_S = 0.5
 """Processor time from which on pictures that are refused count as a failed login: whoever sends
 such ones again and again has to wait, and an empty frame of a camera at a door costs nobody."""
 
