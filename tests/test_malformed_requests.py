@@ -1,5 +1,6 @@
 """A request that is malformed is a 400 that names the field and says what is wrong with it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -102,6 +103,25 @@ def test_a_body_that_is_no_json_object(
 ) -> None:
     response = client.post(path, data=body, content_type="application/json")
     assert (response.status_code, response.text) == (400, sentence)
+
+
+def test_a_byte_order_mark_is_passed_over(client: FlaskClient) -> None:
+    body = json.dumps(features([VECTOR])).encode("utf-8-sig")
+    assert client.post(STORE, data=body, content_type="application/json").status_code == 200
+    twice = b"\xef\xbb\xbf" + body
+    response = client.post(STORE, data=twice, content_type="application/json")
+    assert (response.status_code, response.text) == (400, "the body is not valid JSON")
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1"]
+)
+def test_json_in_another_encoding(client: FlaskClient, encoding: str) -> None:
+    body = json.dumps(WHO | {"name": "Žofie Ø"[1:]}, ensure_ascii=False).encode(encoding)
+    content_type = f"application/json; charset={encoding}"
+    response = client.post(STORE, data=body, content_type=content_type)
+    assert response.status_code == 400
+    assert response.text == "the body is not UTF-8 text, send JSON in UTF-8"
 
 
 @pytest.mark.parametrize(
