@@ -6,7 +6,6 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, Protocol, TypeVar
 
-import redis
 import structlog
 from limits import RateLimitItemPerMinute
 from limits.storage import RedisStorage
@@ -89,10 +88,17 @@ class OwnCounters:
 
 
 class RedisCounters:
-    """In Redis, by its clock. Every method may raise redis.RedisError and ValueError."""
+    """In Redis, by its clock.
+
+    Every method may raise one of `failures`; if it is one of `refusals`, Redis is there.
+    """
 
     def __init__(self, url: str) -> None:
         """Raises ValueError for an URL of another form."""
+        import redis  # takes long, and most services have none
+
+        self.refusals = (redis.ResponseError, ValueError, TypeError)
+        self.failures = (redis.RedisError, *self.refusals)
         self._storage = RedisStorage(
             url,
             key_prefix="image-registration",
@@ -134,13 +140,13 @@ class SharedCounters:
         if self._redis and time.monotonic() >= self._away_until:
             try:
                 return question(self._redis)
-            except (redis.RedisError, ValueError, TypeError) as error:
-                self._complain(error)
+            except self._redis.failures as error:
+                self._complain(error, is_there=isinstance(error, self._redis.refusals))
         return question(self._own)
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self, error: Exception, is_there: bool) -> None:
         now, cause = time.monotonic(), f"{type(error).__name__}: {error}"[:200]
-        if isinstance(error, redis.RedisError) and not isinstance(error, redis.ResponseError):
+        if not is_there:
             self._away_until = now + _AGAIN_S
             log.error("Redis (REDIS_URL) is away, each process counts on its own", cause=cause)
         elif now >= self._quiet_until:
