@@ -176,7 +176,7 @@ def _either_name(schema: dict[str, Any]) -> None:
     names = ("img_base64", "image_base64")
     schema["properties"] |= dict.fromkeys(names, _PHOTO)
     schema["required"].remove(names[0])
-    schema["anyOf"] = [{"required": [name]} for name in names]
+    schema["oneOf"] = [{"required": [name]} for name in names]
 
 
 class FindMatchBody(Body):
