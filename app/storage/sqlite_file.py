@@ -64,10 +64,9 @@ class SqliteFile:
             try:
                 yield connection
             finally:
+                self._idle.append(connection)
                 if self._closed or self._replaced:
-                    connection.close()
-                else:
-                    self._idle.append(connection)
+                    self._let_go()
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(str(error)) from error
 
@@ -78,14 +77,18 @@ class SqliteFile:
 
     def close(self) -> None:
         """Leave everything in the one file, and nothing in its write-ahead log."""
-        if not self._closed:
-            with suppress(StoreUnavailable):  # the write-ahead log holds it, too
-                self.wipe_log()
         self._closed = True
-        self._drop_idle()
+        self._let_go()
 
-    def _drop_idle(self) -> None:
+    def _let_go(self) -> None:
+        """Fold the write-ahead log into the file that is open, and close what is idle.
+
+        SQLite does that itself, but not while others have the file open, and not once it moved.
+        """
         with suppress(IndexError):
+            connection = self._idle.pop()
+            _wipe_log(connection)
+            connection.close()
             while True:
                 self._idle.pop().close()
 
@@ -104,7 +107,7 @@ class SqliteFile:
             )
         # Left open, the write-ahead log of the former file could be taken for that of the new one.
         self._replaced = True
-        self._drop_idle()
+        self._let_go()
         raise self._unavailable(
             "it was replaced while the service runs: restart the service to use the new file "
             "(flask --app entry restore needs no restart)"
