@@ -14,9 +14,10 @@ from pymongo.collection import Collection
 
 from app.storage.sealing import VectorKeys
 from app.storage.sqlite import SqliteStore
+from tests import sent_photos as photos
 from tests.employees import VECTOR_KEY, someone
 from tests.mongod import Mongod
-from tests.serving import ROOT, environment
+from tests.serving import ROOT, RunningService, environment
 
 
 def to_enrol_again(*options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
@@ -64,6 +65,20 @@ def test_auto_is_the_model_of_the_stored_vectors_and_nothing_is_fetched(tmp_path
     assert several.returncode == 1
     assert "vectors of several models (dlib: 1, vggface2: 600): set FACE_MODEL" in several.stderr
     assert not (tmp_path / "models").exists()
+
+
+def test_with_another_model_people_enrol_again_one_by_one(tmp_path: Path) -> None:
+    path = tmp_path / "employees.db"
+    with closing(SqliteStore(path)) as store:
+        for number in (1, 2):
+            store.add(replace(someone(number, dimension=512), model="vggface2"))
+    body = {"name": "Grace", "surname": "Hopper", "img_base64": photos.admiral()}
+    with RunningService(tmp_path, FACE_MODEL="dlib") as service:
+        assert service.call("PUT", "/api/store/1", json=body).status_code == 200
+        probe = {"image_base64": photos.admiral()}
+        assert service.call("POST", "/api/find_match", json=probe).json()["_id"] == 1
+        left = to_enrol_again(SQLITE_PATH=str(path), FACE_MODEL="dlib")
+    assert left.stdout == "2\tname 0\tsurname\tvggface2\n"
 
 
 def test_no_store_is_made(tmp_path: Path) -> None:
