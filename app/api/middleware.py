@@ -37,8 +37,8 @@ def register(app: Flask, access: Access) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
         elapsed = (time.perf_counter() - g.began) * 1000
-        is_probe = request.path in ("/healthz", "/readyz")
-        (log.debug if is_probe else log.info)(
+        is_no_news = request.path in ("/healthz", "/readyz") and response.status_code == 200
+        (log.debug if is_no_news else log.info)(
             "request",
             method=request.method,
             path=quote(request.path)[:_LONGEST_PATH],
@@ -56,7 +56,8 @@ def _receive() -> None:
     if refusal := request.environ.get(REFUSAL):
         raise Problem(refusal.status, refusal.code, refusal.sentence, refusal.retry_after_s)
     g.received = request.get_data(cache=False)
-    request.environ["wsgi.input"].close()
+    if close := getattr(request.environ["wsgi.input"], "close", None):  # servers need not have it
+        close()
 
 
 def text(body: str) -> Response:
