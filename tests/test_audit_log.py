@@ -222,6 +222,9 @@ def test_standard_output_has_a_chain_for_each_process(tmp_path: Path) -> None:
     assert len(lines) == 20
     assert verify([log]).findings == []
     assert verify([log]).begins == []
+    log.write_text("".join(line + "\n" for line in lines[10:]))  # the older ones have expired
+    assert verify([log]).findings == []
+    assert verify([log]).begins
     chains = [json.loads(line)["chain"] for line in lines]
     longest = max(chains, key=chains.count)
     _, removed, *_ = (number for number, chain in enumerate(chains) if chain == longest)
