@@ -19,10 +19,7 @@ from models.runtime import choose_runtime
 
 def make_service(settings: Settings) -> Service:
     """The service of these settings, not started yet."""
-    own_weights = None
-    if settings.facenet_weights and settings.facenet_weights_sha256:
-        own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
-    catalogue = Catalogue(settings.models_dir, own_weights)
+    catalogue = make_catalogue(settings)
     limits = Limits(
         megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
     )
@@ -37,6 +34,14 @@ def make_service(settings: Settings) -> Service:
     store = open_store(settings)
     make_gallery = gallery_maker(settings, store)
     return Service(store, settings.login_match_threshold, choose, build, make_gallery)
+
+
+def make_catalogue(settings: Settings) -> Catalogue:
+    """The face models that these settings know."""
+    own_weights = None
+    if settings.facenet_weights and settings.facenet_weights_sha256:
+        own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
+    return Catalogue(settings.models_dir, own_weights)
 
 
 def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceModel], Gallery]:

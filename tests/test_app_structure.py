@@ -16,11 +16,12 @@ MAY_IMPORT = {
     "settings": {"sentences"},
     "log": set[str](),
     "liveness": set[str](),
+    "private": set[str](),
     "access": set[str](),
-    "audit": set[str](),
+    "audit": {"private"},
     "gallery": set[str](),
     "recognition": set[str](),
-    "storage": {"settings"},
+    "storage": {"settings", "private"},
     "usecases": {"gallery", "recognition", "storage", "liveness", "audit"},
     # errors are told by their type
     "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"}

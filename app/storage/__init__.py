@@ -35,6 +35,19 @@ class Employee:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """Who a record is of. model: what made its vectors; None if they cannot be read here.
+
+    employee_id: as text, because other clients may have stored what is no employee's id.
+    """
+
+    employee_id: str
+    name: str
+    surname: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class UsedProbe:
     """The perceptual hash of a photo somebody logged in with, and until when it is remembered.
 
@@ -112,6 +125,9 @@ class EmployeeStore(Protocol):
 
     def read_all(self) -> Iterator[Employee]:
         """Every employee, in ascending order of id, without holding all of them in memory."""
+
+    def outlines(self) -> Iterator[Outline]:
+        """Who is stored, in ascending order of id, also those whose vectors cannot be read."""
 
     def use_probe(self, employee: Employee, probe: UsedProbe, now: float) -> list[bytes]:
         """Remember a probe, and say the hashes of all others that are remembered at `now`.

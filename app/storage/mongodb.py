@@ -22,6 +22,7 @@ from app.storage import (
     Employee,
     EmployeeExists,
     NoSuchEmployee,
+    Outline,
     StoreUnavailable,
     UsedProbe,
 )
@@ -34,6 +35,7 @@ from app.storage.mongodb_documents import (
     SEALED_WITH,
     UnreadableDocument,
     from_document,
+    outline,
     sealing,
     to_document,
     used_probes,
@@ -165,10 +167,13 @@ class MongoStore:
     # read_all and models read in batches, so that a deadline is for a batch, not for everything.
 
     def read_all(self) -> Iterator[Employee]:
-        after: float = -math.inf
-        while batch := self._find({"_id": {"$gt": after}}, limit=READ_BATCH):
+        for batch in self._batches():
             yield from self._readable(batch)
-            after = batch[-1]["_id"]
+
+    def outlines(self) -> Iterator[Outline]:
+        for batch in self._batches():
+            for document in batch:
+                yield outline(document, self._keys)
 
     def count(self) -> int:
         with self._answered():
@@ -242,6 +247,13 @@ class MongoStore:
                 if "unlogged" in document and not self._has_no_primary():
                     self._writer.log(document)
             return found
+
+    def _batches(self) -> Iterator[list[Document]]:
+        """All documents whose ids are numbers, in ascending order of id."""
+        after: float = -math.inf
+        while batch := self._find({"_id": {"$gt": after}}, limit=READ_BATCH):
+            yield batch
+            after = batch[-1]["_id"]
 
     def _count_batch(self, expression: Mapping[str, Any], after: float) -> list[Document]:
         batch: list[Document] = [
