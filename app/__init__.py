@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.register_blueprint(employees.blueprint(Employees(service, audit), access, places))
     identify = Identify(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(identify, limits, places))
-    app.register_blueprint(health.blueprint(service, keys.closed))
+    app.register_blueprint(health.blueprint(service, audit, keys.closed))
     app.register_blueprint(openapi.blueprint())
     return app
 

@@ -11,9 +11,10 @@ from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings, SettingsError, is_file
 from app.storage import EmployeeStore
 from app.storage.opening import open_store
-from app.usecases.models import choose_model
+from app.usecases.models import choose_facts, choose_model
 from app.usecases.service import Gallery, Service
-from models.catalogue import Catalogue, FaceModel
+from app.usecases.watchdog import Watchdog
+from models.catalogue import Catalogue, FaceModel, ModelFacts
 from models.runtime import choose_runtime
 
 
@@ -30,16 +31,29 @@ def make_service(settings: Settings) -> Service:
     def choose(stored: dict[str, int]) -> FaceModel:
         return choose_model(settings.face_model, stored, catalogue)
 
+    def describe(stored: dict[str, int]) -> ModelFacts:
+        return choose_facts(settings.face_model, stored, catalogue)
+
+    turns = Limiter(settings.max_in_flight)
+
     def build(model: FaceModel) -> Recogniser:
         runtime = choose_runtime(settings.device, settings.models_dir / "converted")
-        return Recogniser(runtime, model, limits, Limiter(settings.max_in_flight))
+        return Recogniser(runtime, model, limits, turns)
 
     store = open_store(settings)
     make_gallery = gallery_maker(settings, store)
-    return Service(store, settings.login_match_threshold, choose, build, make_gallery)
+    return Service(
+        store,
+        settings.login_match_threshold,
+        choose,
+        describe,
+        build,
+        make_gallery,
+        Watchdog(turns),
+    )
 
 
-def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceModel], Gallery]:
+def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[ModelFacts], Gallery]:
     """Makes the gallery of a model. Raises SettingsError where it needs what is not installed."""
     if settings.gallery_index == "memory":
         from app.gallery.memory import MemoryIndex

@@ -1,5 +1,6 @@
 """Where audit entries go: a file that every process of the machine shares, or standard output."""
 
+import errno
 import fcntl
 import os
 import secrets
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 
 STDOUT = "stdout"
 _TAIL = 1 << 16  # bytes, more than the longest line
+_LEAST_FREE = 1 << 16  # bytes on the disk, more than the entries of a moment take
 
 
 def open_sink(destination: str) -> "ChainedFile | ChainedStream":
@@ -48,6 +50,9 @@ class ChainedStream:
             except (OSError, ValueError) as error:
                 raise AuditUnavailable(f"the audit log cannot be written: {error}") from error
             self.last = digest(line)
+
+    def check(self) -> None:
+        """Nobody can tell before an entry is written."""
 
 
 class ChainedFile:
@@ -80,6 +85,16 @@ class ChainedFile:
                 os.fsync(self._file)
             except OSError as error:
                 raise self._unavailable(error) from error
+
+    def check(self) -> None:
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        if disk.f_flag & os.ST_RDONLY:
+            raise self._unavailable(OSError(errno.EROFS, os.strerror(errno.EROFS)))
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < _LEAST_FREE:
+            raise self._unavailable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
