@@ -16,10 +16,13 @@ from app.recognition.limiter import Limiter
 from app.settings import Settings, SettingsError, load_settings
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
+from app.usecases.service import Service
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
     """Build the parts and hand them to the blueprints.
+
+    service: one of these settings that was not started yet.
 
     The app answers at once; `/readyz` and the endpoints that need the gallery say 503 until it is
     loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, UnknownSeal,
@@ -32,7 +35,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     limits = _limits(settings)
     access = Access(keys, limits, audit)
     warn_if_open(keys)
-    service = make_service(settings)
+    service = service or make_service(settings)
     service.start()
     liveness = make_liveness_client(settings)
 

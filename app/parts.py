@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 from aiohttp import BasicAuth
 
@@ -15,11 +16,18 @@ from app.usecases.models import choose_facts, choose_model
 from app.usecases.service import Gallery, Service
 from app.usecases.watchdog import Watchdog
 from models.catalogue import Catalogue, FaceModel, ModelFacts
-from models.runtime import choose_runtime
+from models.runtime import Runtime, choose_runtime
 
 
-def make_service(settings: Settings) -> Service:
-    """The service of these settings, not started yet."""
+def make_service(
+    settings: Settings,
+    runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
+    watch: Callable[[Limiter], Watchdog] = Watchdog,
+) -> Service:
+    """The service of these settings, not started yet.
+
+    runtime_for: as `choose_runtime`. watch: makes the watchdog of the turns.
+    """
     own_weights = None
     if settings.facenet_weights and settings.facenet_weights_sha256:
         own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
@@ -37,7 +45,7 @@ def make_service(settings: Settings) -> Service:
     turns = Limiter(settings.max_in_flight)
 
     def build(model: FaceModel) -> Recogniser:
-        runtime = choose_runtime(settings.device, settings.models_dir / "converted")
+        runtime = runtime_for(settings.device, settings.models_dir / "converted")
         return Recogniser(runtime, model, limits, turns)
 
     store = open_store(settings)
@@ -49,7 +57,7 @@ def make_service(settings: Settings) -> Service:
         describe,
         build,
         make_gallery,
-        Watchdog(turns),
+        watch(turns),
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from threading import Event, Thread
 
 import structlog
@@ -14,6 +15,13 @@ log = structlog.get_logger()
 _TICKS = 12  # in which the patience passes
 
 
+def end_process(grace_s: float = 25.0) -> None:
+    """End this process in good order, or after `grace_s` in any case."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(grace_s)  # the server gives other requests 15 s
+    os._exit(1)  # Python waits for all threads at the end, also for one that never ends
+
+
 class Watchdog:
     """Watches the turns in which pictures are looked at.
 
@@ -22,13 +30,18 @@ class Watchdog:
     the whole process is suspended, or a clock jumps, nobody has had time to work.
 
     patience_s: how long a turn may take, far longer than the slowest honest picture.
-    grace_s: how long the process may take to end by itself.
+    end: ends the process; called once.
     """
 
-    def __init__(self, turns: Limiter, patience_s: float = 60.0, grace_s: float = 25.0) -> None:
+    def __init__(
+        self,
+        turns: Limiter,
+        patience_s: float = 60.0,
+        end: Callable[[], None] = end_process,
+    ) -> None:
         self._turns = turns
         self._patience_s = patience_s
-        self._grace_s = grace_s
+        self._end = end
         self._tick_s = patience_s / _TICKS
         self._awake_s = 0.0
         self._seen: dict[int, float] = {}  # when each turn was first seen, in time awake
@@ -67,14 +80,11 @@ class Watchdog:
             held = self._turns.held()
             self._seen = {number: self._seen.get(number, self._awake_s) for number in held}
             if stuck := self._count(self._patience_s):
-                self._end(stuck)
-
-    def _end(self, stuck: int) -> None:
-        log.critical(
-            "pictures have been looked at for too long: this process ends, to be started anew",
-            pictures=stuck,
-            seconds=self._patience_s,
-        )
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(self._grace_s)  # the server gives the other requests 15 s of it
-        os._exit(1)  # Python waits for its threads, and one of them never ends
+                log.critical(
+                    "pictures have been looked at for too long: "
+                    "this process ends, so that another takes its place",
+                    pictures=stuck,
+                    seconds=self._patience_s,
+                )
+                self._end()
+                return
