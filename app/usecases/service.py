@@ -20,7 +20,7 @@ from models.catalogue import FaceModel, ModelFacts, ModelUnavailable
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
-_FOLLOW_S, _LONGEST_PAUSE_S = 5.0, 60.0
+_LONGEST_PAUSE = 16  # times the usual one, between attempts to follow that fail
 
 
 class Gallery(Protocol):
@@ -62,7 +62,8 @@ class Service:
     choose: which model to run, given how many employees the store holds for each. describe: what
         is known of that model; fetches nothing, unlike `choose`.
     build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
-    watchdog: of the recogniser's turns.
+    watchdog: of the recogniser's turns. follow_s: between looks at what has changed in the store,
+        so that logins after a quiet time find little to catch up.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Service:
         build: Callable[[FaceModel], Recogniser],
         make_gallery: Callable[[ModelFacts], Gallery],
         watchdog: Watchdog,
+        follow_s: float = 5.0,
     ) -> None:
         self.store = store
         self.threshold = threshold
@@ -82,6 +84,7 @@ class Service:
         self._stored = StoredModels(store)
         self._is_foreign = False  # as far as the log was told
         self._watchdog = watchdog
+        self._follow_s = follow_s
         self._build = build
         self._make_gallery = make_gallery
         self._recogniser: Recogniser | None = None
@@ -206,19 +209,19 @@ class Service:
         self._follow()
 
     def _follow(self) -> None:
-        """Follow the store, so that logins after a quiet time find little to catch up."""
-        pause_s, told = _FOLLOW_S, ""
+        """Follow the store until the end; whatever fails is tried again."""
+        pause_s, told = self._follow_s, ""
         while not self._stop.wait(pause_s):
             try:
                 self.gallery.follow()
+                pause_s, told = self._follow_s, ""
             except (StoreUnavailable, IndexUnavailable, GalleryLoading):
-                pause_s = _FOLLOW_S  # requests meet the same, and say so
-            except Exception as error:  # this thread has no successor
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-                if told != (told := repr(error)):
-                    log.exception("the gallery could not follow the store, and tries again")
-            else:
-                pause_s, told = _FOLLOW_S, ""
+                pause_s = self._follow_s  # requests meet the same, and say so
+            except Exception as error:
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE * self._follow_s)
+                if told != repr(error):
+                    told = repr(error)
+                    log.exception("the gallery cannot follow the store, it is tried again")
 
     def _load_model(self) -> Recogniser:
         self.store.check_seals()
