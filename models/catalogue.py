@@ -4,7 +4,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models import weights
+from models import state_dict, weights
+from models.converted import Origin, Tensors
 from models.runtime import NetworkSource, fingerprint
 
 if TYPE_CHECKING:
@@ -153,6 +154,9 @@ _FACENET = ModelFacts(
     alignment=BoxAlignment(margin=14 / 160),
     distance_scale=1.0,
 )
+# Of the networks when they are converted: models.converted.
+_DLIB_DIGEST = "e339b5013959f96cc1ee842778921e473fa600c040e73401f94e52e257fd699e"
+_FACENET_DIGEST = "8793c1de2960d57cdf071bed748437ce530093cd16f78c0c2196ff6c6e168098"
 
 
 def _dlib() -> NetworkSource:
@@ -169,7 +173,8 @@ def _dlib() -> NetworkSource:
         return FromPixels(UnitVectors(load(path), mirrored=True), mean=0.0, scale=1.0)
 
     weights_hash = fingerprint(path.read_bytes())
-    return NetworkSource("dlib", weights_hash, _DLIB.side, build, embeds=True)
+    origin = Origin(_DLIB_DIGEST)
+    return NetworkSource("dlib", weights_hash, _DLIB.side, build, embeds=True, origin=origin)
 
 
 def _facenet(name: str, path: Path, sha256: str) -> NetworkSource:
@@ -179,4 +184,9 @@ def _facenet(name: str, path: Path, sha256: str) -> NetworkSource:
 
         return FromPixels(UnitVectors(load(path), mirrored=False), mean=127.5, scale=128.0)
 
-    return NetworkSource(name, sha256.lower(), _FACENET.side, build, embeds=True)
+    def tensors() -> Tensors:
+        read = state_dict.read(weights.verified(path, sha256))
+        return {f"self.network.network.{name}": tensor for name, tensor in read.items()}
+
+    origin = Origin(_FACENET_DIGEST, tensors)
+    return NetworkSource(name, sha256.lower(), _FACENET.side, build, embeds=True, origin=origin)
