@@ -13,12 +13,13 @@ _COUNTED_AGAIN_S = 30.0
 
 
 def choose_model(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> FaceModel:
-    """The model to run, its weights fetched and checked.
+    """The model to run.
 
     wanted: the setting FACE_MODEL. stored: how many employees the store holds for each model.
     Raises ModelUnavailable.
     """
-    if name := _decided(wanted, stored, catalogue):
+    name = chosen_name(wanted, stored, catalogue.own_name)
+    if name is not None:
         return catalogue.get(name)
     try:
         return catalogue.get("vggface2")
@@ -27,23 +28,17 @@ def choose_model(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> F
         return catalogue.get("dlib")
 
 
-def choose_facts(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> ModelFacts:
-    """What is known of the model that `choose_model` would choose; fetches nothing.
+def chosen_name(wanted: str, stored: dict[str, int], own: str | None) -> str | None:
+    """The name of the model to run; None if it depends on which weights can be had.
 
-    If nothing decides, and the weights of vggface2 are not here, that is dlib, although
-    `choose_model` may fetch them. Raises ModelUnavailable.
+    own: the name of the model of FACENET_WEIGHTS. Raises ModelUnavailable.
     """
-    return catalogue.facts(_decided(wanted, stored, catalogue) or catalogue.default_name)
-
-
-def _decided(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> str | None:
-    """The model that the setting or the data name; None if it depends on what can be had."""
     if wanted == "facenet":
-        if catalogue.own_name is None:
+        if own is None:
             raise ModelUnavailable(
                 "FACE_MODEL is facenet: set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256, too"
             )
-        return catalogue.own_name
+        return own
     if wanted != "auto":
         return wanted
     if len(stored) > 1:
@@ -51,7 +46,18 @@ def _decided(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> str |
         raise ModelUnavailable(
             f"The store holds vectors of several models ({counts}): set FACE_MODEL to one of them"
         )
-    return next(iter(stored), catalogue.own_name)
+    return next(iter(stored), own)
+
+
+def choose_facts(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> ModelFacts:
+    """What is known of the model that `choose_model` would choose; fetches nothing.
+
+    If nothing decides, and the weights of vggface2 are not here, that is dlib, although
+    `choose_model` may fetch them. Raises ModelUnavailable.
+    """
+    return catalogue.facts(
+        chosen_name(wanted, stored, catalogue.own_name) or catalogue.default_name
+    )
 
 
 class StoredModels:
