@@ -26,15 +26,15 @@ class HangingRuntime(OpenVinoRuntime):
 
     def __init__(self, folder: Path, cache: Path) -> None:
         super().__init__(cache)
-        self._folder = folder
+        self._switches = folder
 
     def compile(self, source: NetworkSource) -> Network:
         network = super().compile(source)
 
         def run(pixels: Pixels) -> Outputs:
-            if source.embeds and (self._folder / "hang").exists():
+            if source.embeds and (self._switches / "hang").exists():
                 Event().wait()
-            if source.embeds and (self._folder / "slow").exists():
+            if source.embeds and (self._switches / "slow").exists():
                 for _ in range(24):  # it does not wait for a clock, but works
                     time.sleep(SLOW_S / 24)
             return network(pixels)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -171,3 +172,26 @@ def test_an_audit_log_that_cannot_be_written_is_not_ready(
     assert '"missing":3' in resumed
     assert '"action":"list"' in last
     assert verify([path]).findings == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 256 kB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("only root mounts a disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_noticed_before_an_entry_is_lost(small_disk: Path, tmp_path: Path) -> None:
+    app = ready_app(tmp_path, audit_log=str(small_disk / "audit.log"))
+    client = app.test_client()
+    assert client.get("/readyz").status_code == 200
+    (small_disk / "large").write_bytes(bytes(220 << 10))
+    assert client.get("/readyz").status_code == 503
+    (small_disk / "large").unlink()
+    assert client.get("/readyz").status_code == 200
+    app.extensions["service"].stop()
