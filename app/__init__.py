@@ -53,6 +53,7 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     # Taken before the body is parsed, so that a refusal costs little. The threads that are left
     # answer everything else, whatever logins and enrolments wait for.
     places = Limiter(settings.threads - max(1, settings.threads // 8), patience_s=0)
+    service.watch(places)
     app.register_blueprint(employees.blueprint(Employees(service, audit), access, places))
     identify = Identify(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(identify, limits, places))

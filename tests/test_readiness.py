@@ -75,7 +75,7 @@ def test_a_process_whose_turns_all_hang_is_not_ready_and_is_replaced(
     (worker,) = service.workers()
     with told_to(service, tmp_path, "hang", TURNS) as hung:
         refused = service.wait_for("/readyz", 503, PATIENCE_S)
-        assert "pictures take too long" in refused.text
+        assert "take too long" in refused.text
         assert service.call("GET", "/healthz").status_code == 200
         replaced(service, worker)
     assert hung == [0] * TURNS
@@ -138,9 +138,27 @@ def test_a_process_that_is_stuck_says_so_to_whoever_asks_if_it_lives(tmp_path: P
         for path in ("/healthz", "/readyz"):
             refused = client.get(path)
             assert refused.status_code == 503
-            assert "for too long" in refused.text
+            assert "too long" in refused.text
     assert client.get("/healthz").status_code == 200
     service.stop()
+
+
+def test_a_request_that_never_ends_is_noticed_too() -> None:
+    """As one that waits for a disk that hangs, after its picture was looked at."""
+    ended = Event()
+    turns, places = Limiter(1), Limiter(2)
+    watchdog = Watchdog(turns, patience_s=0.12, end=ended.set)
+    watchdog.watch(places, patience_s=1.2)
+    watchdog.start()
+    with places:
+        with places:
+            time.sleep(0.5)
+            assert watchdog.is_blocked
+        assert not watchdog.is_blocked
+        assert not watchdog.is_stuck
+        assert ended.wait(5)
+        assert watchdog.is_stuck
+    assert not watchdog.is_stuck
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import IndexUnavailable
+from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Recogniser
 from app.storage import Employee, EmployeeStore, StoreUnavailable, UnknownSeal
 from app.usecases.gallery import GalleryLoading
@@ -20,6 +21,7 @@ from models.catalogue import FaceModel, ModelFacts, ModelUnavailable
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
+_LONGEST_REQUEST_S = 600.0  # 100 photos that each wait for their turn take four minutes
 _LONGEST_PAUSE = 16  # times the usual one, between attempts to follow that fail
 
 
@@ -111,6 +113,10 @@ class Service:
         self._watchdog.stop()
         self.store.close()
 
+    def watch(self, places: Limiter) -> None:
+        """Replace the process if a request holds its place for ever."""
+        self._watchdog.watch(places, _LONGEST_REQUEST_S)
+
     def wait(self, timeout_s: float) -> bool:
         """Wait until the service is ready; False when it is not in time."""
         return self._ready.wait(timeout_s)
@@ -140,7 +146,7 @@ class Service:
     def check_alive(self) -> None:
         """Return unless the process must be replaced. Raises NotReady."""
         if self._watchdog.is_stuck:
-            raise NotReady("a picture has been looked at for too long, the process is replaced")
+            raise NotReady("a request has taken too long, this process is replaced")
 
     def check(self) -> None:
         """Return when a login can be answered. Raises NotReady, and what the gallery raises."""
@@ -150,7 +156,7 @@ class Service:
         if not len(self.gallery):
             self._check_model()
         if self._watchdog.is_blocked:
-            raise NotReady("pictures take too long, no other one can be looked at")
+            raise NotReady("the requests that came before take too long")
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """What the write of a record to the store happens in."""

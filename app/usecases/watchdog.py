@@ -1,5 +1,6 @@
 """Notices work that has stopped for ever, and ends the process so that another takes its place."""
 
+import math
 import os
 import signal
 import time
@@ -12,7 +13,10 @@ from app.recognition.limiter import Limiter
 
 log = structlog.get_logger()
 
-_TICKS = 12  # in which the patience passes
+_TICKS = 12  # in which the patience with a turn passes
+_BLOCKED = 1 / 6  # of the patience, after which those who are inside let nobody else in
+
+_Held = tuple[Limiter, int]
 
 
 def end_process(grace_s: float = 25.0) -> None:
@@ -23,7 +27,7 @@ def end_process(grace_s: float = 25.0) -> None:
 
 
 class Watchdog:
-    """Watches the turns in which pictures are looked at.
+    """Watches the turns in which pictures are looked at, and the places of whole requests.
 
     Inference runs in native code, which nothing in Python can interrupt: a turn that never ends is
     lost until the process ends. What counts is the time that this thread itself was awake for: if
@@ -39,12 +43,11 @@ class Watchdog:
         patience_s: float = 60.0,
         end: Callable[[], None] = end_process,
     ) -> None:
-        self._turns = turns
-        self._patience_s = patience_s
+        self._patience_s = {turns: patience_s}
         self._end = end
         self._tick_s = patience_s / _TICKS
         self._awake_s = 0.0
-        self._seen: dict[int, float] = {}  # when each turn was first seen, in time awake
+        self._seen: dict[_Held, float] = {}  # when each was first seen, in time awake
         self._stop = Event()
 
     def start(self) -> None:
@@ -55,21 +58,27 @@ class Watchdog:
         """Watch no longer."""
         self._stop.set()
 
+    def watch(self, places: Limiter, patience_s: float) -> None:
+        """Watch these as well."""
+        self._patience_s = {**self._patience_s, places: patience_s}
+
     @property
     def is_stuck(self) -> bool:
-        """A turn has been held for so long that the process must be replaced."""
-        return self._count(self._patience_s) > 0
+        """Something has been going on for so long that the process must be replaced."""
+        return any(self._count(limiter, 1) for limiter in self._patience_s)
 
     @property
     def is_blocked(self) -> bool:
-        """No turn has been free for long, so that no picture can be looked at."""
-        return self._count(2 * self._tick_s) >= self._turns.at_once
+        """No turn or no place has been free for long, so that no login can be answered."""
+        return any(
+            self._count(limiter, _BLOCKED) >= limiter.at_once for limiter in self._patience_s
+        )
 
-    def _count(self, for_s: float) -> int:
-        """How many turns have been held for so long."""
-        held = set(self._turns.held())
-        seen = self._seen.items()
-        return sum(number in held and self._awake_s - since >= for_s for number, since in seen)
+    def _count(self, limiter: Limiter, share: float) -> int:
+        """How many have been inside for that share of the patience."""
+        since = self._awake_s - share * self._patience_s[limiter]
+        seen = self._seen
+        return sum(seen.get((limiter, number), math.inf) <= since for number in limiter.held())
 
     def _watch(self) -> None:
         last = time.monotonic()
@@ -77,14 +86,13 @@ class Watchdog:
             now = time.monotonic()
             self._awake_s += min(now - last, 2 * self._tick_s)
             last = now
-            held = self._turns.held()
-            self._seen = {number: self._seen.get(number, self._awake_s) for number in held}
-            if stuck := self._count(self._patience_s):
+            held = [(limiter, n) for limiter in self._patience_s for n in limiter.held()]
+            self._seen = {each: self._seen.get(each, self._awake_s) for each in held}
+            if self.is_stuck:
                 log.critical(
-                    "pictures have been looked at for too long: "
+                    "something has been going on for too long: "
                     "this process ends, so that another takes its place",
-                    pictures=stuck,
-                    seconds=self._patience_s,
+                    longest_s=round(self._awake_s - min(self._seen.values())),
                 )
                 self._end()
                 return
