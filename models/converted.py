@@ -25,7 +25,7 @@ class Origin:
     digest: of it, as `digest` gives it. It holds for the versions of PyTorch, facenet-pytorch and
         OpenVINO in requirements.lock: others may convert to other operations.
     tensors: reads the weights by the names that they have in the converted network. None if the
-        digest covers them. Raises WeightsUnavailable, ValueError.
+        digest covers them. Raises OSError, ValueError.
     """
 
     digest: str
@@ -34,7 +34,7 @@ class Origin:
     def check(self, model: Any, xml: bytes) -> None:  # noqa: ANN401  no complete stubs
         """Return if it is this network. xml: the text that the model was read from.
 
-        Raises ValueError if not, and WeightsUnavailable.
+        Raises ValueError if not, and OSError.
         """
         found = digest(model, xml, weights=self.tensors is None)
         if found != self.digest:

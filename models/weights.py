@@ -99,17 +99,6 @@ def verify(path: Path, sha256: str) -> None:
         raise WeightsUnavailable(fault)
 
 
-def verified(path: Path, sha256: str) -> bytes:
-    """The bytes of the file, which have this SHA-256. Raises WeightsUnavailable."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise WeightsUnavailable(f"{path} cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest() != sha256.lower():
-        raise WeightsUnavailable(f"{path} has the wrong SHA-256")
-    return data
-
-
 def load_state_dict(path: Path) -> "dict[str, Tensor]":
     """The tensors of a PyTorch state dict, on the CPU; runs no code that the file may carry.
 
