@@ -15,10 +15,13 @@ from app.recognition.limiter import Limiter
 from app.settings import Settings, SettingsError, load_settings
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
+from app.usecases.service import Service
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
     """Build the parts and hand them to the blueprints.
+
+    service: one of these settings that was not started yet.
 
     The app answers at once; `/readyz` and the endpoints that need the gallery say 503 until it is
     loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, UnknownSeal,
@@ -31,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     limits = _limits(settings)
     access = Access(keys, limits, audit, settings.trusted_proxies)
     warn_if_open(keys)
-    service = make_service(settings)
+    service = service or make_service(settings)
     service.start()
     liveness = make_liveness_client(settings)
 
@@ -48,10 +51,11 @@ def create_app(settings: Settings | None = None) -> Flask:
     # Taken before the body is parsed, so that a refusal costs little. The threads that are left
     # answer everything else, whatever logins and enrolments wait for.
     places = Limiter(settings.threads - max(1, settings.threads // 8), patience_s=0)
+    service.watch(places)
     app.register_blueprint(employees.blueprint(Employees(service, audit), access, places))
     identify = Identify(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(identify, limits, places))
-    app.register_blueprint(health.blueprint(service, keys.closed))
+    app.register_blueprint(health.blueprint(service, audit, keys.closed))
     app.register_blueprint(openapi.blueprint())
     return app
 

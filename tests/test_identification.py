@@ -194,10 +194,10 @@ def test_what_a_colleague_replaces_matches_as_it_is_now(
 def test_what_another_model_computed_never_matches(
     client: FlaskClient, colleague: SqliteStore, probe: list[float]
 ) -> None:
-    colleague.add(someone(1, probe, model="other"))
-    assert find(client) == "no matches found"
     enrol(client, 2, near(probe, 0.1))
+    colleague.add(someone(1, probe, model="other"))
     assert find(client) == 2
+    enrol(client, 3, near(probe, 1.5))
     colleague.replace(someone(2, probe, model="other"))
     assert find(client) == "no matches found"
 

@@ -5,17 +5,19 @@ from flask import Blueprint, Response, jsonify
 from app.api.access import public
 from app.api.openapi import describe
 from app.api.schemas import STATUS
+from app.audit import AuditLog
 from app.usecases.service import Service
 
 
-def blueprint(service: Service, closed: bool) -> Blueprint:
+def blueprint(service: Service, audit: AuditLog, closed: bool) -> Blueprint:
     """The endpoints healthz and readyz. closed: whether API keys are needed."""
     api = Blueprint("health", __name__)
 
     @api.get("/healthz")
     @public
-    @describe("The process is alive", answers=STATUS)
+    @describe("The process is alive", answers=STATUS, errors=(503,))
     def healthz() -> Response:
+        service.check_alive()
         return jsonify(status="alive")
 
     @api.get("/readyz")
@@ -23,6 +25,7 @@ def blueprint(service: Service, closed: bool) -> Blueprint:
     @describe("A login can be answered", answers=STATUS, errors=(503,))
     def readyz() -> Response:
         service.check()
+        audit.check()
         return jsonify(
             status="ready",
             model=service.recogniser.model.name,

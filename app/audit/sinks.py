@@ -22,6 +22,7 @@ log = structlog.get_logger()
 STDOUT = "stdout"
 _TAIL = 1 << 16  # bytes, many times the longest line
 _HASH_BYTES = len(BEGINNING)
+_LEAST_FREE = 1 << 16  # bytes on the disk, more than the entries of a moment take
 
 
 def open_sink(destination: str) -> "ChainedFile | ChainedStream":
@@ -52,6 +53,9 @@ class ChainedStream:
             except (OSError, ValueError) as error:
                 raise AuditUnavailable(f"the audit log cannot be written: {error}") from error
             self.last = digest(line)
+
+    def check(self) -> None:
+        """Nobody can tell before an entry is written."""
 
 
 class ChainedFile:
@@ -92,6 +96,16 @@ class ChainedFile:
                 os.fdatasync(chain)
         except OSError as error:
             raise self._unavailable(error) from error
+
+    def check(self) -> None:
+        try:
+            disk = os.statvfs(self._path.parent)
+        except OSError as error:
+            raise self._unavailable(error) from error
+        if disk.f_flag & os.ST_RDONLY:
+            raise self._unavailable(OSError(errno.EROFS, os.strerror(errno.EROFS)))
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < _LEAST_FREE:
+            raise self._unavailable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     @contextmanager
     def _turn(self) -> Iterator[tuple[FileIO, FileIO]]:

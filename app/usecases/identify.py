@@ -104,7 +104,7 @@ class Identify:
         return share * self._service.threshold / self._service.recogniser.model.distance_scale
 
     def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
-        nearest = self._service.gallery.nearest(vector)
+        nearest = self._service.nearest(vector)
         if nearest is None:
             raise NoMatch
         employee, distance = nearest
