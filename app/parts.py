@@ -8,17 +8,18 @@ from aiohttp import BasicAuth
 from app.liveness import LivenessClient, Patience
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
-from app.settings import Settings, SettingsError, is_file
+from app.settings import Settings, SettingsError
 from app.storage import EmployeeStore
 from app.storage.opening import open_store
 from app.usecases.models import choose_model
 from app.usecases.service import Gallery, Service
+from app.values import is_file
 from models.catalogue import Catalogue, FaceModel
 from models.runtime import choose_runtime
 
 
-def make_service(settings: Settings) -> Service:
-    """The service of these settings, not started yet."""
+def make_service(settings: Settings, store: EmployeeStore | None = None) -> Service:
+    """The service of these settings, not started yet. store: theirs, where it is open already."""
     own_weights = None
     if settings.facenet_weights and settings.facenet_weights_sha256:
         own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
@@ -34,7 +35,7 @@ def make_service(settings: Settings) -> Service:
         runtime = choose_runtime(settings.device, settings.models_dir / "converted")
         return Recogniser(runtime, model, limits, Limiter(settings.max_in_flight))
 
-    store = open_store(settings)
+    store = store or open_store(settings)
     make_gallery = gallery_maker(settings, store)
     return Service(store, settings.login_match_threshold, choose, build, make_gallery)
 

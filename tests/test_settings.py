@@ -163,9 +163,9 @@ def test_what_is_not_set_has_a_default() -> None:
     assert settings.mongo_db_protocol == "mongodb"
     assert settings.mongo_db_url is None
     assert settings.mongo_db_collection == "users"
-    assert settings.sqlite_path == Path("data/employees.db")
+    assert settings.sqlite_path == ROOT / "data/employees.db"
     assert settings.face_model == "auto"
-    assert settings.models_dir == Path("models/weights")
+    assert settings.models_dir == ROOT / "models/weights"
     assert settings.device == "auto"
     assert settings.liveness_service_url is None
 

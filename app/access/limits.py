@@ -120,6 +120,7 @@ class _Counters:
             socket_timeout=_REDIS_TIMEOUT_S,
             socket_connect_timeout=_REDIS_TIMEOUT_S,
         )
+        self.ask(lambda on: on.get("start"))  # says at once if Redis is away
 
     def ask(self, question: Callable[[Counters], T]) -> T:
         if self._redis and time.monotonic() >= self._redis_again_at:
@@ -128,7 +129,7 @@ class _Counters:
             except StorageError as error:
                 self._redis_again_at = time.monotonic() + _REDIS_AGAIN_S
                 cause = type(error.storage_error).__name__
-                log.error("Redis is away, so each process counts on its own", cause=cause)
+                log.error("Redis (REDIS_URL) is away, each process counts on its own", cause=cause)
         return question(self._own)
 
 

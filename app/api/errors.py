@@ -81,6 +81,12 @@ def _answer(error: Exception) -> Response:
     return response
 
 
+def with_cause(error: Exception) -> Problem:
+    """The answer that tells an operator the cause, with the names of settings in it."""
+    problem = _problem(error)
+    return Problem(problem.status, problem.code, f"not ready: {error}", problem.retry_after_s)
+
+
 def _problem(error: Exception) -> Problem:
     match error:
         case Problem():
@@ -126,7 +132,9 @@ def _problem(error: Exception) -> Problem:
         case Overloaded():
             return Problem(503, "overloaded", "too many requests at once, try again", _ROOM_AFTER_S)
         case NotReady() | GalleryLoading():
-            return Problem(503, "not_ready", f"not ready yet: {error}", _BACK_AFTER_S)
+            return Problem(
+                503, "not_ready", "the service is not ready yet, try again", _BACK_AFTER_S
+            )
         case RequestEntityTooLarge():
             most = current_app.config["MAX_CONTENT_LENGTH"] / 1e6
             return Problem(413, "body_too_large", f"the request is larger than {most:g} MB")

@@ -1,12 +1,19 @@
 """Which store the settings ask for."""
 
+import structlog
+
 from app.settings import Settings, SettingsError
 from app.storage import EmployeeStore
 from app.storage.sealing import VectorKeys
 
+log = structlog.get_logger()
 
-def open_store(settings: Settings) -> EmployeeStore:
-    """The store of these settings. Raises SettingsError, StoreUnavailable."""
+
+def open_store(settings: Settings, *, create: bool = True) -> EmployeeStore:
+    """The store of these settings. Raises SettingsError, StoreUnavailable.
+
+    create: False for commands, which make no store: raises StoreUnavailable if it is not there.
+    """
     secret = settings.vector_keys
     try:
         keys = VectorKeys(secret.get_secret_value() if secret else None)
@@ -15,7 +22,9 @@ def open_store(settings: Settings) -> EmployeeStore:
     if settings.mongo_db_url:
         from app.storage.mongodb import MongoStore
 
-        return MongoStore.connect(settings, keys)
+        return MongoStore.connect(settings, keys, create=create)
     from app.storage.sqlite import SqliteStore
 
-    return SqliteStore(settings.sqlite_path, keys)
+    if create and not settings.sqlite_path.exists():
+        log.info("a new, empty store is made", path=str(settings.sqlite_path))
+    return SqliteStore(settings.sqlite_path, keys, create=create)
