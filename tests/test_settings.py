@@ -233,3 +233,19 @@ def test_the_log_says_what_runs(tmp_path: Path) -> None:
     (request,) = [line for line in lines if line["event"] == "request"]
     assert request["request_id"] == "look-for-me"
     assert (request["method"], request["path"], request["status"]) == ("DELETE", "/api/5", 404)
+
+
+def test_redis_that_is_away_is_said_once_at_the_start(tmp_path: Path) -> None:
+    address = f"redis://:hunter2@127.0.0.1:{free_port()}"
+    with RunningService(tmp_path, REDIS_URL=address, LOGIN_FAILURES="5") as service:
+        (line,) = [line for line in service.log.splitlines() if "REDIS_URL" in line]
+        assert "Redis (REDIS_URL) is away, each process counts on its own" in line
+        assert "Traceback" not in service.log
+        assert "hunter2" not in service.log
+
+
+def test_a_store_that_is_new_is_said_to_be(tmp_path: Path) -> None:
+    with RunningService(tmp_path) as first:
+        assert first.log.count("a new, empty store is made") == 1
+    with RunningService(tmp_path) as second:
+        assert "a new, empty store is made" not in second.log
