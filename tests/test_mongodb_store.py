@@ -32,6 +32,8 @@ class TestSettings:
             "host:27017/data base",
             "host:27017/database?tls",
             "host:27017,/database",
+            "host/database?tsl=true",
+            "host/database?tls=maybe",
         ],
     )
     def test_a_malformed_url_is_refused_at_once(self, url: str) -> None:
@@ -40,9 +42,10 @@ class TestSettings:
                 mongo_db_url=url, mongo_db_username="service", mongo_db_password=PASSWORD
             ).close()
 
-    def test_credentials_within_the_url_are_refused_and_not_repeated(self) -> None:
+    @pytest.mark.parametrize("scheme", ["", "mongodb://", "mongodb+srv://"])
+    def test_credentials_within_the_url_are_refused_and_not_repeated(self, scheme: str) -> None:
         with pytest.raises(SettingsError, match="MONGO_DB_USERNAME") as caught:
-            connected(mongo_db_url="service:s3cret@host/database")
+            connected(mongo_db_url=f"{scheme}service:s3cret@host/database")
         assert "s3cret" not in str(caught.value)
 
     @pytest.mark.parametrize("protocol", ["mongodb", "mongodb+srv"])

@@ -221,6 +221,32 @@ def test_the_readme_tells_of_every_setting(name: str) -> None:
     assert any(f"`{name}`" in row for row in rows)
 
 
+def test_the_readme_tells_the_defaults_and_of_nothing_else() -> None:
+    section = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("###")[0]
+    rows = re.findall(r"^\| (`.+?) \| (.*?) ?\|", section, re.MULTILINE)
+    told = set[str]()
+    for variables, text in rows:
+        names, defaults = re.findall("`([A-Z_0-9]+)`", variables), re.findall("`(.+?)`", text)
+        told |= set(names)
+        for number, name in enumerate(names):
+            default = Settings.model_fields[name.lower()].get_default(
+                call_default_factory=True, validated_data={"max_body_mb": 0}
+            )
+            if isinstance(default, Path):
+                default = default.relative_to(ROOT)
+            if isinstance(default, bool):
+                default = str(default).lower()
+            if name == "IMAGE_FORMATS":
+                assert text == "all of them"
+            elif default is None:
+                assert not defaults, name
+            else:
+                assert defaults[number] == (
+                    f"{default:g}" if isinstance(default, float) else str(default)
+                ), name
+    assert told == {name.upper() for name in Settings.model_fields}
+
+
 def test_the_log_says_what_runs(tmp_path: Path) -> None:
     alpha = {"LOGIN_MATCH_THRESHOLD": "0.75"}
     with RunningService(tmp_path, LOG_FORMAT="json", LOG_LEVEL="info", **alpha) as service:

@@ -15,6 +15,7 @@ from pymongo.errors import (
     PyMongoError,
     ServerSelectionTimeoutError,
 )
+from pymongo.uri_parser import split_options
 
 from app.settings import Settings, SettingsError
 from app.storage.mongodb_writer import Undecided
@@ -33,9 +34,14 @@ def client_of(settings: Settings) -> tuple[MongoClient[Document], str]:
     """
     if not settings.mongo_db_url:
         raise SettingsError("MONGO_DB_URL is not set")
-    if "@" in settings.mongo_db_url.partition("/")[0]:
+    address, _, options = settings.mongo_db_url.partition("?")
+    if "@" in address:
         raise SettingsError(
             "MONGO_DB_URL holds a user name: set MONGO_DB_USERNAME and MONGO_DB_PASSWORD"
+        )
+    if "://" in address:
+        raise SettingsError(
+            "MONGO_DB_URL is host:port/database alone: what stands before :// is MONGO_DB_PROTOCOL"
         )
     password = settings.mongo_db_password
     if password and not settings.mongo_db_username:
@@ -44,6 +50,8 @@ def client_of(settings: Settings) -> tuple[MongoClient[Document], str]:
         raise SettingsError("MONGO_DB_USERNAME is set, MONGO_DB_PASSWORD is not")
     timeout_ms = round(settings.mongo_db_timeout_s * 1000)
     try:
+        if options:
+            split_options(options)  # a misspelt one is refused here, and elsewhere passed over
         client: MongoClient[Document] = MongoClient(
             f"{settings.mongo_db_protocol}://{settings.mongo_db_url}",
             # Given beside the URI, the password is in no string that could be shown.
