@@ -26,9 +26,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, UnknownSeal,
     ModelUnavailable: what cannot mend itself.
     """
+    odd = [] if settings else doubtful()
     settings = settings or load_settings()
     log.configure(settings.log_level, settings.log_format)
-    for sentence in doubtful():
+    for sentence in odd:
         structlog.get_logger().warning(sentence)
     keys = KeyRing(_secret(settings.api_keys), settings.api_keys_file)
     audit = AuditLog(open_sink(settings.audit_log) if settings.audit_log else None)

@@ -132,6 +132,7 @@ def _problem(error: Exception) -> Problem:
         case Overloaded():
             return Problem(503, "overloaded", "too many requests at once, try again", _ROOM_AFTER_S)
         case NotReady() | GalleryLoading():
+            log.warning("not ready yet", cause=str(error))
             return Problem(
                 503, "not_ready", "the service is not ready yet, try again", _BACK_AFTER_S
             )
