@@ -149,7 +149,7 @@ def test_operators_are_told_the_cause_and_people_that_the_database_is_away(tmp_p
             assert refused in service.wait_for("/readyz", 503).text
             answer = service.call("POST", "/api/store/1", json=person)
             assert answer.status_code == 503
-            assert answer.text == "the service is not ready yet, try again"
+            assert answer.text == "not ready yet: the database is away"
             assert refused in service.log
 
 

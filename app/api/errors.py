@@ -84,7 +84,8 @@ def _answer(error: Exception) -> Response:
 def with_cause(error: Exception) -> Problem:
     """The answer that tells an operator the cause, with the names of settings in it."""
     problem = _problem(error)
-    return Problem(problem.status, problem.code, f"not ready: {error}", problem.retry_after_s)
+    cause = error.cause if isinstance(error, NotReady) else error
+    return Problem(problem.status, problem.code, f"not ready: {cause}", problem.retry_after_s)
 
 
 def _problem(error: Exception) -> Problem:
@@ -132,10 +133,7 @@ def _problem(error: Exception) -> Problem:
         case Overloaded():
             return Problem(503, "overloaded", "too many requests at once, try again", _ROOM_AFTER_S)
         case NotReady() | GalleryLoading():
-            log.warning("not ready yet", cause=str(error))
-            return Problem(
-                503, "not_ready", "the service is not ready yet, try again", _BACK_AFTER_S
-            )
+            return Problem(503, "not_ready", f"not ready yet: {error}", _BACK_AFTER_S)
         case RequestEntityTooLarge():
             most = current_app.config["MAX_CONTENT_LENGTH"] / 1e6
             return Problem(413, "body_too_large", f"the request is larger than {most:g} MB")

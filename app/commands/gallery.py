@@ -8,6 +8,7 @@ import structlog
 from flask.cli import AppGroup
 from tqdm import tqdm
 
+from app import log as log_lines
 from app.commands.working_on import existing_store, settings_of_command
 from app.gallery import IndexUnavailable
 from app.parts import make_service
@@ -60,6 +61,7 @@ def rebuild(after: int) -> None:
 def _shared() -> SharedGallery:
     try:
         settings = settings_of_command().model_copy(update=_PATIENT)
+        log_lines.configure(settings.log_level, settings.log_format)
         found = make_service(settings, existing_store(settings)).unloaded_gallery()
     except Exception as error:  # a model that cannot be had, a store that is away
         raise _Failed(str(error)) from error

@@ -2,7 +2,6 @@
 
 import click
 
-from app import log
 from app.settings import Settings, doubtful, load_settings
 from app.storage import EmployeeStore
 from app.storage.opening import open_store
@@ -11,7 +10,6 @@ from app.storage.opening import open_store
 def settings_of_command() -> Settings:
     """The settings of this environment; says what is odd about them. Raises SettingsError."""
     settings = load_settings()
-    log.configure(settings.log_level, settings.log_format)
     for sentence in doubtful():
         click.echo(f"Warning: {sentence}", err=True)
     return settings
