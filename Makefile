@@ -23,7 +23,7 @@ endef
 export NO_TORCH
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages fuzz lint types install lock audit licences clean
+.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit licences clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,9 @@ soak: $(DEV) ## check every answer under kills and write docs/reliability.md
 outages: $(DEV) ## measure how the service bears a failing MongoDB and write docs/reliability.md
 	$(BIN)/python -m benchmarks.outages
 	$(BIN)/python -m benchmarks.following
+
+front: $(DEV) ## measure what clients that misbehave cost others, and write docs/reliability.md
+	$(BIN)/python -m benchmarks.front
 
 fuzz: $(DEV) ## damage pictures and bodies 100,000 times and see what it does, with ARGS="--cases 1000"
 	$(BIN)/python -m tests.fuzz $(ARGS)

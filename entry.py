@@ -1,6 +1,7 @@
 """The WSGI app, and `python entry.py` to serve it."""
 
 import logging
+import resource
 import socket
 import sys
 from typing import Any
@@ -13,11 +14,13 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from app import log
-from app.server import memory
+from app.server import Bounds, memory
+from app.server.adapter import Adapter
 from app.server.worker import worker_with
 from app.settings import Settings, SettingsError, load_settings
 
-_CONNECTIONS = 512  # that may be open beside those that threads answer
+_CONNECTIONS = 2048  # that may be open in a worker, if it may have so many file descriptors
+_OTHER_FILES = 256  # descriptors that are for the store, the index, the logs and the libraries
 
 
 def create_app() -> Flask:
@@ -84,7 +87,7 @@ def _can_listen(host: str, port: int) -> None:
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn with threads. Each worker makes its own app: OpenVINO does not survive a fork."""
+    """gunicorn's processes. Each worker makes its own app: OpenVINO does not survive a fork."""
 
     def __init__(self, settings: Settings, address: str) -> None:
         self._settings = settings
@@ -93,17 +96,18 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         settings = self._settings
+        self._bounds = Bounds(
+            settings.threads,
+            _most_connections(),
+            settings.receive_timeout_s,
+            int(settings.max_body_mb * 1e6),
+            int(settings.max_received_mb * 1e6),
+        )
         options: dict[str, Any] = {
             "bind": self._address,
             "workers": settings.workers,
-            "threads": settings.threads,
-            "worker_class": worker_with(
-                settings.receive_timeout_s,
-                int(settings.max_received_mb * 1e6),
-                int(settings.max_body_mb * 1e6),
-            ),
-            "worker_connections": settings.threads + _CONNECTIONS,
-            "timeout": 120,
+            "worker_class": worker_with(self._bounds),
+            "timeout": 60,
             "graceful_timeout": 20,
             "keepalive": 30,
             "control_socket_disable": True,
@@ -112,17 +116,33 @@ class _Server(BaseApplication):  # type: ignore[misc]
         for name, value in options.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
-        return create_app()
+    def load(self) -> Adapter:
+        app = create_app()
+        return Adapter(app, self._bounds, app.extensions["service"].stop)
+
+
+def _most_connections() -> int:
+    """As many as file descriptors allow: without one, a connection cannot even be refused."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return max(16, min(_CONNECTIONS, most - _OTHER_FILES))
 
 
 class _Log(Logger):  # type: ignore[misc]
     """gunicorn's lines look like ours, and leave out what is no news."""
 
+    # gunicorn says them after a worker has said why it cannot start
+    _AFTERWARDS = ("Shutting down: %s", "Reason: %s")
+
     def setup(self, cfg: Any) -> None:  # noqa: ANN401  gunicorn is not typed
         self.loglevel = logging.WARNING
         self.error_log.setLevel(self.loglevel)
         self.error_log.propagate = True
+
+    def error(self, msg: str, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        could_not_start = msg.startswith("Worker (pid:%s) exited") and args[1:] == (3,)
+        if not could_not_start and msg not in self._AFTERWARDS:
+            super().error(msg, *args, **options)
 
 
 if __name__ == "__main__":

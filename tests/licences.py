@@ -11,9 +11,11 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "licences.md"
 
-# What a deployed package may be under, in words that its metadata uses.
+# What a deployed package may be under, in words that its metadata uses. The Lesser GPL asks nothing
+# of a service that uses a library unchanged, as a wheel of its own that can be exchanged.
 ACCEPTED = re.compile(
     r"MIT|BSD|Apache|Python Software Foundation|PSF|ISC|MPL|Mozilla|HPND|CC0|Unlicense|Zlib|NVIDIA"
+    r"|Lesser General"
 )
 REFUSED = re.compile(r"\bA?GPL|GNU (Affero|General)|SSPL|Non-?Commercial|BY-NC", re.IGNORECASE)
 # Their metadata say nothing, or too much; looked up in their repositories.

@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "usecases": {"gallery", "recognition", "storage", "liveness", "audit"},
     # errors are told by their type
     "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"}
-    | {"access", "audit"},
+    | {"access", "audit", "server"},
     "server": set[str](),
     "parts": {"settings", "values", "storage", "gallery", "recognition", "usecases", "liveness"},
     "commands": {"access", "audit", "settings", "storage", "log", "usecases", "gallery", "parts"},

@@ -141,7 +141,7 @@ def test_chunks_of_any_size_are_put_together(service: RunningService, piece: int
 
 def test_many_tiny_chunks_are_refused(service: RunningService) -> None:
     with connect(service) as client:
-        client.sendall(head(None, "Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 5_000)
+        client.sendall(head(None, "Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 50_000)
         said = answer(client)
     assert said.startswith("HTTP/1.1 400 ")
     assert said.endswith("the body comes in too many small chunks")
@@ -188,7 +188,7 @@ def test_bodies_that_never_end_share_a_budget(service: RunningService) -> None:
         three.sendall(half)  # at once: there is no room, and nobody is slow yet
         said = answer(three)
         assert said.startswith("HTTP/1.1 503 ")
-        assert "Retry-After: 5" in said
+        assert "retry-after: 5" in said
         time.sleep(2)
         with connect(service) as four:
             four.sendall(half + b" " * 100_000)
@@ -262,12 +262,24 @@ def test_pipelined_requests_are_answered_in_turn_and_garbage_ends_them(
 ) -> None:
     good = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     with connect(service) as client:
-        client.sendall(good * 50 + os.urandom(500) + b"\r\n\r\n" + good * 50)
+        client.sendall(good * 10 + os.urandom(500) + b"\r\n\r\n" + good * 10)
         client.shutdown(socket.SHUT_WR)
         said = answer(client)
-    assert said.count("HTTP/1.1 200 OK") == 50
-    assert said.count("HTTP/1.1 400 Bad Request") == 1
-    assert said.count("HTTP/1.1 ") == 51
+    assert said.count("HTTP/1.1 200 OK") == 10
+    assert said.count("HTTP/1.1 ") == 10
+    assert ask(service) < 1
+
+
+def test_a_client_that_sends_far_ahead_is_cut_off(service: RunningService) -> None:
+    """What it is owed would take memory, and it reads none of it."""
+    with connect(service) as client:
+        client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 400)
+        try:
+            said = answer(client)
+        except ConnectionResetError:
+            said = ""
+    assert said.count("HTTP/1.1 ") < 400
+    assert ask(service) < 1
 
 
 def test_half_a_pipelined_request_is_waited_for(service: RunningService) -> None:

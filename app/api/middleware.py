@@ -1,6 +1,5 @@
 """What every request goes through: an id, keys and limits, its body, a line in the log."""
 
-import math
 import re
 import time
 from urllib.parse import quote
@@ -8,11 +7,10 @@ from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, g, request
-from gunicorn.http.errors import ParseException
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.access import Access
 from app.api.errors import Problem
+from app.server import REFUSAL
 
 log = structlog.get_logger()
 
@@ -39,8 +37,8 @@ def register(app: Flask, access: Access) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
         elapsed = (time.perf_counter() - g.began) * 1000
-        is_probe = request.path in ("/healthz", "/readyz")
-        (log.debug if is_probe else log.info)(
+        is_no_news = request.path in ("/healthz", "/readyz") and response.status_code == 200
+        (log.debug if is_no_news else log.info)(
             "request",
             method=request.method,
             path=quote(request.path)[:_LONGEST_PATH],
@@ -51,18 +49,15 @@ def register(app: Flask, access: Access) -> None:
 
 
 def _receive() -> None:
-    """Take the whole body, so that whoever sends slowly holds nothing but a thread.
+    """Take the whole body, and give up what it came in: it may be large, and work may take long.
 
-    Raises RequestEntityTooLarge, Problem 400.
+    Raises Problem if the server did not receive it, and RequestEntityTooLarge.
     """
-    try:
-        body = request.get_data(cache=False)
-    except (ParseException, OSError):  # chunks that are none, or no more of them
-        raise Problem(400, "bad_request", "the request is malformed") from None
-    g.received = body
-    # a body of unknown length is cut off at the limit without a word
-    if request.content_length is None and len(body) >= (request.max_content_length or math.inf):
-        raise RequestEntityTooLarge
+    if refusal := request.environ.get(REFUSAL):
+        raise Problem(refusal.status, refusal.code, refusal.sentence, refusal.retry_after_s)
+    g.received = request.get_data(cache=False)
+    if close := getattr(request.environ["wsgi.input"], "close", None):  # servers need not have it
+        close()
 
 
 def text(body: str) -> Response:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from threading import Lock
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
@@ -69,13 +70,15 @@ def blueprint() -> Blueprint:
     """The endpoint openapi.json."""
     api = Blueprint("openapi", __name__)
     made: list[Json] = []  # with the first call, when all routes are there
+    making = Lock()
 
     @api.get("/openapi.json")
     @public
     @describe("This description", answers={"type": "object"})
     def openapi() -> Response:
-        if not made:
-            made.append(document(current_app))
+        with making:
+            if not made:
+                made.append(document(current_app))
         return jsonify(made[0])
 
     return api
