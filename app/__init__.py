@@ -1,5 +1,6 @@
 """The image registration service: enrols faces, and logs people in by face."""
 
+import structlog
 from flask import Flask
 from pydantic import SecretStr
 
@@ -12,7 +13,7 @@ from app.audit import AuditLog
 from app.audit.sinks import open_sink
 from app.parts import make_liveness_client, make_service
 from app.recognition.limiter import Limiter
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
 from app.usecases.service import Service
@@ -27,8 +28,11 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, UnknownSeal,
     ModelUnavailable: what cannot mend itself.
     """
+    odd = [] if settings else doubtful()
     settings = settings or load_settings()
     log.configure(settings.log_level, settings.log_format)
+    for sentence in odd:
+        structlog.get_logger().warning(sentence)
     keys = KeyRing(_secret(settings.api_keys), settings.api_keys_file)
     audit = AuditLog(open_sink(settings.audit_log) if settings.audit_log else None)
     limits = _limits(settings)

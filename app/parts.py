@@ -9,12 +9,13 @@ from aiohttp import BasicAuth
 from app.liveness import LivenessClient, Patience
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
-from app.settings import Settings, SettingsError, is_file
+from app.settings import Settings, SettingsError
 from app.storage import EmployeeStore
 from app.storage.opening import open_store
 from app.usecases.models import choose_facts, choose_model
 from app.usecases.service import Gallery, Service
 from app.usecases.watchdog import Watchdog
+from app.values import is_file
 from models.catalogue import Catalogue, FaceModel, ModelFacts
 from models.runtime import Runtime, choose_runtime
 
@@ -23,10 +24,12 @@ def make_service(
     settings: Settings,
     runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
     watch: Callable[[Limiter], Watchdog] = Watchdog,
+    store: EmployeeStore | None = None,
 ) -> Service:
     """The service of these settings, not started yet.
 
-    runtime_for: as `choose_runtime`. watch: makes the watchdog of the turns.
+    runtime_for: as `choose_runtime`. watch: makes the watchdog of the turns. store: theirs, if it
+    is open already.
     """
     catalogue = make_catalogue(settings)
     limits = Limits(
@@ -45,7 +48,7 @@ def make_service(
         runtime = runtime_for(settings.device, settings.models_dir / "converted")
         return Recogniser(runtime, model, limits, turns)
 
-    store = open_store(settings)
+    store = store or open_store(settings)
     make_gallery = gallery_maker(settings, store)
     return Service(
         store,

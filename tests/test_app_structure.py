@@ -13,7 +13,9 @@ HTTP = {"flask", "werkzeug", "gunicorn"}
 # What each package or module of `app` may import of `app`, beside itself.
 MAY_IMPORT = {
     "sentences": set[str](),
-    "settings": {"sentences"},
+    "spelling": set[str](),
+    "values": set[str](),
+    "settings": {"sentences", "spelling", "values"},
     "log": set[str](),
     "liveness": set[str](),
     "private": set[str](),
@@ -27,7 +29,7 @@ MAY_IMPORT = {
     "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"}
     | {"access", "audit", "server"},
     "server": set[str](),
-    "parts": {"settings", "storage", "gallery", "recognition", "usecases", "liveness"},
+    "parts": {"settings", "values", "storage", "gallery", "recognition", "usecases", "liveness"},
     "commands": {"access", "audit", "settings", "storage", "log", "usecases", "gallery", "parts"},
 }
 

@@ -81,6 +81,13 @@ def _answer(error: Exception) -> Response:
     return response
 
 
+def with_cause(error: Exception) -> Problem:
+    """The answer that tells an operator the cause, with the names of settings in it."""
+    problem = _problem(error)
+    cause = error.cause if isinstance(error, NotReady) else error
+    return Problem(problem.status, problem.code, f"not ready: {cause}", problem.retry_after_s)
+
+
 def _problem(error: Exception) -> Problem:
     match error:
         case Problem():

@@ -3,10 +3,14 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.access import public
+from app.api.errors import with_cause
 from app.api.openapi import describe
 from app.api.schemas import STATUS
 from app.audit import AuditLog
-from app.usecases.service import Service
+from app.gallery import IndexUnavailable
+from app.storage import StoreUnavailable
+from app.usecases.gallery import GalleryLoading
+from app.usecases.service import NotReady, Service
 
 
 def blueprint(service: Service, audit: AuditLog, closed: bool) -> Blueprint:
@@ -24,7 +28,10 @@ def blueprint(service: Service, audit: AuditLog, closed: bool) -> Blueprint:
     @public
     @describe("A login can be answered", answers=STATUS, errors=(503,))
     def readyz() -> Response:
-        service.check()
+        try:
+            service.check()
+        except (NotReady, GalleryLoading, StoreUnavailable, IndexUnavailable) as error:
+            raise with_cause(error) from error
         audit.check()
         return jsonify(
             status="ready",

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from app.settings import Settings, SettingsError, load_settings
+from app.commands.working_on import settings_of_command
+from app.settings import Settings, SettingsError
 from app.storage import StoreUnavailable, UnknownSeal
 from app.storage.opening import vector_keys
 from app.storage.sqlite_backup import BackupRefused, Progress, back_up, restore
@@ -49,7 +50,7 @@ def _employees(count: int) -> str:
 def _run(command: Callable[[Settings, Progress], str], unit: str) -> None:
     """Run a command on the SQLite file with a progress bar, and say what came of it."""
     try:
-        settings = load_settings()
+        settings = settings_of_command()
         if settings.mongo_db_url:
             raise click.ClickException(
                 "employees live in MongoDB (MONGO_DB_URL): use mongodump and mongorestore, as "

@@ -10,10 +10,10 @@ import click
 import structlog
 from flask.cli import AppGroup
 
+from app.commands.working_on import existing_store, settings_of_command
 from app.parts import make_catalogue
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import SettingsError
 from app.storage import Outline, StoreUnavailable
-from app.storage.opening import open_store
 from app.usecases.models import chosen_name
 from models.catalogue import ModelUnavailable
 
@@ -31,9 +31,8 @@ def to_enrol_again(as_json: bool) -> None:
     # what is listed has standard output to itself
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        settings = load_settings()
-        _check_store(settings)
-        with closing(open_store(settings)) as store:
+        settings = settings_of_command()
+        with closing(existing_store(settings)) as store:
             own = make_catalogue(settings).own_name
             model = chosen_name(settings.face_model, store.models(), own)
             total, listed = 0, 0
@@ -47,11 +46,6 @@ def to_enrol_again(as_json: bool) -> None:
     click.echo(
         f"{store.address}, model {model}: {listed} of {total} employees must enrol again.", err=True
     )
-
-
-def _check_store(settings: Settings) -> None:
-    if not settings.mongo_db_url and not settings.sqlite_path.is_file():
-        raise SettingsError(f"there is no file {settings.sqlite_path} (SQLITE_PATH)")
 
 
 def _line(outline: Outline) -> str:

@@ -90,14 +90,17 @@ class MongoStore:
         self._logger = structlog.get_logger()
 
     @classmethod
-    def connect(cls, settings: Settings, keys: VectorKeys | None = None) -> Self:
+    def connect(
+        cls, settings: Settings, keys: VectorKeys | None = None, *, create: bool = True
+    ) -> Self:
         """A store that connects when it is first used, so a database that is away delays nothing.
 
+        create: False connects at once, and raises StoreUnavailable if the collection is not there.
         Raises SettingsError when the settings make no connection string.
         """
         client, database = client_of(settings)
         try:
-            return cls(
+            store = cls(
                 client,
                 database,
                 settings.mongo_db_collection,
@@ -107,6 +110,9 @@ class MongoStore:
             )
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
+        if not create:
+            store._must_exist()
+        return store
 
     @property
     def address(self) -> str:
@@ -233,6 +239,18 @@ class MongoStore:
     def close(self) -> None:
         self._client.close()
 
+    def _must_exist(self) -> None:
+        name = self._employees.name
+        with self._answered():
+            found = self._database.list_collection_names(
+                filter={"name": name}, authorizedCollections=True
+            )
+        if not found:
+            raise StoreUnavailable(
+                f"the database {self._database.name} (MONGO_DB_URL) has no collection {name} "
+                "(MONGO_DB_COLLECTION)"
+            )
+
     def _has_no_primary(self) -> bool:
         topology = self._client.topology_description.topology_type_name
         return self._read_from_secondary and topology == "ReplicaSetNoPrimary"
@@ -282,7 +300,7 @@ class MongoStore:
             with pymongo.timeout(self._deadline_s):
                 yield
         except (PyMongoError, BSONError) as error:
-            raise StoreUnavailable(reason(error, self._timeout_s)) from error
+            raise StoreUnavailable(reason(error, self._timeout_s, self._client)) from error
 
 
 def _among(employee_ids: Sequence[int]) -> Document:

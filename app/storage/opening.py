@@ -1,20 +1,29 @@
 """Which store the settings ask for."""
 
+import structlog
+
 from app.settings import Settings, SettingsError
 from app.storage import EmployeeStore
 from app.storage.sealing import VectorKeys
 
+log = structlog.get_logger()
 
-def open_store(settings: Settings) -> EmployeeStore:
-    """The store of these settings. Raises SettingsError, StoreUnavailable."""
+
+def open_store(settings: Settings, *, create: bool = True) -> EmployeeStore:
+    """The store of these settings. Raises SettingsError, StoreUnavailable.
+
+    create: False for commands, which make no store: raises StoreUnavailable if it is not there.
+    """
     keys = vector_keys(settings)
     if settings.mongo_db_url:
         from app.storage.mongodb import MongoStore
 
-        return MongoStore.connect(settings, keys)
+        return MongoStore.connect(settings, keys, create=create)
     from app.storage.sqlite import SqliteStore
 
-    return SqliteStore(settings.sqlite_path, keys)
+    if create and not settings.sqlite_path.exists():
+        log.info("a new, empty store is made", path=str(settings.sqlite_path))
+    return SqliteStore(settings.sqlite_path, keys, create=create)
 
 
 def vector_keys(settings: Settings) -> VectorKeys:

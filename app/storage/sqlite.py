@@ -33,10 +33,10 @@ _AMONG = "employee_id IN (SELECT value FROM json_each(?))"
 class SqliteStore:
     """An EmployeeStore in the file `path`. Raises StoreUnavailable, as SqliteFile does."""
 
-    def __init__(self, path: Path, keys: VectorKeys | None = None) -> None:
+    def __init__(self, path: Path, keys: VectorKeys | None = None, *, create: bool = True) -> None:
         self._path = path
         self._keys = keys or VectorKeys()
-        self._file = SqliteFile(path)
+        self._file = SqliteFile(path, create=create)
 
     @property
     def address(self) -> str:

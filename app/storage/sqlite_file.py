@@ -20,20 +20,26 @@ BUSY_TIMEOUT_S = 5.0
 
 
 class SqliteFile:
-    """The file `path`, which is made, with its folder, where it is missing.
+    """The file `path`, which is made, with its folder, if it is missing.
+
+    create: False makes no store where there is none.
 
     Connections do not survive a fork: each process opens it on its own. Raises StoreUnavailable
-    when the file cannot be used, or was written by a newer release.
+    when the file cannot be used, is no store, or was written by a newer release.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, create: bool = True) -> None:
         self._path = path.absolute()
+        self._create = create
+        if not create:
+            self._must_exist()
         # A thread borrows a connection for as long as it needs one. One for each thread's life
         # would stay open long after the thread: sqlite3 leaves it to the garbage collector.
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         try:
-            private.make_file(self._path)
+            if create:
+                private.make_file(self._path)
             self._inode = _inode(self._path)
             self._replaced = False
             private.warn_if_others_read(self._path, "SQLITE_PATH")
@@ -113,15 +119,25 @@ class SqliteFile:
             "(flask --app entry restore needs no restart)"
         )
 
+    def _must_exist(self) -> None:
+        try:
+            there = self._path.is_file()
+        except OSError as error:  # its folder may not be entered
+            raise self._unavailable(error.strerror or str(error)) from error
+        if not there:
+            raise StoreUnavailable(f"there is no SQLite file {self._path.absolute()} (SQLITE_PATH)")
+
     def _prepare(self, database: sqlite3.Connection) -> None:
         """Lay out a new file; check what an existing one is."""
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        if not version and not self._create:
+            raise self._unavailable("it is no store of employees")
         (journal_mode,) = database.execute("PRAGMA journal_mode").fetchone()
         if journal_mode != "wal":
             database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             (journal_mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
         if journal_mode != "wal":
             raise self._unavailable("its file system has no shared memory for a write-ahead log")
-        (version,) = database.execute("PRAGMA user_version").fetchone()
         if version in (1, 2):  # they left behind what they deleted
             database.execute("VACUUM")
         database.execute("BEGIN IMMEDIATE")

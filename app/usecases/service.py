@@ -51,7 +51,22 @@ class Gallery(Protocol):
 
 
 class NotReady(Exception):
-    """The service cannot answer yet; the message says what it waits for."""
+    """The service cannot answer yet; the message says what it waits for.
+
+    cause: the same for an operator, with the names of settings.
+    """
+
+    def __init__(self, sentence: str, cause: str | None = None) -> None:
+        super().__init__(sentence)
+        self.cause = cause or sentence
+
+
+_AWAY: dict[type[Exception], str] = {
+    StoreUnavailable: "the database is away",
+    IndexUnavailable: "the index is away",
+    ModelUnavailable: "the face model is not there",
+    UnknownSeal: "what is stored cannot be read",
+}
 
 
 class Service:
@@ -91,7 +106,7 @@ class Service:
         self._make_gallery = make_gallery
         self._recogniser: Recogniser | None = None
         self._gallery: Gallery | None = None
-        self._waiting_for = "the service is starting"
+        self._waiting_for: tuple[str, str | None] = ("the service is starting", None)
         self._ready = Event()
         self._stop = Event()
 
@@ -125,14 +140,14 @@ class Service:
     def recogniser(self) -> Recogniser:
         """Raises NotReady."""
         if self._recogniser is None:
-            raise NotReady(self._waiting_for)
+            raise NotReady(*self._waiting_for)
         return self._recogniser
 
     @property
     def gallery(self) -> Gallery:
         """Raises NotReady."""
         if self._gallery is None:
-            raise NotReady(self._waiting_for)
+            raise NotReady(*self._waiting_for)
         return self._gallery
 
     def unloaded_gallery(self) -> Gallery:
@@ -236,7 +251,7 @@ class Service:
 
     def _load_gallery(self, recogniser: Recogniser) -> None:
         model = recogniser.model
-        self._waiting_for = "the gallery is being loaded"
+        self._waiting_for = ("the gallery is being loaded", None)
         gallery = self._make_gallery(recogniser.model)
         gallery.load()
         self._gallery = gallery
@@ -250,8 +265,6 @@ class Service:
         )
 
     def _waits(self, error: Exception) -> None:
-        expected = isinstance(
-            error, StoreUnavailable | IndexUnavailable | ModelUnavailable | UnknownSeal
-        )
-        self._waiting_for = str(error) if expected else "something failed, see the log"
-        log.error("not ready", reason=str(error), exc_info=None if expected else error)
+        away = next((_AWAY[kind] for kind in _AWAY if isinstance(error, kind)), None)
+        self._waiting_for = (away, str(error)) if away else ("something failed, see the log", None)
+        log.error("not ready", reason=str(error), exc_info=None if away else error)
