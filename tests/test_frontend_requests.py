@@ -11,7 +11,7 @@ from tests.liveness_service import LivenessService
 from tests.serving import RunningService
 
 # What its HTTP library sends with every request.
-HEADERS = {"Accept": "application/json, text/plain, */*"}
+HEADERS = {"Accept": "*/*"}
 FRAMES = 15
 
 
@@ -47,7 +47,7 @@ class Frontend:
         self, photo: str, *, liveness: bool = False, frames: int = FRAMES, frame: str = ""
     ) -> requests.Response:
         film = [frame or photos.astronaut_face()] * frames if liveness else []
-        body = {"image_base64": photo, "liveness": liveness, "frames": film}
+        body = {"image_base64": photo, "img_crop": False, "liveness": liveness, "frames": film}
         return self._call("POST", "/api/find_match", json=body)
 
     def _call(self, method: str, path: str, **options: object) -> requests.Response:
