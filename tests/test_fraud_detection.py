@@ -285,18 +285,7 @@ def test_who_sends_no_film_is_not_let_in(
     )
 
 
-def test_fraud_detection_looks_for_the_face_itself(
+def test_fraud_detection_works_without_the_box_for_cropping(
     client: FlaskClient, astronaut: Portrait
 ) -> None:
-    probe, film = living(astronaut, 1)
-    body = {
-        "img_base64": base64_of(probe),
-        "frames": [base64_of(frame) for frame in film],
-        "fraud_detection": True,
-        "img_crop": False,
-    }
-    response = client.post("/api/find_match", json=body)
-    assert (response.status_code, response.text) == (
-        400,
-        "fraud_detection: needs img_crop, it looks for the faces itself",
-    )
+    assert log_in(client, *living(astronaut, 1), img_crop=False) == ADA

@@ -35,8 +35,9 @@ def blueprint(identify: Identify, limits: Limits, places: Limiter) -> Blueprint:
             body = read_body(FindMatchBody)
             began = time.thread_time()
             try:
+                # img_crop is not asked: the face is found and aligned in either case
                 employee = identify(
-                    body.photo, body.img_crop, body.film, body.liveness, body.fraud_detection
+                    body.photo, body.film, body.liveness, body.fraud_detection
                 )
             except LoginFailed:
                 limits.login_failed(who)

@@ -215,8 +215,6 @@ class FindMatchBody(Body):
             raise ValueError(
                 f"frames: {FRAMES} are needed for {check}, {len(self.frames)} were sent"
             )
-        if self.fraud_detection and not self.img_crop:
-            raise ValueError("fraud_detection: needs img_crop, it looks for the faces itself")
         for number, frame in enumerate(self.frames):
             try:
                 self._film.append(decode(frame))

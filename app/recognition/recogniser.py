@@ -17,7 +17,7 @@ from app.recognition import (
     UnusableImage,
     motion,
 )
-from app.recognition.alignment import chip_to_picture, similarity, whole_to_picture
+from app.recognition.alignment import chip_to_picture, similarity
 from app.recognition.detector import Face, FaceDetector
 from app.recognition.film import BadFrame, Film, Seen
 from app.recognition.image import FORMATS, Photo, Picture
@@ -116,17 +116,15 @@ class Recogniser:
             (seen,) = self._seen([self._cut(photo, view)])
             return seen
 
-    def for_login(self, data: bytes, crop: bool = True) -> NDArray[np.float32]:
-        """The vector (dimension,) of the largest face, or without `crop` of the whole picture.
+    def for_login(self, data: bytes) -> NDArray[np.float32]:
+        """The vector (dimension,) of the largest face.
 
         Of faces as large, give or take a tenth, the most central one counts. Raises NotAnImage,
         UnusableImage.
         """
         photo = self._photo(data)
         with self._limiter:
-            return self._vector(
-                self._chip(photo, self._look(photo)) if crop else self._whole(photo)
-            )
+            return self._vector(self._chip(photo, self._look(photo)))
 
     def for_film(self, data: bytes, frames: Sequence[bytes]) -> Film:
         """The face that counts in a photo, as in `for_login`, and in each of the frames.
@@ -147,13 +145,6 @@ class Recogniser:
         by_number = dict(zip(numbers, seen[1:], strict=True))
         return Film(seen[0], [by_number.get(number) for number in range(len(film))])
 
-    def check_frames(self, frames: Sequence[bytes]) -> None:
-        """Return when every frame can be decoded. Raises BadFrame."""
-        for number, frame in enumerate(frames):
-            photo = self._frame(number, frame)
-            with self._limiter, _of_frame(number):
-                photo.decode(self._limits.search_side)
-
     def _frame(self, number: int, data: bytes) -> Photo:
         with _of_frame(number):
             try:
@@ -163,11 +154,6 @@ class Recogniser:
 
     def _photo(self, data: bytes) -> Photo:
         return Photo(data, self._limits.megapixels, self._limits.formats, self._budget)
-
-    def _whole(self, photo: Photo) -> Picture:
-        side = self.model.side
-        pyramid = Pyramid(photo.decode(side))
-        return pyramid.warped(whole_to_picture(pyramid.picture, side), side)
 
     def _look(self, photo: Photo) -> _View:
         """The photo the way up in which its largest face is seen best. Raises UnusableImage."""
