@@ -1,10 +1,13 @@
 """The liveness client fails closed, in time, whatever the service does; over real sockets."""
 
+import json
 import resource
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from threading import Thread
 
 import pytest
 
@@ -122,10 +125,105 @@ def test_a_verdict_against_is_asked_once(service: LivenessService) -> None:
     assert len(service.asked) == 1
 
 
-def test_connections_are_used_again(service: LivenessService) -> None:
+def test_each_question_has_a_connection_of_its_own(service: LivenessService) -> None:
     with client_of(service, Patience(total_s=20)) as client, ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda _: asks(client), range(40))) == [True] * 40
-    assert service.connections < 40
+    assert service.connections == 40
+
+
+# Services that do not keep to question and answer, by what they do with a connection.
+
+
+def answer(result: bool) -> bytes:
+    body = json.dumps({"result": result}).encode()
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+def hear(connection: socket.socket) -> None:
+    """Read a question to its end."""
+    head, _, body = connection.makefile("rb").read1(1 << 16).partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+    while length > len(body):
+        body += connection.recv(1 << 16)
+
+
+@contextmanager
+def talking(*talks: Callable[[socket.socket], None]) -> Iterator[str]:
+    """The URL of a service that treats the first connection so, the second one so, and so on."""
+
+    def serve(connection: socket.socket, talk: Callable[[socket.socket], None]) -> None:
+        with suppress(OSError, ValueError), connection:  # nobody asked, or no longer
+            talk(connection)
+
+    def listen() -> None:
+        with suppress(OSError):
+            for talk in talks:
+                connection, _ = listener.accept()
+                Thread(target=serve, args=(connection, talk), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        Thread(target=listen, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.1])
+def test_an_answer_that_comes_twice_answers_no_other_question(pause_s: float) -> None:
+    def twice(connection: socket.socket) -> None:
+        hear(connection)
+        connection.sendall(answer(True))
+        time.sleep(pause_s)
+        connection.sendall(answer(True))
+        hear(connection)
+        connection.sendall(answer(False))
+
+    def dead(connection: socket.socket) -> None:
+        hear(connection)
+        connection.sendall(answer(False))
+
+    with talking(twice, dead) as url, client_of(url) as client:
+        asks(client)
+        time.sleep(2 * pause_s)
+        assert asks(client) is False
+
+
+def test_an_answer_before_the_question_is_none() -> None:
+    def eager(connection: socket.socket) -> None:
+        connection.sendall(answer(True))
+        hear(connection)
+
+    with talking(eager) as url, client_of(url) as client:
+        large = [b"frame" * 200_000] * 15
+        with pytest.raises(LivenessUnavailable, match=UNCLEAR):
+            client.ask(large).result(30)
+
+
+def test_provisional_answers_are_passed_over() -> None:
+    def talk(connection: socket.socket) -> None:
+        hear(connection)
+        for status in ("100 Continue", "103 Early Hints"):
+            connection.sendall(b"HTTP/1.1 %s\r\nX-Result: true\r\n\r\n" % status.encode())
+        connection.sendall(answer(False))
+
+    with talking(talk) as url, client_of(url) as client:
+        assert asks(client) is False
+
+
+def test_what_follows_a_provisional_answer_is_no_verdict() -> None:
+    def talk(connection: socket.socket) -> None:
+        hear(connection)
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" + b'{"result": true}')
+
+    with talking(*[talk] * 3) as url, client_of(url) as client:
+        assert asks(client) in (AWAY, UNCLEAR)
+
+
+def test_bytes_beyond_the_answer_are_no_part_of_it() -> None:
+    def talk(connection: socket.socket) -> None:
+        hear(connection)
+        connection.sendall(answer(True) + b', "result": false}')
+
+    with talking(*[talk] * 3) as url, client_of(url) as client:
+        assert asks(client) in (AWAY, UNCLEAR)
 
 
 def test_whom_nobody_reaches_is_left_alone(service: LivenessService) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -72,7 +72,10 @@ class _Unclear(Exception):
 
 
 class LivenessClient:
-    """Asks `POST {url}/liveness_check` over pooled connections. Thread-safe.
+    """Asks `POST {url}/liveness_check`, on a new connection for each question. Thread-safe.
+
+    What comes on a connection can only be about its one question: an answer that somebody sends
+    twice, or late, reaches nobody else.
 
     The conversation goes on in a thread of its own, in one event loop: there a deadline ends
     whatever the service is doing, be it sending a byte a second.
@@ -153,9 +156,13 @@ class LivenessClient:
         return await attempts(self._attempt, question)
 
     async def _attempt(self, question: bytes) -> bool:
+        sent = asyncio.Event()
         try:
-            async with self._pool().post(
-                f"{self._url}/liveness_check", data=question, allow_redirects=False
+            async with self._connections().post(
+                f"{self._url}/liveness_check",
+                data=_sending(question, sent),
+                headers={"Content-Length": str(len(question))},
+                allow_redirects=False,
             ) as answer:
                 if answer.status in _NOT_NOW:
                     raise _NotNow(f"status {answer.status}")
@@ -163,17 +170,19 @@ class LivenessClient:
                     raise _Away(f"status {answer.status}")
                 if answer.status != HTTPStatus.OK:
                     raise _Unclear(f"status {answer.status}")
+                if not sent.is_set():
+                    raise _Unclear("an answer before the question was asked")
                 return _read(await _body(answer))
         except aiohttp.SocketTimeoutError as error:
             raise _Away("it fell silent") from error
         except (aiohttp.ClientError, OSError) as error:
             raise _NotNow(f"{type(error).__name__}: {error}") from error
 
-    def _pool(self) -> aiohttp.ClientSession:
+    def _connections(self) -> aiohttp.ClientSession:
         # made in the loop that it belongs to
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS, force_close=True),
                 timeout=aiohttp.ClientTimeout(
                     total=None,
                     sock_connect=self._patience.connect_s,
@@ -192,6 +201,12 @@ def _unavailable(sentence: str, reason: str, began: float) -> LivenessUnavailabl
     return LivenessUnavailable(sentence)
 
 
+async def _sending(question: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:
+    """The question in one piece; `sent` is set when the connection has taken it."""
+    yield question
+    sent.set()
+
+
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
     body = b""
     async for part in answer.content.iter_any():
@@ -203,9 +218,16 @@ async def _body(answer: aiohttp.ClientResponse) -> bytes:
 
 def _read(body: bytes) -> bool:
     try:
-        verdict = json.loads(body)["result"]
+        verdict = json.loads(body, object_pairs_hook=_named_once)["result"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _Unclear("no JSON with a result") from error
+        raise _Unclear("no JSON with one result") from error
     if not isinstance(verdict, bool):
         raise _Unclear(f"a result that is {type(verdict).__name__}, not true or false")
     return verdict
+
+
+def _named_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object. Raises ValueError where two names differ in nothing but case."""
+    if len({name.casefold() for name, _ in members}) < len(members):
+        raise ValueError("a member is named twice")
+    return dict(members)
