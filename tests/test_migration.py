@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +74,12 @@ def test_with_another_model_people_enrol_again_one_by_one(tmp_path: Path) -> Non
         for number in (1, 2):
             store.add(replace(someone(number, dimension=512), model="vggface2"))
     body = {"name": "Grace", "surname": "Hopper", "img_base64": photos.admiral()}
-    with RunningService(tmp_path, FACE_MODEL="dlib") as service:
+    with RunningService(tmp_path, ready=False, FACE_MODEL="dlib") as service:
+        service.wait_for("/healthz", 200)
+        deadline = time.monotonic() + 30
+        while service.call("PUT", "/api/store/1", json=body).status_code == 503:
+            assert time.monotonic() < deadline  # it is still starting
+        service.wait_ready()
         assert service.call("PUT", "/api/store/1", json=body).status_code == 200
         probe = {"image_base64": photos.admiral()}
         assert service.call("POST", "/api/find_match", json=probe).json()["_id"] == 1
@@ -85,7 +91,7 @@ def test_no_store_is_made(tmp_path: Path) -> None:
     path = tmp_path / "made" / "employees.db"
     missing = to_enrol_again(SQLITE_PATH=str(path))
     assert missing.returncode == 1
-    assert f"there is no file {path} (SQLITE_PATH)" in missing.stderr
+    assert f"there is no SQLite file {path} (SQLITE_PATH)" in missing.stderr
     assert not path.parent.exists()
 
 
