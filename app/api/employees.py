@@ -20,11 +20,17 @@ from app.usecases.employees import Employees, Enrolment
 
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
+_MOST_NUMBERS = 3_000_000  # of the feature vectors of a page: about 60 MB as text
+_READ_AT_ONCE = 2  # pages, each of which may take 300 MB
 
 
-def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprint:
-    """The endpoints store, get_all, delete and export. places: for requests that may wait long."""
+def blueprint(employees: Employees, access: Access, places: Limiter, listings: int) -> Blueprint:
+    """The endpoints store, get_all, delete and export.
+
+    places: for requests that may wait long. listings: how many may be there at once.
+    """
     api = Blueprint("employees", __name__, url_prefix="/api")
+    may_list, may_read = Limiter(listings, patience_s=0), Limiter(_READ_AT_ONCE)
 
     @api.post("/store/<id:employee_id>")
     @allow(Role.ENROL)
@@ -48,8 +54,10 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
     def get_all(page_size: str, page_number: str) -> Response:
         size = _whole("page_size", page_size, MAX_PAGE_SIZE)
         number = _whole("page_number", page_number, MAX_PAGE_NUMBER)
-        page = employees.page(size, number)
-        return Response(_listed(page, access.is_admin()), mimetype="application/json")
+        with may_list, may_read:
+            page = employees.page(size, number)
+            listed = "".join(_listed(page, access.is_admin()))
+        return Response(listed, mimetype="application/json")
 
     @api.delete("/<id:employee_id>")
     @allow(Role.ADMIN)
@@ -81,7 +89,13 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
 
 
 def _listed(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
-    """JSON, one employee at a time: of all at once, the numbers may take gigabytes."""
+    """JSON, one employee at a time: the numbers of all at once may take gigabytes.
+
+    Raises Problem if the feature vectors are too many for one answer.
+    """
+    if with_vectors and sum(employee.vectors.size for employee in page) > _MOST_NUMBERS:
+        sentence = "page_size: the feature vectors of so many people are too large for one page"
+        raise Problem(400, "page_too_large", f"{sentence}, ask for fewer than {len(page)}")
     yield '{"users":['
     for number, employee in enumerate(page):
         user = {

@@ -36,9 +36,7 @@ def blueprint(identify: Identify, limits: Limits, places: Limiter) -> Blueprint:
             began = time.thread_time()
             try:
                 # img_crop is not asked: the face is found and aligned in either case
-                employee = identify(
-                    body.photo, body.film, body.liveness, body.fraud_detection
-                )
+                employee = identify(body.photo, body.film, body.liveness, body.fraud_detection)
             except LoginFailed:
                 limits.login_failed(who)
                 raise
