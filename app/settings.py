@@ -203,7 +203,7 @@ class Settings(BaseSettings):
         8, ge=3, le=100, description="levels of lists and objects in a request body"
     )
     max_image_megapixels: float = Field(
-        50, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
+        51, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
     )
     image_formats: str = Field(
         "JPEG PNG WEBP AVIF GIF TIFF BMP", description="picture formats that are taken"

@@ -130,7 +130,7 @@ def _problem(error: Exception) -> Problem:
         case LivenessUnavailable():
             after_s = _BACK_AFTER_S if error.again else None
             return Problem(503, "liveness_unavailable", str(error), after_s)
-        case Overloaded():
+        case Overloaded() | MemoryError():
             return Problem(503, "overloaded", "too many requests at once, try again", _ROOM_AFTER_S)
         case NotReady() | GalleryLoading():
             return Problem(503, "not_ready", f"not ready yet: {error}", _BACK_AFTER_S)
