@@ -206,7 +206,7 @@ class Settings(BaseSettings):
         51, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
     )
     image_formats: str = Field(
-        "JPEG PNG WEBP AVIF GIF TIFF BMP", description="picture formats that are taken"
+        "JPEG PNG WEBP AVIF HEIF GIF TIFF BMP", description="picture formats that are taken"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(

@@ -181,7 +181,7 @@ def test_the_prefix_of_a_data_url_is_taken(frontend: Frontend, prefix: str) -> N
         pytest.param(photos.cat, "no face was found in the picture", id="a cat"),
         pytest.param(
             lambda: "aGVsbG8=",
-            "not a picture we can read (JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP)",
+            "not a picture we can read (JPEG, PNG, WEBP, AVIF, HEIF, GIF, TIFF, BMP)",
             id="not a picture",
         ),
         pytest.param(

@@ -56,7 +56,7 @@ BAD = [
     ("RECEIVE_TIMEOUT_S", "0", "must be more than 0"),
     ("MAX_RECEIVED_MB", "10", "must be at least MAX_BODY_MB"),
     ("MAX_JSON_DEPTH", "2", "must be at least 3"),
-    ("IMAGE_FORMATS", "JPEG SVG", "JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP"),
+    ("IMAGE_FORMATS", "JPEG SVG", "JPEG, PNG, WEBP, AVIF, HEIF, GIF, TIFF, BMP"),
     ("CORS_ORIGINS", "frontend.example", "origins like https://host:port"),
     ("CORS_ORIGINS", "https://*.example", "origins like https://host:port"),
     ("TRUSTED_PROXIES", "-1", "must be at least 0"),

@@ -8,6 +8,7 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
+from pi_heif import register_heif_opener
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.recognition import ImageTooLarge, NotAnImage
@@ -15,7 +16,7 @@ from app.recognition.limiter import Overloaded, PixelBudget
 
 Picture = NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
 
 _SHARE_OF_PIXELS = {"WEBP": 0.5}  # its decoder takes 16 bytes a pixel, the others at most 8
 _MOST_SCANS = 40  # progressive JPEGs have about ten
@@ -100,13 +101,14 @@ class Photo:
 
     def _open(self) -> Image.Image:
         Image.init()
+        register_heif_opener(thumbnails=False)
         return Image.open(BytesIO(self._data), formats=self._formats)
 
     def _share(self, image: Image.Image, whole: int) -> AbstractContextManager[None]:
         """A share of the budget. whole: pixels of the picture before JPEG shrinks it."""
         if self._budget is None:
             return nullcontext()
-        if image.format == "AVIF":  # may hold more pixels than it says, and tells it too late
+        if image.format in ("AVIF", "HEIF"):  # may hold more pixels than they say
             return self._budget.share(math.inf)
         # several scans are put together in full size
         return self._budget.share(whole if self._scans > 1 else math.prod(image.size))
