@@ -1,6 +1,6 @@
 """MTCNN (Zhang et al. 2016, https://arxiv.org/abs/1604.02878): faces with five landmarks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,6 +21,7 @@ _MARGIN = _CELL // 2  # so that a face may lie half outside the picture
 _SHRINK = 0.709  # from one scale to the next: half the area
 _BAND = 7  # scales that are searched at a time until a face is found
 _APART = 1e6  # pixels, more than any picture has along a side
+_TILE = 432  # pixels along a side that P-Net sees at a time; a multiple of its stride
 _AT_ONCE = 64  # boxes that a network sees at a time
 _SAME = 0.7  # overlap of one face's boxes, as a share of the smaller one
 _SCORES = (0.6, 0.7)  # what passes the first two stages
@@ -63,7 +64,7 @@ class FaceDetector:
         self._propose = runtime.compile(mtcnn.proposal())
         self._refine = runtime.compile(mtcnn.refinement())
         self._output = runtime.compile(mtcnn.output())
-        self._smallest_face = smallest_face
+        self.smallest_face = smallest_face
         self._smallest_share = smallest_share
         self._least_score = least_score
 
@@ -92,7 +93,7 @@ class FaceDetector:
     def _scales(self, pyramid: Pyramid, smallest_share: float) -> list[float]:
         """How much to shrink the picture for each size of face, large faces first."""
         shorter = min(pyramid.picture.shape[:2])
-        scale = _CELL / max(self._smallest_face, smallest_share * shorter)
+        scale = _CELL / max(self.smallest_face, smallest_share * shorter)
         scales = []
         while shorter * scale + 2 * _MARGIN >= 1.5 * _CELL:
             scales.append(scale)
@@ -106,17 +107,30 @@ class FaceDetector:
         return self._found(pyramid, boxes) if len(boxes) else []
 
     def _proposed(self, pyramid: Pyramid, scales: list[float]) -> Boxes:
-        levels = [pyramid.resized(scale, _MARGIN) for scale in scales]
-        tiles = mosaic(levels)
-        offsets, certainty = self._propose(tiles.picture[None])
-        level_of = _levels(certainty.shape[2:], levels, tiles.places)
-        row, column = np.nonzero((certainty[0, 1] >= _SCORES[0]) & (level_of >= 0))
-        level, scores = level_of[row, column], certainty[0, 1, row, column]
-        cells = _cells(np.stack((column, row), 1), level, pyramid.picture, levels, tiles.places)
+        tiles = [
+            tile
+            for number, scale in enumerate(scales)
+            for tile in _tiles(pyramid.resized(scale, _MARGIN), number)
+        ]
+        found = [self._seen_in(pyramid.picture, group) for group in _groups(tiles)]
+        cells, level, offsets, scores = (np.concatenate(each) for each in zip(*found, strict=True))
         # of one level first: set apart, so that no cell overlaps one of another level
         keep = suppress(cells + (level * _APART)[:, None], scores, 0.5)
-        boxes = moved(cells[keep], offsets[0][:, row[keep], column[keep]].T)
+        boxes = moved(cells[keep], offsets[keep])
         return squared(boxes[suppress(boxes, scores[keep], 0.7)])
+
+    def _seen_in(
+        self, picture: Picture, tiles: Sequence["_Tile"]
+    ) -> tuple[Boxes, NDArray[np.int64], NDArray[np.float32], Scores]:
+        """P-Net's cells that may hold a face: boxes in the picture, levels, offsets and scores."""
+        laid = mosaic([tile.picture for tile in tiles])
+        offsets, certainty = self._propose(laid.picture[None])
+        tile_of = _tile_numbers(certainty.shape[2:], tiles, laid.places)
+        row, column = np.nonzero((certainty[0, 1] >= _SCORES[0]) & (tile_of >= 0))
+        tile, scores = tile_of[row, column], certainty[0, 1, row, column]
+        cells = _cells(np.stack((column, row), 1), tile, picture, tiles, laid.places)
+        level = np.array([each.level for each in tiles])[tile]
+        return cells, level, offsets[0][:, row, column].T, scores
 
     def _refined(self, pyramid: Pyramid, boxes: Boxes) -> Boxes:
         offsets, certainty = _seen_by(self._refine, pyramid, boxes, 24)
@@ -162,37 +176,76 @@ def distinct(faces: Sequence[Face]) -> list[Face]:
     return sorted(keep, key=lambda face: face.side, reverse=True)
 
 
-def _levels(
-    shape: tuple[int, int], levels: Sequence[Picture], places: Sequence[tuple[int, int]]
-) -> NDArray[np.int64]:
-    """Which level each cell of P-Net's output lies in; -1 where in none, or across an edge.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tile:
+    """A piece of a level, which is the picture at one scale with a margin.
 
-    places: where the levels stand in what P-Net saw, in pixels.
+    level: its number. size: columns and rows of the level without its margin. corner: column and
+    row of the level where the piece begins.
     """
-    level_of = np.full(shape, -1)
-    for number, (level, (top, left)) in enumerate(zip(levels, places, strict=True)):
-        rows, columns = ((side - _CELL + 1) // _STRIDE + 1 for side in level.shape[:2])
+
+    picture: Picture
+    level: int
+    size: tuple[int, int]
+    corner: tuple[int, int]
+
+
+def _tiles(level: Picture, number: int) -> Iterator[_Tile]:
+    """The level in pieces that overlap by a cell, so that each cell lies whole in one of them."""
+    rows, columns = level.shape[:2]
+    size = columns - 2 * _MARGIN, rows - 2 * _MARGIN
+    step = _TILE - _CELL
+    for top in range(0, max(1, rows - _CELL), step):
+        for left in range(0, max(1, columns - _CELL), step):
+            piece = level[top : top + _TILE, left : left + _TILE]
+            yield _Tile(piece, number, size, (left, top))
+
+
+def _groups(tiles: Sequence[_Tile]) -> Iterator[list[_Tile]]:
+    """Tiles that P-Net sees together: a network keeps the memory that its largest input took."""
+    group: list[_Tile] = []
+    pixels = 0
+    for tile in tiles:
+        size = tile.picture.shape[0] * tile.picture.shape[1]
+        if group and pixels + size > _TILE**2:
+            yield group
+            group, pixels = [], 0
+        group.append(tile)
+        pixels += size
+    yield group
+
+
+def _tile_numbers(
+    shape: tuple[int, int], tiles: Sequence[_Tile], places: Sequence[tuple[int, int]]
+) -> NDArray[np.int64]:
+    """Which tile each cell of P-Net's output lies in; -1 where in none, or across an edge.
+
+    places: where the tiles stand in what P-Net saw, in pixels.
+    """
+    tile_of = np.full(shape, -1)
+    for number, (tile, (top, left)) in enumerate(zip(tiles, places, strict=True)):
+        rows, columns = ((side - _CELL + 1) // _STRIDE + 1 for side in tile.picture.shape[:2])
         row, column = top // _STRIDE, left // _STRIDE
-        level_of[row : row + rows, column : column + columns] = number
-    return level_of
+        tile_of[row : row + rows, column : column + columns] = number
+    return tile_of
 
 
 def _cells(
     corners: NDArray[np.int64],
-    level: NDArray[np.int64],
+    tile: NDArray[np.int64],
     picture: Picture,
-    levels: Sequence[Picture],
+    tiles: Sequence[_Tile],
     places: Sequence[tuple[int, int]],
 ) -> Boxes:
     """What P-Net's cells see, as boxes in the picture.
 
-    corners: (n, 2) column and row of each cell; level: (n,) which one it lies in.
+    corners: (n, 2) column and row of each cell; tile: (n,) which one it lies in.
     """
     begins = np.array([(left, top) for top, left in places])
-    shrunk = np.array([level.shape[1::-1] for level in levels]) - 2 * _MARGIN
-    per_pixel = np.array(picture.shape[1::-1]) / shrunk
-    corner = corners * float(_STRIDE) - begins[level] - _MARGIN
-    boxes: Boxes = np.hstack((corner, corner + _CELL)) * np.tile(per_pixel, 2)[level]
+    begins -= np.array([each.corner for each in tiles])
+    per_pixel = np.array(picture.shape[1::-1]) / np.array([each.size for each in tiles])
+    corner = corners * float(_STRIDE) - begins[tile] - _MARGIN
+    boxes: Boxes = np.hstack((corner, corner + _CELL)) * np.tile(per_pixel, 2)[tile]
     return boxes
 
 

@@ -54,7 +54,7 @@ class Limits:
     tie: float = 0.9
     sure_score: float = 0.99
     search_side: int = 480
-    fine_megapixels: float = 2
+    fine_megapixels: float = 3
     frame_megapixels: float = 4.2
 
 
@@ -185,9 +185,11 @@ class Recogniser:
         shape = photo.longer_side / photo.shorter_side
         picture = photo.decode(math.sqrt(self._limits.fine_megapixels * 1e6 / shape))
         view = self._turned(picture, 0, min(picture.shape[:2]) / photo.shorter_side, 0)
-        if view.score < self._limits.sure_score:
-            raise NoFace("no face was found in the picture")
-        return view
+        if view.score >= self._limits.sure_score:
+            return view
+        if view.detail * self._limits.face_side < self._detector.smallest_face:
+            raise NoFace("nobody was found in the picture, come closer to the camera")
+        raise NoFace("no face was found in the picture")
 
     def _glance(self, photo: Photo, quarters: int) -> _View:
         """The photo turned by so many quarters. Raises UnusableImage."""
