@@ -1,6 +1,8 @@
 """The gunicorn worker: uvicorn, with this service's bounds."""
 
 import logging
+import os
+import signal
 from functools import partial
 from typing import Any, ClassVar
 
@@ -31,5 +33,9 @@ def worker_with(bounds: Bounds) -> type[UvicornWorker]:
             super().__init__(*args, **options)
             # it speaks of what strangers send and of clients that go; we have lines of our own
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+        def handle_exit(self, sig: int, frame: object) -> None:
+            """What gunicorn asks for with SIGQUIT, as with SIGTERM, which uvicorn listens to."""
+            os.kill(os.getpid(), signal.SIGTERM)
 
     return Worker
