@@ -8,20 +8,27 @@ from dataclasses import dataclass
 from threading import Event, Thread
 from typing import Any
 
+import cv2
 import numpy as np
 import requests
+from numpy.typing import NDArray
 from PIL import Image
 
+from app.recognition import UnusableImage
+from app.recognition.image import Picture
 from app.recognition.recogniser import Recogniser
 from models.catalogue import Catalogue
 from models.openvino import OpenVinoRuntime
 from tests.linearizability import Operation, is_linearizable
-from tests.photos import encoded
+from tests.photos import ASTRONAUT, GRACE_HOPPER, encoded
 from tests.serving import MODELS_DIR, RunningService
 
 # With it, the faces below are all different people.
 THRESHOLD = 0.2
 STRICT = {"LOGIN_MATCH_THRESHOLD": str(THRESHOLD)}
+
+# Where the faces are: left, upper, right, lower.
+PORTRAITS = ((ASTRONAUT, (150, 30, 310, 230)), (GRACE_HOPPER, (100, 30, 420, 430)))
 
 KINDS = ("enrol", "replace", "delete", "login", "login", "login")
 LOOKS = 100
@@ -30,7 +37,7 @@ UNDECIDED = (500, 502, 503, 504)
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A picture that a login takes without cropping, and its feature vector."""
+    """A picture of a face, and its feature vector."""
 
     name: str
     picture: str
@@ -38,7 +45,7 @@ class Face:
 
 
 def faces(number: int, apart: float = 2 * THRESHOLD) -> list[Face]:
-    """Synthetic pictures, the vectors of any two farther apart than that."""
+    """Portraits bent and coloured at random, the vectors of any two farther apart than that."""
     model = Catalogue(MODELS_DIR).get("dlib")
     recogniser = Recogniser(OpenVinoRuntime(MODELS_DIR / "converted"), model)
     found: list[Face] = []
@@ -46,15 +53,39 @@ def faces(number: int, apart: float = 2 * THRESHOLD) -> list[Face]:
     seed = 0
     while len(found) < number:
         seed += 1
-        coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
-        picture = encoded(Image.fromarray(coarse).resize((150, 150), Image.Resampling.BICUBIC))
-        vector = recogniser.for_login(picture, crop=False)
+        picture = encoded(_bent(seed))
+        try:
+            vector = recogniser.for_login(picture)
+        except UnusableImage:
+            continue
         distances = np.linalg.norm(vectors - vector, axis=1) * model.distance_scale
         if distances.min(initial=np.inf) > apart:
             vectors = np.vstack((vectors, vector))
             encoded_picture = base64.b64encode(picture).decode()
             found.append(Face(str(seed), encoded_picture, vector.tolist()))
     return found
+
+
+def _bent(seed: int) -> Picture:
+    """(240, 192, 3) uint8: a portrait's face, moved by up to a twentieth here and there, tinted."""
+    photo, box = PORTRAITS[seed % len(PORTRAITS)]
+    face = np.asarray(Image.open(photo).convert("RGB").crop(box).resize((192, 240)))
+    rng = np.random.default_rng(seed)
+
+    def smooth(low: float, high: float, channels: int) -> NDArray[np.float32]:
+        coarse = rng.uniform(low, high, (5, 4, channels)).astype(np.float32)
+        return np.asarray(cv2.resize(coarse, (192, 240), interpolation=cv2.INTER_CUBIC))
+
+    y, x = np.mgrid[0:240, 0:192].astype(np.float32)
+    move = smooth(-0.05, 0.05, 2)
+    moved = cv2.remap(
+        face,
+        x + move[..., 0] * 192,
+        y + move[..., 1] * 240,
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return np.clip(0.7 * moved + 0.3 * smooth(0, 255, 3), 0, 255).astype(np.uint8)
 
 
 class Crowd:
@@ -173,7 +204,7 @@ def request(employee_id: int, kind: str, face: Face) -> tuple[str, str, dict[str
     """Method, path and body."""
     match kind:
         case "login":
-            return "POST", "/api/find_match", {"img_base64": face.picture, "img_crop": False}
+            return "POST", "/api/find_match", {"img_base64": face.picture}
         case "delete":
             return "DELETE", f"/api/{employee_id}", None
         case _:

@@ -35,7 +35,6 @@ def blueprint(identify: Identify, limits: Limits, places: Limiter) -> Blueprint:
             body = read_body(FindMatchBody)
             began = time.thread_time()
             try:
-                # img_crop is not asked: the face is found and aligned in either case
                 employee = identify(body.photo, body.film, body.liveness, body.fraud_detection)
             except LoginFailed:
                 limits.login_failed(who)

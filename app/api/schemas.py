@@ -187,6 +187,7 @@ class FindMatchBody(Body):
     example = '{"img_base64": "..."}'
 
     photo: Photo = Field(validation_alias=AliasChoices("img_base64", "image_base64"))
+    # says that the client has cropped the picture, or not; the face is looked for in either case
     img_crop: bool = True
     fraud_detection: bool = False
     liveness: bool = False
