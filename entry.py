@@ -97,7 +97,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def load_config(self) -> None:
         settings = self._settings
         self._bounds = Bounds(
-            settings.threads,
+            settings.threads + settings.listings,
             _most_connections(),
             settings.receive_timeout_s,
             int(settings.max_body_mb * 1e6),

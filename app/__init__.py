@@ -55,9 +55,11 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     # Taken before the body is parsed, so that a refusal costs little. The threads that are left
     # answer everything else, whatever logins and enrolments wait for.
     places = Limiter(settings.threads - max(1, settings.threads // 8), patience_s=0)
-    service.watch(places)
-    listings = max(1, settings.threads // 4)
-    app.register_blueprint(employees.blueprint(Employees(service, audit), access, places, listings))
+    # an enrolment looks at its pictures one after the other, under load for seconds each
+    service.watch(places, max(600.0, 6.0 * settings.max_vectors_per_employee))
+    app.register_blueprint(
+        employees.blueprint(Employees(service, audit), access, places, settings.listings)
+    )
     identify = Identify(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(identify, limits, places))
     app.register_blueprint(health.blueprint(service, audit, keys.closed))

@@ -214,6 +214,11 @@ class Settings(BaseSettings):
     )
     log_format: Literal["text", "json"] = Field("text", description="how log lines look")
 
+    @property
+    def listings(self) -> int:
+        """How many listings a worker answers at once, with threads in addition to THREADS."""
+        return max(1, self.threads // 4)
+
     @field_validator("log_level", "log_format", "device", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:

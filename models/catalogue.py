@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from models import state_dict, weights
 from models.converted import Origin, Tensors
-from models.runtime import NetworkSource, fingerprint
+from models.runtime import NetworkSource, RuntimeUnavailable, fingerprint
 
 if TYPE_CHECKING:
     from torch import nn
@@ -182,13 +182,17 @@ def _facenet(name: str, path: Path, sha256: str) -> NetworkSource:
         from models.inception_resnet import load
         from models.pixels import FromPixels, UnitVectors
 
-        return FromPixels(UnitVectors(load(path), mirrored=False), mean=127.5, scale=128.0)
+        network = UnitVectors(load(path, checked()), mirrored=False)
+        return FromPixels(network, mean=127.5, scale=128.0)
 
-    def tensors() -> Tensors:
+    def checked() -> bytes:
         data = path.read_bytes()
         if fingerprint(data) != sha256.lower():
-            raise ValueError(f"{path} has another SHA-256 than it had")
-        read = state_dict.read(data)
+            raise RuntimeUnavailable(f"{path} has another SHA-256 than it had at the start")
+        return data
+
+    def tensors() -> Tensors:
+        read = state_dict.read(checked())
         return {f"self.network.network.{name}": tensor for name, tensor in read.items()}
 
     origin = Origin(_FACENET_DIGEST, tensors)

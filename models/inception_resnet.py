@@ -9,13 +9,14 @@ from torch import nn
 from models.weights import WeightsUnavailable, load_state_dict
 
 
-def load(path: Path) -> nn.Module:
+def load(path: Path, data: bytes) -> nn.Module:
     """(n, 3, 160, 160) float32 in [−1, 1] → (n, 512) float32 of unit length.
 
-    The classification layer that published files carry is left out. Raises WeightsUnavailable
-    where the file holds another network.
+    data: what the file holds. The classification layer that published files carry is left out.
+    Raises WeightsUnavailable if the file holds another network.
     """
-    state = {k: v for k, v in load_state_dict(path).items() if not k.startswith("logits.")}
+    tensors = load_state_dict(path, data)
+    state = {name: each for name, each in tensors.items() if not name.startswith("logits.")}
     network = cast(nn.Module, InceptionResnetV1(pretrained=None, classify=False))
     try:
         network.load_state_dict(state)

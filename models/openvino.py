@@ -90,6 +90,8 @@ class OpenVinoRuntime:
             xml, weights = ((folder / file).read_bytes() for file in _FILES)
             model = self._core.read_model(xml, weights)
             source.origin.check(model, xml)
+        except RuntimeUnavailable:
+            raise
         except Exception as error:  # half a file or none, or anything else that is no network
             cause = str(error)
             log.warning("a converted network is not used", network=source.name, cause=cause)

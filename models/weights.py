@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -99,15 +100,18 @@ def verify(path: Path, sha256: str) -> None:
         raise WeightsUnavailable(fault)
 
 
-def load_state_dict(path: Path) -> "dict[str, Tensor]":
+def load_state_dict(path: Path, data: bytes | None = None) -> "dict[str, Tensor]":
     """The tensors of a PyTorch state dict, on the CPU; runs no code that the file may carry.
 
+    data: what was read from the file already.
     Raises WeightsUnavailable for a file that is anything else.
     """
     import torch  # a start with converted networks needs no PyTorch
 
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(
+            path if data is None else BytesIO(data), map_location="cpu", weights_only=True
+        )
     except Exception as error:  # a file of any bytes makes the unpickler raise nearly anything
         cause = type(error).__name__  # the whole message is a page about unpickling
         raise WeightsUnavailable(f"{path} is not a PyTorch state dict ({cause})") from error

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -291,6 +292,53 @@ def test_half_a_pipelined_request_is_waited_for(service: RunningService) -> None
         assert ask(service) < 1
         client.sendall(good[20:])
         assert b"200 OK" in first_answer(client)
+
+
+def test_clients_that_hang_up_leave_nothing_behind(service: RunningService) -> None:
+    """While the app works for them; later ones are still taken and let go."""
+    reset = struct.pack("ii", 1, 0)
+    for _ in range(300):
+        with connect(service) as client:
+            client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    time.sleep(0.5)
+    (worker,) = service.workers()
+    sockets = [fd for fd in Path(f"/proc/{worker}/fd").iterdir() if is_socket(fd)]
+    assert len(sockets) < 40
+    assert ask(service) < 1
+
+
+def is_socket(descriptor: Path) -> bool:
+    try:
+        return str(descriptor.readlink()).startswith("socket:")
+    except OSError:  # it is closed already
+        return False
+
+
+def test_line_ends_between_requests_keep_no_connection_open(service: RunningService) -> None:
+    began = time.monotonic()
+    with connect(service) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in first_answer(client)
+        client.sendall(b"\r\n")
+        assert answer(client) == ""
+    assert time.monotonic() - began < 8
+
+
+def test_trailers_are_no_headers(tmp_path: Path) -> None:
+    """Behind a proxy, a caller could choose the address that is believed, or send a key."""
+    forwarded = ("Transfer-Encoding: chunked", "X-Forwarded-For: 192.0.2.1", "Connection: close")
+    body = b"2\r\n{}\r\n0\r\nX-Forwarded-For: 198.51.100.7\r\nX-Request-ID: mine\r\n\r\n"
+    audit = tmp_path / "audit.log"
+    with RunningService(tmp_path, TRUSTED_PROXIES="1", AUDIT_LOG=str(audit)) as proxied:
+        with connect(proxied) as client:
+            client.sendall(b"DELETE /api/1 HTTP/1.1\r\nHost: x\r\n")
+            client.sendall("\r\n".join((*forwarded, "", "")).encode() + body)
+            said = answer(client)
+        assert "200 OK" in said
+        assert "x-request-id: mine" not in said
+        entry = json.loads(audit.read_text().splitlines()[-1])
+    assert entry["address"] == "192.0.2.1"
 
 
 def test_the_service_ends_though_clients_are_connected(tmp_path: Path) -> None:

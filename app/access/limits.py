@@ -35,8 +35,8 @@ class Limits:
     per_address, per_key: requests a minute; 0 for no limit.
     failures: failed logins in a row that an address has free; 0 for no limit.
 
-    Each five failures more cost a wait of five seconds. So somebody enrolled is in soon after a
-    stranger has left, and also while one goes on who does not try much more often.
+    Each five failures more cost a wait of five seconds. So an enrolled person gets in soon after a
+    stranger gives up, and even while the stranger goes on, unless they try much more often.
     """
 
     def __init__(

@@ -55,11 +55,8 @@ class Access:
         self._audit = audit
         self._proxies = proxies
 
-    def let_in(self) -> None:
-        """Return when the request may go on.
-
-        Raises Problem 401 and 403, TooManyRequests, AuditUnavailable.
-        """
+    def called(self) -> None:
+        """Find out who calls, and count the request. Raises TooManyRequests."""
         key = self._key()
         g.key = key
         g.address, g.address_is_named = self._address()
@@ -67,14 +64,15 @@ class Access:
         self._audit.called_by(Caller(key_id, address(), g.request_id))
         if key_id:
             structlog.contextvars.bind_contextvars(key=key_id)
-        view = current_app.view_functions[request.endpoint] if request.endpoint else None
-        roles = roles_of(view) if view else ()
-        if roles is None:
+        if _roles() is not None:
+            self._limits.check(address(), key_id)
+
+    def let_in(self) -> None:
+        """Return when the request may go on. Raises Problem 401 and 403, AuditUnavailable."""
+        roles = _roles()
+        if roles is None or request.endpoint is None or request.method == "OPTIONS":
             return
-        self._limits.check(address(), key_id)
-        if view is None or request.method == "OPTIONS":
-            return
-        if self._keys.closed and (problem := _refusal(key, roles)):
+        if self._keys.closed and (problem := _refusal(g.key, roles)):
             self._audit.write(
                 "access", problem.code, method=request.method, endpoint=request.endpoint
             )
@@ -95,6 +93,11 @@ class Access:
     def _key(self) -> Key | None:
         presented = _presented()
         return self._keys.find(presented) if presented and self._keys.closed else None
+
+
+def _roles() -> tuple[Role, ...] | None:
+    """As `roles_of` has them, for what is asked for."""
+    return roles_of(current_app.view_functions[request.endpoint]) if request.endpoint else ()
 
 
 def address() -> str:

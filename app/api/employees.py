@@ -98,14 +98,13 @@ def _listed(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
         raise Problem(400, "page_too_large", f"{sentence}, ask for fewer than {len(page)}")
     yield '{"users":['
     for number, employee in enumerate(page):
-        user = {
-            "_id": employee.employee_id,
-            "name": employee.name,
-            "surname": employee.surname,
-            # clients expect the name, so it is there for everybody
-            "img": employee.vectors.tolist() if with_vectors else [],
-        }
-        yield "," * (number > 0) + json.dumps(user, separators=(",", ":"))
+        user = {"_id": employee.employee_id, "name": employee.name, "surname": employee.surname}
+        # clients expect `img`, so it is there for everybody; vector by vector, so that other
+        # threads get a turn
+        vectors = employee.vectors if with_vectors else ()
+        img = ",".join(json.dumps(vector.tolist(), separators=(",", ":")) for vector in vectors)
+        opened = json.dumps(user, separators=(",", ":"))[:-1]
+        yield f'{"," * (number > 0)}{opened},"img":[{img}]}}'
     yield "]}\n"
 
 

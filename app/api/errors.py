@@ -115,7 +115,7 @@ def _problem(error: Exception) -> Problem:
             code = "too_many_failures" if failures else "too_many_requests"
             return Problem(429, code, str(error), error.retry_after_s)
         case AuditUnavailable():
-            log.error("nothing is done that the audit log cannot be told", cause=str(error))
+            log.error("the audit log cannot be written", cause=str(error))
             return Problem(
                 503, "audit_unavailable", "the audit log is away, try again", _BACK_AFTER_S
             )

@@ -17,8 +17,9 @@ from app.usecases import LoginFailed
 from app.usecases.identify import Identify
 
 COSTLY_S = 0.5
-"""Processor time from which on pictures that are refused count as a failed login: whoever sends
-such ones again and again has to wait, and an empty frame of a camera at a door costs nobody."""
+"""A refused picture counts as a failed login if decoding it took more processor time than this.
+Somebody who keeps sending costly pictures has to wait; an empty frame from a camera at a door costs
+nothing."""
 
 
 def blueprint(identify: Identify, limits: Limits, places: Limiter) -> Blueprint:

@@ -28,6 +28,9 @@ def register(app: Flask, access: Access) -> None:
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
+        access.called()
+        if refusal := request.environ.get(REFUSAL):
+            raise Problem(refusal.status, refusal.code, refusal.sentence, refusal.retry_after_s)
         access.let_in()
         _receive()
 
@@ -51,10 +54,8 @@ def register(app: Flask, access: Access) -> None:
 def _receive() -> None:
     """Take the whole body, and give up what it came in: it may be large, and work may take long.
 
-    Raises Problem if the server did not receive it, and RequestEntityTooLarge.
+    Raises RequestEntityTooLarge.
     """
-    if refusal := request.environ.get(REFUSAL):
-        raise Problem(refusal.status, refusal.code, refusal.sentence, refusal.retry_after_s)
     g.received = request.get_data(cache=False)
     if close := getattr(request.environ["wsgi.input"], "close", None):  # servers need not have it
         close()

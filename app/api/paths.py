@@ -18,7 +18,7 @@ class EmployeeId(BaseConverter):
 
 
 def register(app: Flask) -> None:
-    """Call before there are routes. Nothing is redirected, escaped, or has a slash too many."""
+    """Call before there are routes. Refuse escapes and doubled slashes, and redirect nothing."""
     app.url_map.converters["id"] = EmployeeId
     app.url_map.merge_slashes = False
 

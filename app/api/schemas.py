@@ -115,7 +115,7 @@ _LONGEST_MISSPELT = 40
 class Body(BaseModel):
     """A JSON object. Members that are null were not given, and unknown ones are passed over.
 
-    example: what a client may send, for one who sends something else than JSON.
+    example: what a client may send, shown to one that sends something other than JSON.
     """
 
     model_config = ConfigDict(strict=True, extra="ignore")

@@ -13,7 +13,7 @@ Fields = dict[str, Any]
 
 
 class AuditUnavailable(Exception):
-    """The audit log cannot be written, so nothing may happen; the message says why."""
+    """The audit log cannot be written, so nothing is acknowledged; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class ChainedFile:
 
     It may be renamed or emptied at any time, as logrotate does. A small file in the same folder,
     `.<name>.chain`, keeps the hash of the last line, so that a new file continues the chain of the
-    old one, whoever begins it. Whose turn it is has the lock of that file.
+    old one, whichever process begins it. The process that writes holds the lock of that small file.
     """
 
     def __init__(self, path: Path) -> None:

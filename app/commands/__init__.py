@@ -1,4 +1,4 @@
-"""What hangs under `flask --app entry`: commands for whoever runs the service."""
+"""The commands of `flask --app entry`, for operators."""
 
 from flask import Flask
 

@@ -23,7 +23,7 @@ employees = AppGroup("employees", help="Who is enrolled.")
 @employees.command("to-enrol-again", with_appcontext=False)
 @click.option("--json", "as_json", is_flag=True, help="A JSON object on each line.")
 def to_enrol_again(as_json: bool) -> None:
-    """List who cannot log in before they enrol again.
+    """List the employees who must enrol again before they can log in.
 
     These are employees whose vectors are of another model than FACE_MODEL says, or cannot be read.
     With FACE_MODEL=auto that is the model of the stored vectors. Nothing is changed or downloaded.

@@ -1,4 +1,4 @@
-"""Bounds the work in flight, so that overload slows nobody down who is inside."""
+"""Bounds the work in flight, so that overload does not slow down what is under way."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ class Overloaded(Exception):
 class Limiter:
     """A context that `at_once` threads are inside together; more wait in line, but not for long.
 
-    Who leaves lets in the first in line, so that nobody who comes again and again, as an enrolment
-    of many photos does, overtakes who waits. Entering raises Overloaded after `patience_s`.
+    Whenever a thread leaves, the first in line enters. So an enrolment of many photos, which enters
+    again and again, overtakes nobody. Entering raises Overloaded after `patience_s`.
     """
 
     def __init__(self, at_once: int, patience_s: float = 2.0) -> None:
@@ -64,7 +64,7 @@ class Limiter:
 
 
 class PixelBudget:
-    """The pixels that may be in decoders at once, shared by all who decode.
+    """The pixels that may be in decoders at once, given out first come, first served.
 
     patience_s: how long a share is waited for.
     """
@@ -72,19 +72,27 @@ class PixelBudget:
     def __init__(self, pixels: float, patience_s: float = 2.0) -> None:
         self._most = self._left = pixels
         self._patience_s = patience_s
-        self._given_back = Condition()
+        self._line: deque[object] = deque()
+        self._changed = Condition()
 
     @contextmanager
     def share(self, pixels: float) -> Iterator[None]:
         """Hold that many pixels; more than there are is all of them. Raises Overloaded."""
-        pixels = min(pixels, self._most)
-        with self._given_back:
-            if not self._given_back.wait_for(lambda: pixels <= self._left, self._patience_s):
-                raise Overloaded
-            self._left -= pixels
+        pixels, mine = min(pixels, self._most), object()
+        with self._changed:
+            self._line.append(mine)
+            try:
+                if not self._changed.wait_for(
+                    lambda: self._line[0] is mine and pixels <= self._left, self._patience_s
+                ):
+                    raise Overloaded
+                self._left -= pixels
+            finally:
+                self._line.remove(mine)
+                self._changed.notify_all()
         try:
             yield
         finally:
-            with self._given_back:
+            with self._changed:
                 self._left += pixels
-                self._given_back.notify_all()
+                self._changed.notify_all()

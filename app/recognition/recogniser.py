@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from app.recognition import (
@@ -22,10 +23,12 @@ from app.recognition.alignment import chip_to_picture, similarity
 from app.recognition.detector import Face, FaceDetector
 from app.recognition.film import BadFrame, Film, Seen
 from app.recognition.image import FORMATS, Photo, Picture
-from app.recognition.limiter import Limiter, PixelBudget
+from app.recognition.limiter import Limiter, Overloaded, PixelBudget
 from app.recognition.pyramid import Pyramid, magnification
 from models.catalogue import FaceModel
-from models.runtime import Runtime
+from models.runtime import Runtime, RuntimeUnavailable
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,13 @@ class Recogniser:
         Only faces that are sure count: the finer the search, the more patterns look like one.
         """
         shape = photo.longer_side / photo.shorter_side
-        picture = photo.decode(math.sqrt(self._limits.fine_megapixels * 1e6 / shape))
+        shorter_side = math.sqrt(self._limits.fine_megapixels * 1e6 / shape)
+        picture = photo.decode(shorter_side)
+        if (share := shorter_side / min(picture.shape[:2])) < 1:
+            picture = np.asarray(
+                cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA),
+                np.uint8,
+            )
         view = self._turned(picture, 0, min(picture.shape[:2]) / photo.shorter_side, 0)
         if view.score >= self._limits.sure_score:
             return view
@@ -262,7 +271,11 @@ class Recogniser:
         return vector
 
     def _vectors(self, chips: Picture) -> NDArray[np.float32]:
-        (vectors,) = self._embed(chips)
+        try:
+            (vectors,) = self._embed(chips)
+        except RuntimeUnavailable as error:  # it is compiled when it is first needed
+            log.error("the network cannot run", reason=str(error))
+            raise Overloaded from error
         if not np.isfinite(vectors).all():
             raise FloatingPointError(f"the network of {self.model.name} gave no finite vector")
         return vectors

@@ -35,5 +35,9 @@ class Refusal:
     retry_after_s: int | None = None
 
 
+MALFORMED = Refusal(400, "bad_request", "the request is malformed")
+SLOW_S = 2.0
+"""A client that has been waited for longer than this makes room for others."""
+
 REFUSAL = "image_registration.refusal"
 """The key of a WSGI environment that holds the Refusal, if the request was not received."""

@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from app.server import REFUSAL, Bounds, Refusal, memory
+from app.server import MALFORMED, REFUSAL, SLOW_S, Bounds, Refusal, memory
 from app.server.connections import Connection
 
 log = structlog.get_logger()
@@ -27,13 +27,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _LARGE = 16 << 20  # bytes of a body after which memory is given back; most films are smaller
-_SMALL = 64 << 10  # bytes of an answer that are free, so that no login waits for a listing
-_SLOW_S = 2.0  # a client that has been sending for longer makes room for others
+_SMALL = 64 << 10  # bytes of an answer that takes no share, so that no listing fails a login
 _LINGER_S = 5.0  # for a client to finish what nobody reads, or it would not see the answer
 _PAUSE_S = 1.0  # after which such a client is taken to be done
 
 _TOO_MANY = Refusal(503, "overloaded", "too many requests at once, try again", retry_after_s=5)
-_MALFORMED = Refusal(400, "bad_request", "the request is malformed")
 
 
 class _Refused(Exception):
@@ -65,6 +63,10 @@ class _Share:
         return self
 
     def __exit__(self, *raised: object) -> None:
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Let others have it."""
         with self._budget.lock:
             self._budget.left += self.size
             self.size = 0
@@ -109,6 +111,9 @@ class Adapter:
         client = scope["state"]["connection"]
         try:
             await self._serve(client, scope, receive, send)
+        except asyncio.CancelledError:  # it took longer than there is time for at the end
+            client.abort()
+            raise
         except Exception:
             if not client.transport.is_closing():  # then the client has gone
                 log.exception("a request could not be answered")
@@ -131,10 +136,12 @@ class Adapter:
                 except ConnectionResetError:
                     return
                 except _Refused as refused:
+                    coming_in.give_back()
                     environ = _environ(scope, b"") | {REFUSAL: refused.refusal}
                     more = refused.more
                 client.crowd.is_busy(client)
                 status, headers, parts = await run(self._threads, self._respond, environ, going_out)
+                environ["wsgi.input"].close()  # the app may not have asked for it
                 was_large = coming_in.size > _LARGE
             if was_large:
                 run(self._threads, memory.give_back)
@@ -161,7 +168,7 @@ class Adapter:
         # llhttp takes other codings before the last one, which a proxy may read differently
         codings = [value.lower() for name, value in scope["headers"] if name == _CODING]
         if codings not in ([], [b"chunked"]):
-            raise _Refused(_MALFORMED, more=True)
+            raise _Refused(MALFORMED, more=True)
         if any(int(v) > self._bounds.longest_body for n, v in scope["headers"] if n == _LENGTH):
             raise _Refused(self._too_large, more=True)
         client = scope["state"]["connection"].transport
@@ -188,16 +195,15 @@ class Adapter:
             raise _Refused(_TOO_MANY if was_refused else self._too_slow, more) from None
         finally:
             self._incoming.pop(patience, None)
-            if more:
-                share.__exit__()
 
     def _refuse_slowest(self, but: asyncio.Timeout) -> bool:
         """Refuse the body that has been coming in for longest; False if none is slow."""
         slowest, began = next(iter(self._incoming.items()))
-        if slowest is but or monotonic() - began < _SLOW_S:
+        if slowest is but or monotonic() - began < SLOW_S:
             return False
         del self._incoming[slowest]
-        slowest.reschedule(0)
+        if not slowest.expired():
+            slowest.reschedule(0)
         return True
 
     def _respond(
@@ -213,7 +219,8 @@ class Adapter:
                 parts.append(part)
                 size += len(part)
                 if size > _SMALL and not share.grow(len(part)):
-                    return self._respond(environ | {REFUSAL: _TOO_MANY}, share)
+                    log.warning("an answer found no room", bytes=size)
+                    return _TOO_MANY.status, _PLAIN_503, [_TOO_MANY.sentence.encode()]
         finally:
             if close := getattr(answer, "close", None):
                 close()
@@ -221,6 +228,11 @@ class Adapter:
         return int(start[0].split()[0]), headers, parts
 
 
+_PLAIN_503 = [
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", str(len(_TOO_MANY.sentence)).encode()),
+    (b"retry-after", str(_TOO_MANY.retry_after_s).encode()),
+]
 _CODING, _LENGTH = b"transfer-encoding", b"content-length"
 
 

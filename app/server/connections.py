@@ -13,7 +13,7 @@ from uuid import uuid4
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from app.server import Refusal
+from app.server import MALFORMED, SLOW_S, Refusal
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ LONGEST_TARGET = 8 << 10
 LONGEST_HEAD, MOST_FIELDS = 64 << 10, 100
 _SPARE = 64 << 10  # bytes of framing, in addition to as many as the body has
 _AHEAD = 16  # requests that a client may send before it has the answer to the first
-_SLOW_S = 2.0  # a client that has been waited for longer than this makes room for others
+_MOST_AHEAD = 16 << 10  # bytes of a body that comes before the answer to an earlier request
 _TLS = 0x16  # begins a TLS handshake, and no request
 
 _TARGET_TOO_LONG = Refusal(414, "target_too_long", "the address is too long")
@@ -32,13 +32,12 @@ _HEAD_TOO_LARGE = Refusal(
     f"the headers are larger than {LONGEST_HEAD >> 10} kB, or more than {MOST_FIELDS}",
 )
 _TOO_SLOW = Refusal(408, "too_slow", "the request did not come in within {:g} seconds")
-_MALFORMED = Refusal(400, "bad_request", "the request is malformed")
 _TOO_MANY_CHUNKS = Refusal(400, "bad_request", "the body comes in too many small chunks")
 _SPEAKS_TLS = Refusal(400, "bad_request", "this port speaks plain HTTP, not TLS: use http://")
 
 
 class Crowd:
-    """The connections that wait for their clients, in the order in which they began to.
+    """The open connections, and which of them wait for their clients, the longest first.
 
     most: connections that may be open. patience_s: for a head, as `Bounds` has it.
     """
@@ -46,39 +45,41 @@ class Crowd:
     def __init__(self, most: int, patience_s: float) -> None:
         self.patience_s = patience_s
         self._most = most
-        self._open = 0
+        self._open: set[Connection] = set()
         self._quiet: dict[Connection, None] = {}  # no whole head is here
         self._slow: dict[Connection, float] = {}  # a body comes in, or an answer goes out
 
     def add(self, connection: "Connection") -> None:
-        """Let a connection in. If there are too many, the one goes that others miss least."""
-        self._open += 1
-        if self._open > self._most:
+        """Let a connection in; if there are too many, close the one that has waited longest."""
+        self._open.add(connection)
+        if len(self._open) > self._most:
             quiet, slow = next(iter(self._quiet), None), next(iter(self._slow), None)
-            if slow and monotonic() - self._slow[slow] < _SLOW_S:
+            if slow and monotonic() - self._slow[slow] < SLOW_S:
                 slow = None
             (quiet or slow or connection).abort()
         self.is_quiet(connection)
 
     def is_quiet(self, connection: "Connection") -> None:
-        """The connection waits for a request."""
+        """Note that the connection waits for a request."""
         self.is_busy(connection)
-        self._quiet[connection] = None
+        if connection in self._open:
+            self._quiet[connection] = None
 
     def is_slow(self, connection: "Connection") -> None:
-        """The connection waits until its client has sent the body, or has taken the answer."""
+        """Note that the connection waits for its client to send a body or to take an answer."""
         self.is_busy(connection)
-        self._slow[connection] = monotonic()
+        if connection in self._open:
+            self._slow[connection] = monotonic()
 
     def is_busy(self, connection: "Connection") -> None:
-        """The connection waits for us."""
+        """Note that the connection waits for the app."""
         self._quiet.pop(connection, None)
         self._slow.pop(connection, None)
 
     def remove(self, connection: "Connection") -> None:
-        """The connection is closed."""
+        """Forget a connection that is closed."""
         self.is_busy(connection)
-        self._open -= 1
+        self._open.discard(connection)
 
 
 class Connection(HttpToolsProtocol):
@@ -115,6 +116,8 @@ class Connection(HttpToolsProtocol):
             self._first_byte = data[0]
         self._arrived += len(data)
         super().data_received(data)
+        if self._part is None and self._timer is None and self._is_answered():
+            self._give_time(SILENT_S)  # line ends between requests are no request
         if self._part == "head" and self._arrived > 2 * LONGEST_HEAD:
             self._refuse(_HEAD_TOO_LARGE)
         if self._part == "body" and self._arrived - self._body > _SPARE + self._body:
@@ -122,11 +125,10 @@ class Connection(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Whether the connection stays open: a client that sends no more still gets its answers."""
-        cycle = self.cycle
-        if self._part or cycle is None or cycle.response_complete:
+        if self._part or self._is_answered():
             return False
         self._is_over = True
-        cycle.keep_alive = False
+        self.cycle.keep_alive = False
         return True
 
     # What llhttp calls:
@@ -153,6 +155,8 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._head += len(name) + len(value)
         self._fields += 1
+        if self._part != "head":  # a trailer, which could pass for a header that a proxy has set
+            return
         if self._head > LONGEST_HEAD or self._fields > MOST_FIELDS:
             self.scope["state"]["refusal"] = _HEAD_TOO_LARGE
         else:
@@ -166,6 +170,9 @@ class Connection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
+        if self.pipeline and self._body > _MOST_AHEAD:
+            self.abort()
+            raise ConnectionAbortedError
         super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -179,12 +186,16 @@ class Connection(HttpToolsProtocol):
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        self._refuse(_SPEAKS_TLS if self._first_byte == _TLS else _MALFORMED)
+        self._refuse(_SPEAKS_TLS if self._first_byte == _TLS else MALFORMED)
 
     def abort(self) -> None:
         """Close the connection at once, whatever is under way."""
         self._is_over = True
         self.transport.abort()
+
+    def _is_answered(self) -> bool:
+        """Whether no request is under way."""
+        return self.cycle is None or self.cycle.response_complete
 
     def _give_time(self, seconds: float | None) -> None:
         if self._timer:
@@ -192,18 +203,19 @@ class Connection(HttpToolsProtocol):
         self._timer = None if seconds is None else self.loop.call_later(seconds, self._time_is_up)
 
     def _time_is_up(self) -> None:
-        if self._first_byte is None:
-            self.abort()
-        else:
+        self._timer = None
+        if self._part:
             self._refuse(_TOO_SLOW)
+        else:
+            self.abort()
 
     def _refuse(self, refusal: Refusal) -> None:
         """Answer a request that the app does not get to see, and close."""
         if self._is_over:
             return
         self._is_over = True
-        cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
+        if not self._is_answered():
+            cycle = self.cycle
             if not cycle.more_body:
                 cycle.keep_alive = False  # the requests before this one are answered, no more
                 self._part = None

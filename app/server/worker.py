@@ -35,7 +35,7 @@ def worker_with(bounds: Bounds) -> type[UvicornWorker]:
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
         def handle_exit(self, sig: int, frame: object) -> None:
-            """What gunicorn asks for with SIGQUIT, as with SIGTERM, which uvicorn listens to."""
+            """End in good order on SIGQUIT, too, which uvicorn does not listen to."""
             os.kill(os.getpid(), signal.SIGTERM)
 
     return Worker

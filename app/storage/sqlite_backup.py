@@ -93,7 +93,7 @@ def _refusing(path: Path) -> Iterator[None]:
 
 
 def _copy(path: Path, how: str, copy: Path, progress: Progress) -> int:
-    """Copy a whole database, as it is at this moment, into a new file, and look if it is sound.
+    """Copy a whole database, as it is at this moment, into a new file, and check that it is sound.
 
     how: the parameters of SQLite's URI. Returns how many employees it holds. Raises BackupRefused,
     sqlite3.Error, OSError.
@@ -164,7 +164,7 @@ def _restore_employees(database: sqlite3.Connection, employees: int, progress: P
     while done < employees:
         done += database.execute(
             f"INSERT INTO main.employees ({columns}) SELECT {columns} FROM "  # noqa: S608
-            "copy.employees WHERE employee_id > (SELECT ifnull(max(employee_id), -1) FROM "
+            "copy.employees WHERE employee_id > (SELECT ifnull(max(employee_id), -1 << 63) FROM "
             "main.employees) ORDER BY employee_id LIMIT ?",
             (_EMPLOYEES,),
         ).rowcount
@@ -172,7 +172,7 @@ def _restore_employees(database: sqlite3.Connection, employees: int, progress: P
 
 
 def _forget_changes(database: sqlite3.Connection) -> None:
-    """Leave a number out: it is in nobody's past, so everybody reads everything anew."""
+    """Skip a number: no reader's position fits then, so each reads everything anew."""
     (newest,) = database.execute(
         "SELECT ifnull(max(seq), 0) FROM main.sqlite_sequence WHERE name = 'changes'"
     ).fetchone()

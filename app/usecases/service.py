@@ -21,7 +21,6 @@ from models.catalogue import FaceModel, ModelFacts, ModelUnavailable
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
-_LONGEST_REQUEST_S = 600.0  # 100 photos that each wait for their turn take four minutes
 _LONGEST_PAUSE = 16  # times the usual one, between attempts to follow that fail
 
 
@@ -128,9 +127,9 @@ class Service:
         self._watchdog.stop()
         self.store.close()
 
-    def watch(self, places: Limiter) -> None:
-        """Replace the process if a request holds its place for ever."""
-        self._watchdog.watch(places, _LONGEST_REQUEST_S)
+    def watch(self, places: Limiter, patience_s: float) -> None:
+        """Replace the process if a request holds its place for longer."""
+        self._watchdog.watch(places, patience_s)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the service is ready; False when it is not in time."""
@@ -175,7 +174,7 @@ class Service:
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """What the write of a record to the store happens in."""
-        # without a gallery only removals come this far; whoever is removed is found nowhere
+        # before the gallery is loaded only removals get here, and they need no place in it
         return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
