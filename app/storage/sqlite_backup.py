@@ -1,7 +1,9 @@
 """Backups of the SQLite file, made and restored while services use it."""
 
 import os
+import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -19,6 +21,7 @@ Progress = Callable[[int, int], None]
 _PAGES = 256  # copied at a time
 _EMPLOYEES = 1_024  # restored at a time
 _NOBODY = -1
+_SCRATCH, _SURELY_OVER_S = ".restore-", 3600.0
 
 
 class BackupRefused(Exception):
@@ -34,18 +37,18 @@ def back_up(path: Path, backup: Path, progress: Progress) -> int:
     part = backup.with_name(f".{backup.name}.part")
     with _refusing(backup):
         _check_store(path)
-        if not private.make_file(backup):
+        if backup.exists():
             raise BackupRefused(f"{backup} exists already: name a new file")
+        part.unlink(missing_ok=True)  # of a backup that was interrupted
         try:
-            part.unlink(missing_ok=True)
             employees = _copy(path, "mode=rw", part, progress)
-            with part.open("rb") as copy:
-                os.fsync(copy)
+            _sync(part)
+            if not private.make_file(backup):  # somebody was faster
+                raise BackupRefused(f"{backup} exists already: name a new file")
             part.replace(backup)
-        except BaseException:
+        finally:
             part.unlink(missing_ok=True)
-            backup.unlink(missing_ok=True)
-            raise
+        _sync(backup.parent)
     return employees
 
 
@@ -58,7 +61,12 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
     UnknownSeal, StoreUnavailable.
     """
     _check_store(path)
-    with _refusing(path), TemporaryDirectory(dir=path.parent, prefix=".restore-") as folder:
+    for left in path.parent.glob(
+        f"{_SCRATCH}*"
+    ):  # with copies of everybody, by a restore that died
+        if time.time() - left.stat().st_mtime > _SURELY_OVER_S:
+            shutil.rmtree(left, ignore_errors=True)
+    with _refusing(path), TemporaryDirectory(dir=path.parent, prefix=_SCRATCH) as folder:
         copy = Path(folder) / "copy.db"
         with _refusing(backup):
             if not backup.is_file():
@@ -73,6 +81,15 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
             _replace_all(file, copy, employees, progress)
             file.wipe_log()
     return employees
+
+
+def _sync(path: Path) -> None:
+    """Let a file, or the names in a folder, be on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_store(path: Path) -> None:
