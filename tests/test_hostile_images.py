@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from app.recognition import ImageTooLarge, NotAnImage
-from app.recognition.image import Photo, scans
+from app.recognition.image import Photo
 from app.recognition.limiter import Overloaded, PixelBudget
+from app.recognition.structure.jpeg import scans
 from tests import hostile_files as files
 from tests.photos import GRACE_HOPPER, encoded
 

@@ -1,7 +1,6 @@
 """Encoded pictures → upright RGB pixels."""
 
 import math
-import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from io import BytesIO
@@ -13,6 +12,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.recognition import ImageTooLarge, NotAnImage
 from app.recognition.limiter import Overloaded, PixelBudget
+from app.recognition.structure import bounded
+from app.recognition.structure.jpeg import scans
 
 Picture = NDArray[np.uint8]
 
@@ -20,8 +21,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
 
 _SHARE_OF_PIXELS = {"WEBP": 0.5}  # its decoder takes 16 bytes a pixel, the others at most 8
 _MOST_SCANS = 40  # progressive JPEGs have about ten
-_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", 0xD9
-_MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _BAND = 1 << 20  # pixels that are converted at a time
 _SAMPLES, _NEARLY_ALL = 1 << 18, 0.999  # of the values that say how bright a picture is
@@ -55,13 +54,13 @@ class Photo:
         formats: Collection[str] = FORMATS,
         budget: PixelBudget | None = None,
     ) -> None:
-        self._data = data
+        self._data = bounded(data)
         self._formats = tuple(formats)
         self._budget = budget
         with _pillow_errors(self._formats):
             image = self._open()
             pixels = max(image.width * image.height, _tile(image))
-            self._scans = scans(data, _MOST_SCANS) if image.format in ("JPEG", "MPO") else 1
+            self._scans = scans(self._data, _MOST_SCANS) if image.format in ("JPEG", "MPO") else 1
         self.shorter_side, self.longer_side = sorted(image.size)
         most = max_megapixels * _SHARE_OF_PIXELS.get(image.format or "", 1)
         if pixels / 1e6 > most:
@@ -139,23 +138,6 @@ def _tile(image: Image.Image) -> int:
     """Pixels of a TIFF's tile, which is decoded whole however small the picture is."""
     tags: Mapping[int, int] = getattr(image, "tag_v2", {})
     return int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0))
-
-
-def scans(data: bytes, most: int) -> int:
-    """How many scans a JPEG has; from `most` + 1 on they are not counted.
-
-    Every scan goes over all pixels, and one that changes none takes a few bytes.
-    """
-    if (count := data.count(_START_OF_SCAN)) <= min(most, 1):
-        return count
-    count, at = 0, 2
-    while count <= most and (marker := _MARKER.search(data, at)):
-        code = marker[0][1]
-        if code == _END_OF_IMAGE:
-            break
-        count += code == _START_OF_SCAN[1]
-        at = marker.end() + int.from_bytes(data[marker.end() : marker.end() + 2])
-    return count
 
 
 def _rgb(image: Image.Image, spare: int) -> Picture:
