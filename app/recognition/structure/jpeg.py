@@ -12,10 +12,9 @@ from app.recognition.structure.parts import (
 )
 
 _MOST_SEGMENTS = 2_000
-_MOST_BETWEEN_SCANS = 2_000
 _MOST_FILLED = 4_096  # bytes of nothing between two segments
 _MOST_KEPT = 1 << 17  # bytes of tables; ordinary pictures have a thousand or two
-_BLOCK = 1 << 16  # bytes of pixels that are searched at a time
+_LEAST_BLOCK, _MOST_BLOCK = 1 << 11, 1 << 18  # bytes of pixels that are searched at a time
 _ALONE = {0x01, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}  # markers without a length
 _APPS, _REMARK, _SCAN, _END = range(0xE0, 0xF0), 0xFE, 0xDA, 0xD9
 _JFIF, _EXIF, _ADOBE = 0xE0, 0xE1, 0xEE
@@ -72,13 +71,13 @@ def scans(data: bytes, most: int) -> int:
         return count
     view = np.frombuffer(data, np.uint8)
     count, at = 0, 2
-    for _ in steps(_MOST_SEGMENTS + _MOST_BETWEEN_SCANS):
+    for _ in range(2 * _MOST_SEGMENTS):
         marker = _marker(view, at)
         if marker is None or data[marker] == _END or count > most:
-            break
+            return count
         count += data[marker] == _SCAN
         at = marker + 1 + int.from_bytes(data[marker + 1 : marker + 3])
-    return count
+    return most + 1  # more segments than forty scans need
 
 
 def _says_colours(code: int, body: bytes) -> bool:
@@ -100,11 +99,13 @@ def _next(data: bytes, at: int) -> tuple[int, int]:
 
 def _marker(view: np.ndarray, at: int) -> int | None:
     """Where the next marker's code is in a scan, in which 0 follows 0xFF, or a restart."""
-    for start in range(at, len(view) - 1, _BLOCK):
-        block = view[start : start + _BLOCK + 1]
+    start, length = at, _LEAST_BLOCK
+    while start < len(view) - 1:
+        block = view[start : start + length + 1]
         after = np.flatnonzero(block[:-1] == 0xFF) + 1
         codes = block[after]
         found = after[(codes > 1) & (codes < 0xFF) & ((codes < 0xD0) | (codes > 0xD8))]
         if len(found):
             return start + int(found[0])
+        start, length = start + length, min(2 * length, _MOST_BLOCK)
     return None
