@@ -12,7 +12,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.recognition import ImageTooLarge, NotAnImage
 from app.recognition.limiter import Overloaded, PixelBudget
-from app.recognition.structure import pixels_alone
+from app.recognition.structure import bounded
+from app.recognition.structure.jpeg import scans
 
 Picture = NDArray[np.uint8]
 
@@ -20,7 +21,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
 
 _SHARE_OF_PIXELS = {"WEBP": 0.5}  # its decoder takes 16 bytes a pixel, the others at most 8
 _MOST_SCANS = 40  # progressive JPEGs have about ten
-_START_OF_SCAN = b"\xff\xda"  # each goes over all pixels, and takes a few bytes
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _BAND = 1 << 20  # pixels that are converted at a time
 _SAMPLES, _NEARLY_ALL = 1 << 18, 0.999  # of the values that say how bright a picture is
@@ -54,13 +54,13 @@ class Photo:
         formats: Collection[str] = FORMATS,
         budget: PixelBudget | None = None,
     ) -> None:
-        self._data = pixels_alone(data)
+        self._data = bounded(data)
         self._formats = tuple(formats)
         self._budget = budget
         with _pillow_errors(self._formats):
             image = self._open()
             pixels = max(image.width * image.height, _tile(image))
-            self._scans = self._data.count(_START_OF_SCAN) if image.format == "JPEG" else 1
+            self._scans = scans(self._data, _MOST_SCANS) if image.format == "JPEG" else 1
         self.shorter_side, self.longer_side = sorted(image.size)
         most = max_megapixels * _SHARE_OF_PIXELS.get(image.format or "", 1)
         if pixels / 1e6 > most:

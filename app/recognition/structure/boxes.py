@@ -1,0 +1,78 @@
+"""AVIF and HEIF: boxes, of which those that describe are small."""
+
+from collections.abc import Iterator
+
+from app.recognition.structure.parts import TooMuch, number, steps
+
+_MOST_BOXES = 4_096
+_MOST_DESCRIPTION = 1 << 19  # bytes of a box that describes; a phone's take 4 to 20 kB
+_DESCRIBING = (b"meta", b"moov", b"moof", b"ftyp")
+_MOST_OVERLAP = 2  # times the file that all items together may say to have
+_METADATA = (b"Exif", b"mime")
+_IGNORED = b"free"  # a kind of item that no decoder knows
+
+
+def is_boxes(data: bytes) -> bool:
+    return data[4:8] == b"ftyp"
+
+
+def bounded(data: bytes) -> bytes:
+    """The picture, in which items of metadata are marked as unknown.
+
+    How a picture of these formats is to be turned stands in its properties, not in Exif data.
+    """
+    left = steps(_MOST_BOXES)
+    marks: list[int] = []
+    for kind, start, end in _boxes(data, 0, len(data), left):
+        if kind in _DESCRIBING and end - start > _MOST_DESCRIPTION:
+            raise TooMuch
+        if kind != b"meta":
+            continue
+        for inner, begin, after in _boxes(data, start + 4, end, left):
+            if inner == b"iinf":
+                first = begin + (6 if data[begin] == 0 else 8)
+                for item, at, _ in _boxes(data, first, after, left):
+                    where = at + (8 if data[at] == 2 else 10)  # behind its number and protection
+                    if item == b"infe" and data[where : where + 4] in _METADATA:
+                        marks.append(where)
+            elif inner == b"iloc" and _bytes_of_items(data, begin) > _MOST_OVERLAP * len(data):
+                raise TooMuch
+    if not marks:
+        return data
+    marked = bytearray(data)
+    for where in marks:
+        marked[where : where + 4] = _IGNORED
+    return bytes(marked)
+
+
+def _boxes(data: bytes, at: int, end: int, left: Iterator[int]) -> Iterator[tuple[bytes, int, int]]:
+    """Kind of each box, and where what it holds begins and ends."""
+    while at + 8 <= end:
+        next(left)
+        size, kind, begin = number(data, at, 4), data[at + 4 : at + 8], at + 8
+        if size == 1:
+            size, begin = number(data, begin, 8), at + 16
+        after = end if size == 0 else min(end, at + size)
+        if after < begin:
+            raise ValueError("a box smaller than its head")
+        yield kind, begin, after
+        at = after
+
+
+def _bytes_of_items(data: bytes, at: int) -> int:
+    """The lengths of all pieces of all items together. at: where an `iloc` begins."""
+    version, widths = data[at], number(data, at + 4, 2)
+    offsets, lengths, bases, indexes = (widths >> shift & 15 for shift in (12, 8, 4, 0))
+    wide = 4 if version == 2 else 2
+    items, at, total = number(data, at + 6, wide), at + 6 + wide, 0
+    left = steps(_MOST_BOXES)
+    for _ in range(items):
+        at += wide + (2 if version else 0) + 2 + bases
+        pieces, at = number(data, at, 2), at + 2
+        for _ in range(pieces):
+            next(left)
+            at += (indexes if version else 0) + offsets
+            total += number(data, at, lengths)
+            at += lengths
+        next(left)
+    return total

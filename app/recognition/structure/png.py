@@ -1,0 +1,79 @@
+"""PNG: chunks, of which those with the size, colours and pixels stay."""
+
+import zlib
+
+from app.recognition.structure.parts import (
+    MOST_METADATA,
+    exif_of,
+    exif_orientation,
+    number,
+    steps,
+    xmp_orientation,
+)
+
+_MOST_CHUNKS = 20_000  # writers that make small ones put 8 kB of pixels into each
+_MAGIC = b"\x89PNG\r\n\x1a\n"
+_KEPT = {b"IHDR": 64, b"PLTE": 768, b"tRNS": 256, b"IDAT": 1 << 31, b"IEND": 64}  # bytes at most
+_RAW_PROFILES = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
+
+
+def is_png(data: bytes) -> bool:
+    return data.startswith(_MAGIC)
+
+
+def bounded(data: bytes) -> bytes:
+    """The picture without its metadata, whatever they hold, except for the orientation."""
+    kept: list[list[int]] = [[0, len(_MAGIC)]]
+    said: dict[bytes, int | None] = {}
+    at = len(_MAGIC)
+    for _ in steps(_MOST_CHUNKS):
+        if at + 8 > len(data):
+            break
+        length, kind = number(data, at, 4), data[at + 4 : at + 8]
+        end = min(at + 12 + length, len(data))
+        if kind in _KEPT:
+            if length > _KEPT[kind]:
+                raise ValueError("a palette of too many colours")
+            if kept[-1][1] == at:
+                kept[-1][1] = end
+            else:
+                kept.append([at, end])
+        elif length <= MOST_METADATA and kind not in said:
+            said[kind] = _orientation(kind, data[at + 8 : end - 4])
+            if said[kind] is None:
+                del said[kind]
+        at = end
+        if kind == b"IEND":
+            break
+    if len(kept) == 1 and kept[0][1] == at:
+        return data
+    view = memoryview(data)
+    pieces: list[bytes | memoryview] = [view[start:end] for start, end in kept]
+    kinds = (b"eXIf", b"zTXt", b"tEXt", b"iTXt")
+    if upright := next((said[kind] for kind in kinds if kind in said), None):
+        if kept[0][1] > 33:  # behind the header, which comes first
+            pieces[:1] = [view[:33], view[33 : kept[0][1]]]
+        chunk = b"eXIf" + exif_of(upright)
+        size = (len(chunk) - 4).to_bytes(4)
+        pieces.insert(1, size + chunk + zlib.crc32(chunk).to_bytes(4))
+    return b"".join(pieces)
+
+
+def _orientation(kind: bytes, body: bytes) -> int | None:
+    """What a chunk of metadata says of it, 1 to 8."""
+    if kind == b"eXIf":
+        return exif_orientation(body)
+    if kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\0\0"):
+        return xmp_orientation(body)
+    if kind in (b"tEXt", b"zTXt") and body.startswith(_RAW_PROFILES):
+        _, _, text = body.partition(b"\0")
+        if kind == b"zTXt":
+            try:
+                text = zlib.decompressobj().decompress(text[1:], MOST_METADATA)
+            except zlib.error:
+                return None
+        try:
+            return exif_orientation(bytes.fromhex(b"".join(text.split(b"\n", 4)[3:]).decode()))
+        except ValueError:
+            return None
+    return None

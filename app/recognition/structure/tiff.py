@@ -1,0 +1,100 @@
+"""TIFF and BigTIFF: the first directory, of which the tags that pixels need stay."""
+
+from typing import Literal
+
+from app.recognition.structure.parts import TooMuch, number
+
+_MOST_TAGS = 4_096
+_MOST_STRIPS = 32_768
+_MOST_BYTES = 1 << 16  # of the values of any other tag
+_MOST_NUMBERS = 4_096
+_SPARE_STRIPS = 4  # some writers say more strips than there are
+
+_PREFIXES = (b"MM\0*", b"II*\0", b"MM*\0", b"II\0*", b"MM\0+", b"II+\0")
+_WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH = (
+    *(256, 257, 277, 278),
+    *(284, 322, 323),
+)
+_NUMBERS = {_WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH}
+_OF_STRIPS = {273, 279, 324, 325}
+_COLOUR_MAP = 320
+# what the decoders read: how pixels are packed, compressed, coloured and turned
+_KEPT = {
+    *(254, 255, 258, 259, 262, 266, 274, 292, 293, 317, _COLOUR_MAP, 332, 334, 338, 339, 347),
+    *range(512, 522),
+    *(529, 530, 531, 532, 50674),
+    *_NUMBERS,
+    *_OF_STRIPS,
+}
+_UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+_UNITS |= {13: 4, 16: 8, 17: 8, 18: 8}
+_BYTES = {1, 2, 6, 7}
+_WHOLE = {3: 2, 4: 4, 16: 8}  # kinds of whole numbers: bytes
+
+
+def is_tiff(data: bytes) -> bool:
+    return data.startswith(_PREFIXES)
+
+
+def bounded(data: bytes) -> bytes:
+    """The picture with a directory that holds the tags of its pixels and names no other one."""
+    little, big = data.startswith(b"II"), data[2] == 43
+    if data.startswith(b"MM\0+"):  # which Pillow takes for a TIFF of another kind
+        raise ValueError("a BigTIFF of the byte order that is not read")
+    word, entry, head = (8, 20, 8) if big else (4, 12, 2)
+    directory = number(data, 8 if big else 4, word, little)
+    tags = number(data, directory, head, little)
+    if tags > _MOST_TAGS:
+        raise TooMuch
+    kept: dict[int, bytes] = {}
+    numbers: dict[int, int] = {}
+    strips = 0
+    first = directory + head
+    for at in range(first, first + tags * entry, entry):
+        tag, kind = number(data, at, 2, little), number(data, at + 2, 2, little)
+        if tag not in _KEPT or tag in kept:
+            continue
+        count = number(data, at + 4, word, little)
+        if tag in _NUMBERS:
+            if count != 1 or kind not in _WHOLE:
+                raise ValueError("a size that is no number")
+            numbers[tag] = number(data, at + 4 + word, min(_WHOLE[kind], word), little)
+        elif tag in _OF_STRIPS:
+            strips = max(strips, count)
+        elif kind not in _UNITS:
+            continue
+        elif count * _UNITS[kind] > _MOST_BYTES or (
+            count > _MOST_NUMBERS and kind not in _BYTES and tag != _COLOUR_MAP
+        ):
+            raise TooMuch
+        kept[tag] = data[at : at + entry]
+    if strips > min(_needed(numbers) + _SPARE_STRIPS, _MOST_STRIPS):
+        raise TooMuch
+    after = first + tags * entry
+    if len(kept) == tags and not any(data[after : after + word]):
+        return data
+    start = len(data) + len(data) % 2
+    order: Literal["little", "big"] = "little" if little else "big"
+    return b"".join(
+        (
+            data[:8] if big else data[:4],
+            start.to_bytes(word, order),
+            memoryview(data)[16 if big else 8 :],
+            bytes(len(data) % 2),
+            len(kept).to_bytes(head, order),
+            *kept.values(),
+            bytes(word),
+        )
+    )
+
+
+def _needed(numbers: dict[int, int]) -> int:
+    """How many strips or tiles the picture has: more of them would be decoded all the same."""
+    width, length = numbers.get(_WIDTH, 0), numbers.get(_LENGTH, 0)
+    layers = numbers.get(_SAMPLES, 4) if numbers.get(_PLANES) == 2 else 1
+    if _TILE_WIDTH in numbers and _TILE_LENGTH in numbers:
+        across = -(-width // max(1, numbers[_TILE_WIDTH]))
+        down = -(-length // max(1, numbers[_TILE_LENGTH]))
+    else:
+        across, down = 1, -(-length // max(1, numbers.get(_ROWS, length)))
+    return max(1, across) * max(1, down) * min(max(1, layers), 8)
