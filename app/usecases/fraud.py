@@ -1,12 +1,15 @@
 """Fraud detection: is a login's photo a new one, and its film one of the same living person?"""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from app.recognition.canonical import canonical, stretch
 from app.recognition.film import Film, Seen
 from app.recognition.motion import motion
-from app.recognition.perceptual_hash import difference
+from app.recognition.perceptual_hash import BYTES, difference, perceptual_hash, usual_hash
+from app.storage import UsedProbe
 from app.usecases import LoginFailed
 
 MOST_SPOILT = 4
@@ -14,9 +17,15 @@ MOST_SPOILT = 4
 person's. A hand, a jerk or a passer-by may spoil four; more may hide somebody."""
 
 LEAST_MOTION = 0.002
-MOST_OF_A_COPY = 48
-"""Bits by which the hashes of a photo and its copy differ at most. How these two were chosen:
-docs/fraud.md."""
+MOST_OF_A_COPY = 64
+"""Bits by which the hashes of a photo and its copy differ at most."""
+MOST_STRETCH = 1.2
+"""How much longer in one direction the photo's face may be than that of its frames. How these three
+were chosen: docs/fraud.md."""
+
+MOST_USED = 1_000
+"""Logins of one person that are remembered. Only those that succeed are, so nobody but the person
+can fill this; it also bounds what a login compares."""
 
 
 class FraudSuspected(LoginFailed):
@@ -45,22 +54,72 @@ def check_film(film: Film, same_person: float, surely_same: float) -> None:
         raise FraudSuspected("the face in the frames does not move, blink or say a word")
 
 
-def check_not_enrolled(probe: Seen, enrolled: Sequence[bytes]) -> None:
-    """Return when the photo is no copy of those of the enrolment. Raises FraudSuspected.
+class Traces(NamedTuple):
+    """By which the pictures of a login are known again.
+
+    photo, frames: their perceptual hashes. stretch: how much longer in one direction the photo's
+    face is than that of a frame, in the median; at least 1.
+    """
+
+    photo: bytes
+    frames: Sequence[bytes]
+    stretch: float
+
+    @property
+    def all(self) -> list[bytes]:
+        """The hashes of photo and frames."""
+        return [self.photo, *self.frames]
+
+    @property
+    def kept(self) -> bytes:
+        """What is remembered: the photo's hash, and what most of the frames' have."""
+        return self.photo + usual_hash(self.frames)
+
+
+def traces(film: Film) -> Traces:
+    """The traces of a film that has passed `check_film`."""
+    seen = [film.probe, *film.usable]
+    photo, *frames = faces = [canonical(each.plain) for each in seen]
+    views = [each.laid[:, :2] @ face.view[:, :2] for each, face in zip(seen, faces, strict=True)]
+    stretches = [stretch(views[0], view) for view in views[1:]]
+    return Traces(
+        perceptual_hash(photo),
+        [perceptual_hash(face) for face in frames],
+        float(np.median(stretches)),
+    )
+
+
+def check_shape(login: Traces) -> None:
+    """Return when photo and frames are of one shape. Raises FraudSuspected."""
+    if login.stretch > MOST_STRETCH:
+        raise FraudSuspected("the photo and the frames are not of one shape")
+
+
+def check_not_enrolled(login: Traces, enrolled: Sequence[bytes]) -> None:
+    """Return when no picture is a copy of a photo of the enrolment. Raises FraudSuspected.
 
     enrolled: their perceptual hashes.
     """
-    if difference(probe.face, enrolled) <= MOST_OF_A_COPY:
+    if difference(login.all, enrolled) <= MOST_OF_A_COPY:
         raise FraudSuspected("the photo is a copy of one from the enrolment")
 
 
-def check_unused(probe: Seen, used: Sequence[bytes]) -> None:
-    """Return when the photo is no copy of those of earlier logins. Raises FraudSuspected.
+def check_unused(login: Traces, used: Sequence[UsedProbe], now: float) -> None:
+    """Return when no picture is a copy of those of earlier logins. Raises FraudSuspected.
 
-    used: their perceptual hashes.
+    used: what is remembered of them, the oldest first. now: seconds since 1970. A clock that jumps
+    makes nobody forgotten: it is asked only where all of MOST_USED logins are remembered, and then
+    only whether there is room for one more in place of the oldest.
     """
-    if difference(probe.face, used) <= MOST_OF_A_COPY:
+    kept = [
+        probe.photo_hash[start : start + BYTES]
+        for probe in used
+        for start in range(0, len(probe.photo_hash), BYTES)
+    ]
+    if difference(login.all, kept) <= MOST_OF_A_COPY:
         raise FraudSuspected("the photo was used before, take a new one")
+    if len(used) >= MOST_USED and used[-MOST_USED].until > now:
+        raise FraudSuspected("you have logged in too often, try again later")
 
 
 def _apart(one: Seen, other: Seen) -> float:

@@ -9,11 +9,18 @@ from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
 from app.liveness import LivenessClient
-from app.recognition.film import Seen, fused
-from app.recognition.perceptual_hash import perceptual_hash
+from app.recognition.film import fused
 from app.storage import Employee, NoSuchEmployee, UsedProbe
 from app.usecases import LoginFailed
-from app.usecases.fraud import check_film, check_not_enrolled, check_unused
+from app.usecases.fraud import (
+    MOST_USED,
+    Traces,
+    check_film,
+    check_not_enrolled,
+    check_shape,
+    check_unused,
+    traces,
+)
 from app.usecases.service import Service
 
 log = structlog.get_logger()
@@ -34,7 +41,8 @@ class NotAlive(LoginFailed):
 class Identify:
     """Finds the employee a probe shows (1:N).
 
-    replay_window_s: for how long a probe that passed fraud detection cannot be used again.
+    replay_window_s: for how long, at least, pictures that passed fraud detection cannot be used
+    again.
     """
 
     def __init__(
@@ -83,9 +91,12 @@ class Identify:
         # answered while we look at the pictures
         verdict = self._liveness.ask(frames) if liveness else None
         film = recogniser.for_film(probe, frames) if frames and crop else None
+        looked = None
         if film is not None:
             if fraud_detection:
                 check_film(film, self._near(1), self._near(SURELY_SAME))
+                looked = traces(film)
+                check_shape(looked)
             vector = fused(film, self._near(SURELY_SAME))
         else:
             recogniser.check_frames(frames)
@@ -94,8 +105,8 @@ class Identify:
         if verdict is not None and not verdict.result():
             raise NotAlive
         employee = self._nearest(vector, facts)
-        if film is not None and fraud_detection:
-            self._use(film.probe, employee)
+        if looked is not None:
+            self._use(looked, employee)
         log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
         return employee
 
@@ -114,13 +125,14 @@ class Identify:
         facts["employee_id"] = employee.employee_id
         return employee
 
-    def _use(self, probe: Seen, employee: Employee) -> None:
-        """Let a probe log in once. Raises FraudSuspected, NoMatch, StoreUnavailable."""
-        check_not_enrolled(probe, employee.photo_hashes)
+    def _use(self, login: Traces, employee: Employee) -> None:
+        """Let the pictures log in once. Raises FraudSuspected, NoMatch, StoreUnavailable."""
+        check_not_enrolled(login, employee.photo_hashes)
         now = time.time()
-        used = UsedProbe(perceptual_hash(probe.face), now + self._replay_window_s)
+        used = UsedProbe(login.kept, now + self._replay_window_s)
         try:
-            others = self._service.store.use_probe(employee, used, now)
+            self._service.store.use_probe(
+                employee, used, MOST_USED, lambda others: check_unused(login, others, now)
+            )
         except NoSuchEmployee as error:  # removed or replaced this moment
             raise NoMatch from error
-        check_unused(probe, others)
