@@ -39,5 +39,5 @@ USER 1001:0
 VOLUME ["/app/data"]
 EXPOSE 5005
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s CMD ["python", "-c", \
-    "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\") or 5005}/healthz')"]
+    "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ.get(\"PORT\", \"\").strip() or 5005}/healthz')"]
 CMD ["python", "entry.py"]

@@ -2,27 +2,36 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 from aiohttp import BasicAuth
 
 from app.liveness import LivenessClient, Patience
 from app.recognition.limiter import Limiter
 from app.recognition.recogniser import Limits, Recogniser
-from app.settings import Settings, SettingsError, is_file
+from app.settings import Settings, SettingsError
 from app.storage import EmployeeStore
 from app.storage.opening import open_store
-from app.usecases.models import choose_model
+from app.usecases.models import choose_facts, choose_model
 from app.usecases.service import Gallery, Service
-from models.catalogue import Catalogue, FaceModel
-from models.runtime import choose_runtime
+from app.usecases.watchdog import Watchdog
+from app.values import is_file
+from models.catalogue import Catalogue, FaceModel, ModelFacts
+from models.runtime import Runtime, choose_runtime
 
 
-def make_service(settings: Settings) -> Service:
-    """The service of these settings, not started yet."""
-    own_weights = None
-    if settings.facenet_weights and settings.facenet_weights_sha256:
-        own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
-    catalogue = Catalogue(settings.models_dir, own_weights)
+def make_service(
+    settings: Settings,
+    runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
+    watch: Callable[[Limiter], Watchdog] = Watchdog,
+    store: EmployeeStore | None = None,
+) -> Service:
+    """The service of these settings, not started yet.
+
+    runtime_for: as `choose_runtime`. watch: makes the watchdog of the turns. store: theirs, if it
+    is open already.
+    """
+    catalogue = make_catalogue(settings)
     limits = Limits(
         megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
     )
@@ -30,16 +39,37 @@ def make_service(settings: Settings) -> Service:
     def choose(stored: dict[str, int]) -> FaceModel:
         return choose_model(settings.face_model, stored, catalogue)
 
+    def describe(stored: dict[str, int]) -> ModelFacts:
+        return choose_facts(settings.face_model, stored, catalogue)
+
+    turns = Limiter(settings.max_in_flight)
+
     def build(model: FaceModel) -> Recogniser:
-        runtime = choose_runtime(settings.device, settings.models_dir / "converted")
-        return Recogniser(runtime, model, limits, Limiter(settings.max_in_flight))
+        runtime = runtime_for(settings.device, settings.models_dir / "converted")
+        return Recogniser(runtime, model, limits, turns)
 
-    store = open_store(settings)
+    store = store or open_store(settings)
     make_gallery = gallery_maker(settings, store)
-    return Service(store, settings.login_match_threshold, choose, build, make_gallery)
+    return Service(
+        store,
+        settings.login_match_threshold,
+        choose,
+        describe,
+        build,
+        make_gallery,
+        watch(turns),
+    )
 
 
-def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceModel], Gallery]:
+def make_catalogue(settings: Settings) -> Catalogue:
+    """The face models that these settings know."""
+    own_weights = None
+    if settings.facenet_weights and settings.facenet_weights_sha256:
+        own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
+    return Catalogue(settings.models_dir, own_weights)
+
+
+def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[ModelFacts], Gallery]:
     """Makes the gallery of a model. Raises SettingsError where it needs what is not installed."""
     if settings.gallery_index == "memory":
         from app.gallery.memory import MemoryIndex

@@ -1,14 +1,44 @@
 """Every environment variable the service reads, typed and checked in one place."""
 
+import os
 import re
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Literal
-from urllib.parse import unquote
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app import spelling
 from app.sentences import what_is_wrong
+from app.values import (
+    ROOT,
+    AbsolutePath,
+    AuditDestination,
+    MilvusAddress,
+    Origins,
+    RedisAddress,
+    Sha256,
+    WebAddress,
+    is_file,
+    without_secrets,
+)
+
+# If one of them is misspelt, the service must not run without it.
+SECURITY = frozenset(
+    {"mongo_db_protocol", "mongo_db_url", "mongo_db_username", "mongo_db_password"}
+    | {"mongo_db_collection", "sqlite_path", "vector_keys", "api_keys", "api_keys_file"}
+    | {"liveness_service_url", "liveness_token", "liveness_username", "liveness_password"}
+    | {"login_match_threshold", "audit_log", "trusted_proxies", "cors_origins"}
+)
+_EXACT = {"mongo_db_password", "milvus_token", "liveness_token", "liveness_password"}
+_SEVERAL = {"vector_keys", "api_keys", "cors_origins", "image_formats"}
 
 
 class SettingsError(Exception):
@@ -18,7 +48,8 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """The service's settings. Each field is the environment variable of the same name in capitals.
 
-    Empty variables count as unset, because OpenShift templates set what they do not know to "".
+    White space around a value does not count. Empty variables count as unset, because OpenShift
+    templates set what they do not know to "".
     """
 
     model_config = SettingsConfigDict(
@@ -56,8 +87,8 @@ class Settings(BaseSettings):
     mongo_db_read_from_secondary: bool = Field(
         False, description="log people in from a secondary while no primary is reachable"
     )
-    sqlite_path: Path = Field(
-        Path("data/employees.db"), description="the SQLite file, when `MONGO_DB_URL` is unset"
+    sqlite_path: AbsolutePath = Field(
+        ROOT / "data/employees.db", description="the SQLite file, when `MONGO_DB_URL` is unset"
     )
 
     vector_keys: SecretStr | None = Field(
@@ -68,7 +99,7 @@ class Settings(BaseSettings):
         "memory",
         description="what searches the gallery: the memory of each process, or Milvus for all",
     )
-    milvus_uri: str | None = Field(
+    milvus_uri: MilvusAddress | None = Field(
         None,
         description="`http://host:port` of Milvus, or a file `….db` that one process may use",
     )
@@ -87,21 +118,21 @@ class Settings(BaseSettings):
         description="`auto`: what the stored vectors carry, else `vggface2`, else `dlib`; "
         "`facenet`: the network of `FACENET_WEIGHTS`",
     )
-    facenet_weights: Path | None = Field(
+    facenet_weights: AbsolutePath | None = Field(
         None, description="an InceptionResnetV1 state dict of your own"
     )
-    facenet_weights_sha256: str | None = Field(
+    facenet_weights_sha256: Sha256 | None = Field(
         None, description="the SHA-256 of `FACENET_WEIGHTS`, 64 hexadecimal digits"
     )
-    models_dir: Path = Field(
-        Path("models/weights"), description="where downloaded and converted weights are kept"
+    models_dir: AbsolutePath = Field(
+        ROOT / "models/weights", description="where downloaded and converted weights are kept"
     )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="what runs the networks")
 
     login_match_threshold: float = Field(
         0.8, ge=0, le=1, description="α: a probe matches when its distance is below it"
     )
-    liveness_service_url: str | None = Field(
+    liveness_service_url: WebAddress | None = Field(
         None, description="the liveness service, `http://host:port`"
     )
     liveness_timeout_s: float = Field(
@@ -132,10 +163,10 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = Field(
         None, description="who may call: `id:role,role:sha256`, separated by white space"
     )
-    api_keys_file: Path | None = Field(
+    api_keys_file: AbsolutePath | None = Field(
         None, description="a file of such entries, read again when it changes"
     )
-    cors_origins: str | None = Field(
+    cors_origins: Origins | None = Field(
         None, description="origins whose pages may call, separated by white space"
     )
     trusted_proxies: int = Field(
@@ -150,10 +181,10 @@ class Settings(BaseSettings):
     login_failures: int = Field(
         10, ge=0, description="failed logins in a row before an address has to wait; 0: no limit"
     )
-    redis_url: SecretStr | None = Field(
+    redis_url: RedisAddress | None = Field(
         None, description="`redis://host:port`, where pods share the counts of these limits"
     )
-    audit_log: str | None = Field(None, description="a file, or `stdout`")
+    audit_log: AuditDestination | None = Field(None, description="a file, or `stdout`")
 
     max_body_mb: float = Field(64, gt=0, le=1024, description="largest request body, in MB")
     max_received_mb: float = Field(
@@ -172,10 +203,10 @@ class Settings(BaseSettings):
         8, ge=3, le=100, description="levels of lists and objects in a request body"
     )
     max_image_megapixels: float = Field(
-        50, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
+        51, gt=0, le=1000, description="largest picture that is decoded, in megapixels"
     )
     image_formats: str = Field(
-        "JPEG PNG WEBP AVIF GIF TIFF BMP", description="picture formats that are taken"
+        "JPEG PNG WEBP AVIF HEIF GIF TIFF BMP", description="picture formats that are taken"
     )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -188,46 +219,26 @@ class Settings(BaseSettings):
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _clean(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, str):
+            exact, several = info.field_name in _EXACT, info.field_name in _SEVERAL
+            if fault := spelling.fault(value, exact=exact, several=several):
+                raise ValueError(fault)
+        return value
+
     @model_validator(mode="before")
     @classmethod
-    def _no_secrets_in_addresses(cls, values: dict[str, object]) -> dict[str, object]:
-        """Take user and password out of LIVENESS_SERVICE_URL: nothing shows them then."""
-        address = values.get("liveness_service_url")
-        held = (
-            re.fullmatch(r"(https?://)([^/?#]*)@(.*)", address)
-            if isinstance(address, str)
-            else None
-        )
-        if not held:
-            return values
-        username, _, password = held[2].partition(":")
-        return {
-            "liveness_username": unquote(username),
-            "liveness_password": unquote(password),
-            **values,
-            "liveness_service_url": held[1] + held[3],
+    def _as_meant(cls, values: dict[str, object]) -> dict[str, object]:
+        meant = {
+            name: spelling.stripped(value, exact=name in _EXACT)
+            if isinstance(value, str)
+            else value
+            for name, value in values.items()
         }
-
-    @field_validator("liveness_service_url")
-    @classmethod
-    def _web_address(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"https?://.+", value):
-            raise ValueError("must look like http://host:port")
-        return value.rstrip("/") if value else value
-
-    @field_validator("facenet_weights_sha256")
-    @classmethod
-    def _hash(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"[0-9a-fA-F]{64}", value):
-            raise ValueError("must be 64 hexadecimal digits")
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value and not re.fullmatch(r"(rediss?|redis\+unix)://.+", value.get_secret_value()):
-            raise ValueError("must look like redis://host:port")
-        return value
+        given = {name: value for name, value in meant.items() if value != ""}
+        return without_secrets(given)
 
     @field_validator("image_formats")
     @classmethod
@@ -238,29 +249,11 @@ class Settings(BaseSettings):
             raise ValueError(f"must be some of {', '.join(known)}, separated by white space")
         return " ".join(formats)
 
-    @field_validator("cors_origins")
-    @classmethod
-    def _origins(cls, value: str | None) -> str | None:
-        for origin in (value or "").split():
-            if not re.fullmatch(r"\*|https?://[^/\s*]+", origin):
-                raise ValueError("must be origins like https://host:port, separated by white space")
-        return value
-
     @model_validator(mode="after")
     def _keys_in_one_place(self) -> "Settings":
         if self.api_keys and self.api_keys_file:
             raise ValueError("API_KEYS and API_KEYS_FILE must not both be set")
         return self
-
-    @field_validator("milvus_uri")
-    @classmethod
-    def _milvus_address(cls, value: str | None) -> str | None:
-        if value and not re.fullmatch(r"https?://[^@/]+/?|[^:@]+\.db", value):
-            raise ValueError(
-                "must look like http://host:port, or be a file that ends in .db; "
-                "user and password go into MILVUS_TOKEN"
-            )
-        return value.rstrip("/") if value else value
 
     @model_validator(mode="after")
     def _milvus_can_be_reached(self) -> "Settings":
@@ -294,17 +287,15 @@ class Settings(BaseSettings):
         return self
 
 
-def is_file(milvus_uri: str | None) -> bool:
-    """Whether it names a file, which milvus-lite keeps inside the process."""
-    return bool(milvus_uri and milvus_uri.endswith(".db"))
-
-
 def load_settings() -> Settings:
-    """The settings of this environment. Raises SettingsError, naming every bad variable."""
+    """The settings of this environment.
+
+    Raises SettingsError, naming every bad variable, and what security hangs on if it is misspelt.
+    """
+    lines = [sentence for sentence, stops in _misspelt() if stops]
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        lines = []
         for problem in error.errors(include_url=False):
             if problem["type"] == "default_factory_not_called":  # another one is bad
                 continue
@@ -313,4 +304,22 @@ def load_settings() -> Settings:
             may_hold_secrets = re.search("PASSWORD|TOKEN|KEYS|URL|URI", name)
             given = "" if may_hold_secrets or not name else f", not {problem['input']!r}"
             lines.append(f"{name}: {what}{given}" if name else what)
+    if lines:
         raise SettingsError("\n".join(lines)) from None
+    return settings
+
+
+def doubtful() -> list[str]:
+    """A sentence for each variable that is like a setting, but is none, and stops nothing."""
+    return [sentence for sentence, stops in _misspelt() if not stops]
+
+
+def _misspelt() -> Iterator[tuple[str, bool]]:
+    """What is nearly called like a setting, without its value, and whether it stops the start."""
+    known = [name.upper() for name in Settings.model_fields]
+    filled = {name: name.upper() for name, value in os.environ.items() if value.strip()}
+    for name in filled:
+        if meant := spelling.nearest(name, known):
+            shown = name if name.isprintable() else ascii(name)
+            stops = meant.lower() in SECURITY and meant not in filled.values()
+            yield f"{shown} is no setting: if {meant} is meant, rename it; else unset it", stops

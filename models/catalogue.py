@@ -1,10 +1,11 @@
 """The face models: what each one takes, gives, and where its weights are."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models import weights
+from models import state_dict, weights
+from models.converted import Origin, Tensors
 from models.runtime import NetworkSource, fingerprint
 
 if TYPE_CHECKING:
@@ -29,15 +30,14 @@ class BoxAlignment:
 
 
 @dataclass(frozen=True, slots=True)
-class FaceModel:
-    """One way to turn a face into a feature vector.
+class ModelFacts:
+    """What is known of a face model without its weights.
 
     name: what stored vectors carry; vectors of two models are never compared.
     side: rows and columns of the chip in pixels.
     dimension: length of the feature vector.
     distance_scale: what the L2 distance of unit vectors is multiplied with, so that α means
         about the same with every model.
-    network: (n, side, side, 3) uint8 RGB → (n, dimension) float32 of unit length.
     """
 
     name: str
@@ -45,6 +45,15 @@ class FaceModel:
     dimension: int
     alignment: LandmarkAlignment | BoxAlignment
     distance_scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class FaceModel(ModelFacts):
+    """One way to turn a face into a feature vector.
+
+    network: (n, side, side, 3) uint8 RGB → (n, dimension) float32 of unit length.
+    """
+
     network: NetworkSource = field(repr=False)
 
 
@@ -77,23 +86,46 @@ class Catalogue:
         sha256 = self._own_weights[1].lower()
         return "vggface2" if sha256 == self._vggface2.sha256 else f"facenet-{sha256[:12]}"
 
-    def get(self, name: str) -> FaceModel:
-        """The model of that name, its weights fetched and checked. Raises ModelUnavailable."""
-        try:
-            if name == "dlib":
-                return _dlib()
-            if self._own_weights is not None and name == self.own_name:
-                path, sha256 = self._own_weights
-                weights.verify(path, sha256)
-                return _facenet(name, path, sha256)
-            if name == "vggface2":
-                path = weights.fetch(self._vggface2, self._models_dir)
-                return _facenet(name, path, self._vggface2.sha256)
-        except weights.WeightsUnavailable as error:
-            raise ModelUnavailable(f"{error}. {self._ways_out(name)}") from error
+    @property
+    def default_name(self) -> str:
+        """The model of an empty store, as far as it can be told without fetching anything."""
+        if self.own_name is not None:
+            return self.own_name
+        return "vggface2" if (self._models_dir / self._vggface2.name).is_file() else "dlib"
+
+    def facts(self, name: str) -> ModelFacts:
+        """What is known of the model of that name; fetches nothing. Raises ModelUnavailable."""
+        if name == "dlib":
+            return _DLIB
+        if name in ("vggface2", self.own_name):
+            return replace(_FACENET, name=name)
         raise ModelUnavailable(
             f"The model {name} is not known here. Set FACENET_WEIGHTS and "
             "FACENET_WEIGHTS_SHA256 to the weights that made it"
+        )
+
+    def get(self, name: str) -> FaceModel:
+        """The model of that name, its weights fetched and checked. Raises ModelUnavailable."""
+        facts = self.facts(name)
+        try:
+            if name == "dlib":
+                network = _dlib()
+            elif self._own_weights is not None and name == self.own_name:
+                path, sha256 = self._own_weights
+                weights.verify(path, sha256)
+                network = _facenet(name, path, sha256)
+            else:
+                path = weights.fetch(self._vggface2, self._models_dir)
+                network = _facenet(name, path, self._vggface2.sha256)
+        except weights.WeightsUnavailable as error:
+            raise ModelUnavailable(f"{error}. {self._ways_out(name)}") from error
+        return FaceModel(
+            facts.name,
+            facts.side,
+            facts.dimension,
+            facts.alignment,
+            facts.distance_scale,
+            network,
         )
 
     def _ways_out(self, name: str) -> str:
@@ -106,7 +138,28 @@ class Catalogue:
         )
 
 
-def _dlib() -> FaceModel:
+_DLIB = ModelFacts(
+    name="dlib",
+    side=150,
+    dimension=128,
+    alignment=LandmarkAlignment(
+        ((47.7, 47.1), (100.3, 47.1), (74.6, 78.0), (51.5, 106.5), (98.5, 106.5))
+    ),
+    distance_scale=2.15,
+)
+_FACENET = ModelFacts(
+    name="facenet",
+    side=160,
+    dimension=512,
+    alignment=BoxAlignment(margin=14 / 160),
+    distance_scale=1.0,
+)
+# Of the networks when they are converted: models.converted.
+_DLIB_DIGEST = "e339b5013959f96cc1ee842778921e473fa600c040e73401f94e52e257fd699e"
+_FACENET_DIGEST = "8793c1de2960d57cdf071bed748437ce530093cd16f78c0c2196ff6c6e168098"
+
+
+def _dlib() -> NetworkSource:
     from models.packaged import packaged_file
 
     path = packaged_file(
@@ -119,30 +172,24 @@ def _dlib() -> FaceModel:
 
         return FromPixels(UnitVectors(load(path), mirrored=True), mean=0.0, scale=1.0)
 
-    return FaceModel(
-        name="dlib",
-        side=150,
-        dimension=128,
-        alignment=LandmarkAlignment(
-            ((47.7, 47.1), (100.3, 47.1), (74.6, 78.0), (51.5, 106.5), (98.5, 106.5))
-        ),
-        distance_scale=2.15,
-        network=NetworkSource("dlib", fingerprint(path.read_bytes()), 150, build, embeds=True),
-    )
+    weights_hash = fingerprint(path.read_bytes())
+    origin = Origin(_DLIB_DIGEST)
+    return NetworkSource("dlib", weights_hash, _DLIB.side, build, embeds=True, origin=origin)
 
 
-def _facenet(name: str, path: Path, sha256: str) -> FaceModel:
+def _facenet(name: str, path: Path, sha256: str) -> NetworkSource:
     def build() -> "nn.Module":
         from models.inception_resnet import load
         from models.pixels import FromPixels, UnitVectors
 
         return FromPixels(UnitVectors(load(path), mirrored=False), mean=127.5, scale=128.0)
 
-    return FaceModel(
-        name=name,
-        side=160,
-        dimension=512,
-        alignment=BoxAlignment(margin=14 / 160),
-        distance_scale=1.0,
-        network=NetworkSource(name, sha256.lower(), 160, build, embeds=True),
-    )
+    def tensors() -> Tensors:
+        data = path.read_bytes()
+        if fingerprint(data) != sha256.lower():
+            raise ValueError(f"{path} has another SHA-256 than it had")
+        read = state_dict.read(data)
+        return {f"self.network.network.{name}": tensor for name, tensor in read.items()}
+
+    origin = Origin(_FACENET_DIGEST, tensors)
+    return NetworkSource(name, sha256.lower(), _FACENET.side, build, embeds=True, origin=origin)

@@ -2,11 +2,19 @@
 
 from typing import TYPE_CHECKING
 
+from models.converted import Origin
 from models.packaged import packaged_file
 from models.runtime import NetworkSource, fingerprint
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+_DIGESTS = {
+    "pnet": "92a98b2136dc3d6a904794b15f68d6d1d79a492627a9d9649a56a2ada2c2d452",
+    "rnet": "c11304307e4b5967f3d4fe50867d6e5ba19853bee1a14da67302ed723eaec47f",
+    "onet": "42fe95907dcee23db2d43b4857f5c9bf628000b63f7e0e8ef89329cc2d2d5148",
+}
 
 
 def proposal() -> NetworkSource:
@@ -38,4 +46,5 @@ def _source(name: str, side: int | None) -> NetworkSource:
         networks = {"pnet": mtcnn.PNet, "rnet": mtcnn.RNet, "onet": mtcnn.ONet}
         return FromPixels(networks[name](pretrained=True), mean=127.5, scale=128.0)
 
-    return NetworkSource(name, fingerprint(weights.read_bytes()), side, build)
+    weights_hash = fingerprint(weights.read_bytes())
+    return NetworkSource(name, weights_hash, side, build, origin=Origin(_DIGESTS[name]))

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, LifoQueue
 from threading import Lock
@@ -27,7 +28,7 @@ from models.runtime import (
 
 log = structlog.get_logger()
 
-_SEAL = "sha256"
+_FILES = "network.xml", "network.bin"
 _SHARES = 4  # of the cores, for inferences that run together; where cores are fewer, as many
 _TWICE_BYTES = 32 << 20  # larger weights are in memory once: InceptionResnetV1 takes 150 MB
 _LEAST_COSINE = 0.9995  # of a vector in bfloat16 with the same one in float32
@@ -57,43 +58,74 @@ class OpenVinoRuntime:
         self._running = _Running()
 
     def compile(self, source: NetworkSource) -> Network:
-        folder = self._cache / f"{source.name}-{source.fingerprint[:16]}-openvino-{self._version}"
-        if not _is_sealed(folder):
-            self._convert_once(source, folder)
-        precision = self._precision(source, folder)
-        if source.embeds and source.side:
-            small = (folder / "network.bin").stat().st_size < _TWICE_BYTES
-            return _OneOrMany(
-                self._compiled(folder, precision, one=True, shared=small),
-                lambda: self._compiled(folder, precision),
-            )
-        return self._compiled(folder, precision, shared=True)
+        converted = self._converted(source)
+        precision = self._precision(source, converted)
+        if not (source.embeds and source.side):
+            return self._compiled(converted.model, precision, shared=True)
+        small = converted.size < _TWICE_BYTES
+        one = self._compiled(converted.model, precision, one=True, shared=small)
+        # what is on disk is read again rather than kept in memory
+        kept = None if converted.is_on_disk else converted
 
-    def _precision(self, source: NetworkSource, folder: Path) -> str:
+        def many() -> Network:
+            return self._compiled((kept or self._converted(source)).model, precision)
+
+        return _OneOrMany(one, many)
+
+    def _folder(self, source: NetworkSource) -> Path:
+        origin = source.origin.digest if source.origin else self._version
+        made_of = fingerprint(source.fingerprint.encode(), origin.encode())
+        return self._cache / f"{source.name}-{made_of[:16]}"
+
+    def _converted(self, source: NetworkSource) -> "_Converted":
+        """The network from disk, or converted now. Raises RuntimeUnavailable."""
+        return self._read(source) or self._convert_once(source)
+
+    def _read(self, source: NetworkSource) -> "_Converted | None":
+        """The network as it lies on disk; None if it is not there, or not as it was made."""
+        folder = self._folder(source)
+        if source.origin is None or not folder.is_dir():
+            return None
+        try:
+            xml, weights = ((folder / file).read_bytes() for file in _FILES)
+            model = self._core.read_model(xml, weights)
+            source.origin.check(model, xml)
+        except Exception as error:  # half a file or none, or anything else that is no network
+            cause = str(error)
+            log.warning("a converted network is not used", network=source.name, cause=cause)
+            return None
+        return _Converted(model, len(weights), is_on_disk=True)
+
+    def _precision(self, source: NetworkSource, converted: "_Converted") -> str:
         """bf16 where this CPU has it and it leaves vectors the same, else f32."""
         if not (source.embeds and source.side and self._bfloat16):
             return "f32"
         cpu = fingerprint(self._core.get_property("CPU", "FULL_DEVICE_NAME").encode())[:16]
-        verdict = folder / f"precision-{cpu}"
-        if verdict.is_file() and (known := verdict.read_text()) in ("f32", "bf16"):
-            return known
+        verdict = self._folder(source) / f"precision-{cpu}"
+        for known in ("f32", "bf16"):
+            if verdict.is_file() and verdict.read_bytes() == known.encode():
+                return known
         samples = _sample_pixels(source.side)
-        exact, faster = (self._compiled(folder, p)(samples)[0] for p in ("f32", "bf16"))
+        exact, faster = (self._compiled(converted.model, p)(samples)[0] for p in ("f32", "bf16"))
         precision = "bf16" if (exact * faster).sum(axis=1).min() >= _LEAST_COSINE else "f32"
         with suppress(OSError):  # a folder that cannot be written costs a second at each start
             verdict.write_text(precision)
         return precision
 
     def _compiled(
-        self, folder: Path, precision: str, one: bool = False, shared: bool = False
+        self,
+        model: Any,  # noqa: ANN401  OpenVINO's stubs are incomplete
+        precision: str,
+        one: bool = False,
+        shared: bool = False,
     ) -> Network:
         """The network.
 
         one: for one picture at a time, else for any number. shared: for a share of the cores, too.
         """
-        model = self._core.read_model(folder / "network.xml")
         if one:
             _, rows, columns, channels = model.inputs[0].partial_shape
+            model = model.clone()
             model.reshape([1, rows, columns, channels])
         hints = {"INFERENCE_PRECISION_HINT": precision}
         alone = self._core.compile_model(model, "CPU", hints | {"PERFORMANCE_HINT": "LATENCY"})
@@ -102,17 +134,16 @@ class OpenVinoRuntime:
             together = self._core.compile_model(model, "CPU", hints | {"NUM_STREAMS": _SHARES})
         return _OpenVinoNetwork(alone, together, self._running)
 
-    def _convert_once(self, source: NetworkSource, folder: Path) -> None:
+    def _convert_once(self, source: NetworkSource) -> "_Converted":
         """Convert the network, unless another process is faster. Raises RuntimeUnavailable."""
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
             with _alone_in(self._cache):
-                if not _is_sealed(folder):
-                    self._convert(source, folder)
+                return self._read(source) or self._convert(source)
         except OSError as error:
             raise RuntimeUnavailable(f"cannot write {self._cache} (MODELS_DIR): {error}") from error
 
-    def _convert(self, source: NetworkSource, folder: Path) -> None:
+    def _convert(self, source: NetworkSource) -> "_Converted":
         """Convert the PyTorch module and put it on disk in one step."""
         import openvino
         import torch
@@ -133,10 +164,28 @@ class OpenVinoRuntime:
         with tempfile.TemporaryDirectory(dir=self._cache) as scratch:
             made = Path(scratch) / "network"
             made.mkdir()
-            openvino.save_model(model, made / "network.xml", compress_to_fp16=False)
-            (made / _SEAL).write_text(_hash(made))
+            openvino.save_model(model, made / _FILES[0], compress_to_fp16=False)
+            size = (made / _FILES[1]).stat().st_size
+            folder = self._folder(source)
             shutil.rmtree(folder, ignore_errors=True)
             made.rename(folder)
+        if kept := self._read(source):
+            return kept
+        log.warning(
+            "this network is converted at each start, because it does not come out as expected: "
+            "are PyTorch and OpenVINO of the versions in requirements.lock?",
+            network=source.name,
+        )
+        return _Converted(model, size, is_on_disk=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Converted:
+    """A converted network. size: of its weights in bytes."""
+
+    model: Any
+    size: int
+    is_on_disk: bool
 
 
 @contextmanager
@@ -242,14 +291,3 @@ def _sample_pixels(side: int) -> Pixels:
     pictures -= pictures.min(axis=(1, 2, 3), keepdims=True)
     pictures *= 255 / pictures.max(axis=(1, 2, 3), keepdims=True)
     return pictures.astype(np.uint8)
-
-
-def _is_sealed(folder: Path) -> bool:
-    """Is the converted network as it was written? OpenVINO takes damaged weights as they are."""
-    seal = folder / _SEAL
-    return seal.is_file() and seal.read_text() == _hash(folder)
-
-
-def _hash(folder: Path) -> str:
-    files = (folder / "network.xml", folder / "network.bin")
-    return fingerprint(*(file.read_bytes() if file.is_file() else b"" for file in files))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.converted import Origin
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -37,6 +39,8 @@ class NetworkSource:
     side: rows and columns of the input in pixels; None takes pictures of any size.
     embeds: the output are vectors of unit length, for which half the precision may do.
     build: makes the PyTorch module; called only when no converted network is at hand.
+    origin: what the converted network must be; None if that is not known, so that the network is
+        converted at each start.
     """
 
     name: str
@@ -44,6 +48,7 @@ class NetworkSource:
     side: int | None
     build: "Callable[[], nn.Module]"
     embeds: bool = False
+    origin: Origin | None = None
 
 
 class Runtime(Protocol):

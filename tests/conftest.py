@@ -11,6 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pymongo.collection import Collection
 
+from app.access import counters
 from app.recognition.detector import FaceDetector
 from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings
@@ -21,10 +22,12 @@ from app.storage.sqlite import SqliteStore
 from models.catalogue import Catalogue, FaceModel
 from models.openvino import OpenVinoRuntime
 from tests.employees import VECTOR_KEY
+from tests.limiting import Clock
 from tests.log_scan import leaks
 from tests.milvus import MilvusServer
 from tests.mongod import Mongod
-from tests.serving import MODELS_DIR, ready_app
+from tests.redis_server import Redis
+from tests.serving import MODELS_DIR, free_port, ready_app
 
 OpenStore = Callable[[], EmployeeStore]
 
@@ -177,3 +180,38 @@ def calm_torch() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """A Redis that keeps nothing."""
+    with Redis(tmp_path, free_port()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def limited_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    """The service behind a proxy, with low limits. Tests call from addresses of their own."""
+    app = ready_app(
+        tmp_path_factory.mktemp("limited"),
+        address_requests_per_minute=40,
+        login_failures=3,
+        trusted_proxies=1,
+        max_vectors_per_employee=2,
+    )
+    yield app
+    app.extensions["service"].stop()
+
+
+@pytest.fixture
+def limited(limited_app: Flask) -> FlaskClient:
+    """A client of it."""
+    return limited_app.test_client()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """What the counters of limits take for the time."""
+    clock = Clock()
+    monkeypatch.setattr(counters, "time", clock)
+    return clock

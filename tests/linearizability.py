@@ -36,12 +36,12 @@ class Operation:
                 return 409, state
             case "login", _:
                 return (200 if state == self.face else 406), state
+            case "delete", _:
+                return 200, None
             case _, None:
                 return 404, None
             case "replace", _:
                 return 200, self.face
-            case "delete", _:
-                return 200, None
         raise ValueError(self.kind)
 
 

@@ -14,9 +14,10 @@ import gzip
 import json
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from itertools import cycle
@@ -302,7 +303,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8099)
     parser.add_argument("--rule", default="blink", choices=list(rules()))
     options = parser.parse_args()
-    with LivenessService(options.port, options.host, options.rule) as service:
+    with ExitStack() as started:
+        try:
+            service = started.enter_context(
+                LivenessService(options.port, options.host, options.rule)
+            )
+        except OSError as error:
+            sys.exit(f"Cannot listen on {options.host}:{options.port} (--port): {error.strerror}")
         print(f"A stand-in for the liveness service at {service.url}, rule {options.rule}.")
         print(f"Faults, for PUT {service.url}{TOLD}: {', '.join(FAULTS)}.", flush=True)
         with suppress(KeyboardInterrupt):

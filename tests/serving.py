@@ -36,6 +36,7 @@ class RunningService:
     folder: where the SQLite file and the log are; started again there, it finds its employees.
     ready: False does not wait, for services that cannot come up yet.
     tree: where the service lies. wrapper: a command that runs it.
+    script: what is run, relative to the tree.
     variables: more of its environment, which inherits nothing from the tests' own.
     """
 
@@ -46,10 +47,11 @@ class RunningService:
         ready: bool = True,
         tree: Path | None = None,
         wrapper: Sequence[str] = (),
+        script: str = "entry.py",
         **variables: str,
     ) -> None:
         self._tree = tree or ROOT
-        self._command = [*wrapper, sys.executable, "entry.py"]
+        self._command = [*wrapper, sys.executable, script]
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._wait = ready

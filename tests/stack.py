@@ -9,6 +9,9 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
+
+import pytest
 
 from tests.liveness_service import LivenessService, rules
 from tests.mongod import Mongod
@@ -22,7 +25,20 @@ def main() -> None:
     parser.add_argument("--rule", default="blink", choices=list(rules()))
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with Mongod() as mongod, LivenessService(options.liveness_port, rule=options.rule) as liveness:
+    with ExitStack() as started:
+        try:
+            liveness = started.enter_context(
+                LivenessService(options.liveness_port, rule=options.rule)
+            )
+        except OSError as error:
+            sys.exit(
+                f"Cannot start: cannot listen on port {options.liveness_port}: {error.strerror}. "
+                "Name another one: make stack ARGS='--liveness-port 8100'"
+            )
+        try:
+            mongod = started.enter_context(Mongod())
+        except (pytest.skip.Exception, pytest.fail.Exception) as error:
+            sys.exit(f"Cannot start: {error}")
         print(f"MongoDB at {mongod.address}, volatile")
         print(f"a stand-in for the liveness service at {liveness.url}, rule {options.rule}")
         environment = os.environ | {

@@ -11,7 +11,7 @@ from tests.fuzz.api import fuzz_api
 
 def routes(app: Flask) -> set[tuple[str, str]]:
     return {
-        (rule.rule.replace("int:", "").replace("<", "{").replace(">", "}"), method.lower())
+        (rule.rule.replace("id:", "").replace("<", "{").replace(">", "}"), method.lower())
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }

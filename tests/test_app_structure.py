@@ -13,20 +13,23 @@ HTTP = {"flask", "werkzeug", "gunicorn"}
 # What each package or module of `app` may import of `app`, beside itself.
 MAY_IMPORT = {
     "sentences": set[str](),
-    "settings": {"sentences"},
+    "spelling": set[str](),
+    "values": set[str](),
+    "settings": {"sentences", "spelling", "values"},
     "log": set[str](),
     "liveness": set[str](),
+    "private": set[str](),
     "access": set[str](),
-    "audit": set[str](),
+    "audit": {"private"},
     "gallery": set[str](),
     "recognition": set[str](),
-    "storage": {"settings"},
+    "storage": {"settings", "private"},
     "usecases": {"gallery", "recognition", "storage", "liveness", "audit"},
     # errors are told by their type
     "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"}
     | {"access", "audit", "server"},
     "server": set[str](),
-    "parts": {"settings", "storage", "gallery", "recognition", "usecases", "liveness"},
+    "parts": {"settings", "values", "storage", "gallery", "recognition", "usecases", "liveness"},
     "commands": {"access", "audit", "settings", "storage", "log", "usecases", "gallery", "parts"},
 }
 

@@ -1,6 +1,8 @@
 """The audit log: an entry for all that is done or refused, and tampering is found."""
 
+import gzip
 import json
+import os
 import random
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from app.access import Role
 from app.access.keys import new_key
@@ -132,10 +135,12 @@ def test_no_photo_vector_name_or_key_is_in_it(admin: FlaskClient, audited_app: F
 
 def test_nothing_is_acknowledged_that_the_log_cannot_be_told(tmp_path: Path) -> None:
     # a device that takes no byte, as a full disk does
-    full = AuditLog(ChainedFile(Path("/dev/full")))
+    path = tmp_path / "audit.log"
+    path.symlink_to("/dev/full")
+    full = AuditLog(ChainedFile(path))
     with pytest.raises(AuditUnavailable, match=r"AUDIT_LOG.*No space"), full.entry("delete"):
         pass
-    app = ready_app(tmp_path, audit_log="/dev/full")
+    app = ready_app(tmp_path, audit_log=str(path))
     client = app.test_client()
     response = client.post("/api/store/1", json=WHO | {"img_features": [random_vector(1)]})
     assert (response.status_code, response.text) == (503, "the audit log is away, try again")
@@ -179,20 +184,20 @@ def test_threads_of_several_processes_write_one_chain_while_it_is_rotated(tmp_pa
     path = tmp_path / "audit.log"
     ChainedFile(path)
     writers = [writing(path, process, each=50) for process in range(3)]
-    parts = []
+    renamed = []
     while any(writer.poll() is None for writer in writers):
         if path.exists() and path.stat().st_size > 20_000:
-            parts.append(path.rename(tmp_path / f"audit.log.{len(parts)}"))
+            renamed.append(path.rename(tmp_path / f"audit.log.{len(renamed)}"))
     assert [writer.wait() for writer in writers] == [0, 0, 0]
-    parts += [path] if path.exists() else []
-    assert len(parts) > 2
-    assert verify(parts).findings == []
+    files = [*renamed, path] if path.exists() else renamed
+    assert len(files) > 2
+    assert verify(files).findings == []
     written = {
         (entry["process"], entry["thread"], entry["number"])
-        for part in parts
+        for part in files
         for entry in entries(part)
     }
-    assert len(written) == verify(parts).lines == 3 * 4 * 50
+    assert len(written) == verify(files).lines == 3 * 4 * 50
 
 
 def test_a_crash_in_the_middle_of_a_line_is_seen_and_the_chain_goes_on(tmp_path: Path) -> None:
@@ -216,7 +221,14 @@ def test_standard_output_has_a_chain_for_each_process(tmp_path: Path) -> None:
     log.write_text("".join(line + "\n" for line in lines))
     assert len(lines) == 20
     assert verify([log]).findings == []
-    log.write_text("".join(line + "\n" for line in lines[:10] + lines[11:]))
+    assert verify([log]).begins == []
+    log.write_text("".join(line + "\n" for line in lines[10:]))  # the older ones have expired
+    assert verify([log]).findings == []
+    assert verify([log]).begins
+    chains = [json.loads(line)["chain"] for line in lines]
+    longest = max(chains, key=chains.count)
+    _, removed, *_ = (number for number, chain in enumerate(chains) if chain == longest)
+    log.write_text("".join(line + "\n" for line in lines[:removed] + lines[removed + 1 :]))
     assert len(verify([log]).findings) == 1
 
 
@@ -237,7 +249,7 @@ Tampering = Callable[[list[bytes]], list[bytes]]
     [
         pytest.param(lambda it: [*it[:3], it[3].replace(b"ok", b"no"), *it[4:]], 5, id="altered"),
         pytest.param(lambda it: it[:3] + it[4:], 4, id="removed"),
-        pytest.param(lambda it: it[1:], 1, id="the first removed"),
+        pytest.param(lambda it: it[:1] + it[2:], 2, id="the second removed"),
         pytest.param(lambda it: [*it[:3], it[3], it[3], *it[4:]], 5, id="inserted"),
         pytest.param(lambda it: [*it[:3], it[4], it[3], *it[5:]], 4, id="reordered"),
         pytest.param(lambda it: [*it[:3], b"", *it[3:]], 4, id="an empty line"),
@@ -258,10 +270,10 @@ def test_a_cut_off_end_is_found_where_a_hash_was_kept(tmp_path: Path) -> None:
     kept = verify([path]).last
     assert kept == digest(lines[-1])
     AuditLog(ChainedFile(path)).write("test", "ok")
-    assert verify([path], kept).findings == []
+    assert verify([path], [kept]).findings == []
     path.write_bytes(b"".join(entry + b"\n" for entry in lines[:7]))
     assert verify([path]).findings == []  # that cannot be known
-    assert "the end was cut off" in verify([path], kept).findings[0]
+    assert "the end was cut off" in verify([path], [kept]).findings[0]
 
 
 def test_a_log_written_anew_is_found_where_a_hash_was_kept(tmp_path: Path) -> None:
@@ -274,7 +286,7 @@ def test_a_log_written_anew_is_found_where_a_hash_was_kept(tmp_path: Path) -> No
         previous = digest(forged[-1])
     path.write_bytes(b"".join(entry + b"\n" for entry in forged))
     assert verify([path]).findings == []
-    assert verify([path], kept).findings
+    assert verify([path], [kept]).findings
 
 
 @given(seed=st.integers(0, 2**32), data=st.data())
@@ -291,7 +303,176 @@ def test_no_change_of_a_byte_goes_unnoticed(
     changed[where] ^= random.Random(seed).randrange(1, 256)
     other = path.with_suffix(".changed")
     other.write_bytes(changed)
-    assert verify([other], kept).findings
+    assert verify([other], [kept]).findings
+
+
+def note(path: Path, count: int = 1) -> None:
+    """Entries by a process that has just started."""
+    log = AuditLog(ChainedFile(path))
+    for _ in range(count):
+        log.write("test", "ok")
+
+
+def rotate(path: Path) -> None:
+    """As logrotate does: audit.log becomes audit.log.1, and that one audit.log.2."""
+    for old in parts(path):
+        number = int(old.suffix[1:]) + 1 if old != path else 1
+        old.rename(f"{path}.{number}")
+
+
+def parts(path: Path) -> list[Path]:
+    """The files of a log, the oldest first."""
+    old = sorted(path.parent.glob("audit.log.*"), key=lambda each: -int(each.suffix[1:]))
+    return [*old, path] if path.exists() else old
+
+
+def test_a_service_that_starts_after_a_rotation_continues_the_chain(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    for _ in range(3):
+        note(path, 2)
+        rotate(path)
+    note(path)
+    verdict = verify(parts(path))
+    assert (verdict.lines, verdict.findings, verdict.begins) == (7, [], [])
+
+
+def test_a_worker_that_was_silent_for_two_rotations_continues_the_chain(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    silent, busy = AuditLog(ChainedFile(path)), AuditLog(ChainedFile(path))
+    silent.write("test", "ok")
+    for _ in range(2):
+        busy.write("test", "ok")
+        rotate(path)
+        busy.write("test", "ok")
+        rotate(path)
+        silent.write("test", "ok")
+    verdict = verify(parts(path))
+    assert (verdict.lines, verdict.findings) == (7, [])
+
+
+def test_a_file_that_was_made_for_us_continues_the_chain(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    note(path)
+    rotate(path)
+    path.touch()
+    note(path)
+    assert verify(parts(path)).findings == []
+
+
+def test_a_log_that_was_copied_and_emptied_continues_the_chain(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    silent, busy = AuditLog(ChainedFile(path)), AuditLog(ChainedFile(path))
+    silent.write("test", "ok")
+    busy.write("test", "ok")
+    (tmp_path / "audit.log.1").write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+    silent.write("test", "ok")
+    busy.write("test", "ok")
+    assert verify(parts(path)).findings == []
+    assert verify(parts(path)).lines == 4
+
+
+def test_files_that_have_expired_are_no_tampering(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    for _ in range(3):
+        note(path, 2)
+        rotate(path)
+    oldest, *rest = parts(path)
+    last = verify([oldest]).last
+    verdict = verify(rest)
+    assert verdict.findings == []
+    (begins,) = verdict.begins
+    assert f"audit.log.2, line 1 follows the line {last}" in begins
+    assert verify(rest, [last, verdict.last]).findings == []
+    lines = rest[0].read_bytes().splitlines(keepends=True)
+    rest[0].write_bytes(lines[1])
+    assert verify(rest).findings == []  # that cannot be known
+    assert len(verify(rest, [last]).findings) == 1
+
+
+def test_a_file_that_is_missing_between_two_others_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    for _ in range(3):
+        note(path, 2)
+        rotate(path)
+    oldest, _, newest = parts(path)
+    (finding,) = verify([oldest, newest]).findings
+    assert finding.startswith("audit.log.1, line 1 does not follow the end of audit.log.3")
+    assert verify([newest, oldest]).findings
+
+
+def test_rotated_files_may_be_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    note(path, 3)
+    rotate(path)
+    note(path)
+    packed = tmp_path / "audit.log.1.gz"
+    packed.write_bytes(gzip.compress((tmp_path / "audit.log.1").read_bytes()))
+    verdict = verify([packed, path])
+    assert (verdict.lines, verdict.findings, verdict.begins) == (4, [], [])
+    packed.write_bytes(packed.read_bytes()[:-20])
+    damaged = verified(packed)
+    assert damaged.returncode == 1
+    assert f"{packed}: it cannot be unpacked" in damaged.stderr
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+def test_a_crash_before_the_chain_was_told_is_no_tampering(tmp_path: Path, lines: int) -> None:
+    path = tmp_path / "audit.log"
+    note(path)
+    chain = tmp_path / ".audit.log.chain"
+    before = chain.read_bytes()
+    note(path, lines)
+    chain.write_bytes(before)
+    note(path)
+    assert verify([path]).findings == []
+    assert verify([path]).lines == lines + 2
+
+
+def test_a_cut_off_end_is_found_when_the_next_entry_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    lines = written(path, 4)
+    path.write_bytes(b"".join(line + b"\n" for line in lines[:2]))
+    note(path, 2)
+    (finding,) = verify([path]).findings
+    assert finding.startswith("audit.log, line 3 does not follow")
+
+
+def test_without_the_file_of_the_chain_the_log_itself_is_continued(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    running = AuditLog(ChainedFile(path))
+    running.write("test", "ok")
+    (tmp_path / ".audit.log.chain").unlink()
+    running.write("test", "ok")
+    note(path)
+    assert verify([path]).findings == []
+    rotate(path)
+    (tmp_path / ".audit.log.chain").unlink()
+    running.write("test", "ok")
+    (finding,) = verify(parts(path)).findings
+    assert finding.startswith("audit.log, line 1 does not follow the end of audit.log.1")
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_others_cannot_read_it(tmp_path: Path, umask: int) -> None:
+    path = tmp_path / "made" / "for it" / "audit.log"
+    before = os.umask(umask)
+    try:
+        note(path)
+    finally:
+        os.umask(before)
+    made = [path, path.parent, path.parent.parent, path.with_name(".audit.log.chain")]
+    assert [each.stat().st_mode & 0o007 for each in made] == [0] * 4
+
+
+def test_a_log_that_others_can_read_already_is_warned_of(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    path.touch()
+    path.chmod(0o644)
+    with capture_logs() as logged:
+        note(path)
+    assert [(each["path"], "AUDIT_LOG" in each["event"]) for each in logged] == [(str(path), True)]
+    assert path.stat().st_mode & 0o777 == 0o644
 
 
 def test_the_command_verifies(tmp_path: Path) -> None:

@@ -1,21 +1,25 @@
 """Networks are converted once, whoever asks, and then need no PyTorch."""
 
+import hashlib
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from structlog.testing import capture_logs
 
 from app.recognition.recogniser import Recogniser
 from models import mtcnn
-from models.catalogue import FaceModel
+from models.catalogue import Catalogue, FaceModel
 from models.openvino import OpenVinoRuntime
 from models.runtime import NetworkSource, TorchRuntime
+from tests import facenet_weights
 from tests.photos import PORTRAITS
 from tests.serving import MODELS_DIR, ROOT
 
@@ -48,7 +52,7 @@ def unbuildable(source: NetworkSource) -> NetworkSource:
     def build() -> None:
         pytest.fail("the network was converted again")
 
-    return NetworkSource(source.name, source.fingerprint, source.side, build, source.embeds)
+    return replace(source, build=build)
 
 
 def expected() -> tuple[NDArray[np.float32], ...]:
@@ -64,6 +68,17 @@ def assert_works(cache: Path, source: NetworkSource) -> None:
 
 def test_a_converted_network_is_not_built_again(cache: Path) -> None:
     assert_works(cache, unbuildable(mtcnn.refinement()))
+
+
+def test_every_network_comes_out_of_the_conversion_as_this_release_knows_it(
+    recogniser: Recogniser, runtime: OpenVinoRuntime, dlib_model: FaceModel
+) -> None:
+    """If not, PyTorch or OpenVINO is of another version: put the digests of the log into the code.
+
+    The network of InceptionResnetV1 is tried below.
+    """
+    for source in (mtcnn.proposal(), mtcnn.refinement(), mtcnn.output(), dlib_model.network):
+        runtime.compile(unbuildable(source))
 
 
 @pytest.mark.parametrize(
@@ -177,6 +192,116 @@ def wipe(path: Path) -> None:
 
 def half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def seal(folder: Path) -> None:
+    """As earlier releases did, which took whatever had its own hash beside it."""
+    files = (folder / "network.xml", folder / "network.bin")
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
+    (folder / "sha256").write_text(digest.hexdigest())
+
+
+def with_other_weights(folder: Path) -> None:
+    weights = np.fromfile(folder / "network.bin", np.float32)
+    weights[len(weights) // 2 :] *= np.float32(1.001)
+    weights.tofile(folder / "network.bin")
+
+
+def rewrite(old: str, new: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        path = folder / "network.xml"
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new, 1))
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "alter",
+    [
+        with_other_weights,
+        rewrite('type="MaxPool"', 'type="AvgPool"'),
+        rewrite('strides="2, 2"', 'strides="3, 3"'),
+        rewrite('kernel="3, 3"', 'kernel="2, 2"'),
+        rewrite("<rt_info>", '<rt_info><runtime_options><x value="1" /></runtime_options>'),
+        rewrite("self.network.conv1.bias", "another.name"),
+    ],
+    ids=["weights", "operation", "stride", "kernel", "hints", "name"],
+)
+def test_an_altered_network_is_made_anew_whatever_seal_it_has(
+    alter: Callable[[Path], None], cache: Path
+) -> None:
+    (folder,) = cache.glob("rnet-*")
+    before = (
+        folder.joinpath("network.xml").read_bytes(),
+        folder.joinpath("network.bin").read_bytes(),
+    )
+    alter(folder)
+    seal(folder)
+    after = folder.joinpath("network.xml").read_bytes(), folder.joinpath("network.bin").read_bytes()
+    assert before != after
+    with capture_logs() as lines:
+        assert_works(cache, mtcnn.refinement())
+    assert [line["event"] for line in lines if line["log_level"] == "warning"] == [
+        "a converted network is not used"
+    ] * 2  # once more when it is alone in the folder
+
+
+def test_what_is_no_text_does_no_harm(cache: Path) -> None:
+    (folder,) = cache.glob("rnet-*")
+    for name in ("network.xml", "sha256"):
+        (folder / name).write_bytes(b"\xff\xfe\x00")
+    assert_works(cache, mtcnn.refinement())
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A file of weights of one's own, and its SHA-256."""
+    path = tmp_path_factory.mktemp("weights") / "own.pt"
+    return path, facenet_weights.write(path)
+
+
+@pytest.fixture(scope="module")
+def own_source(own: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> NetworkSource:
+    catalogue = Catalogue(tmp_path_factory.mktemp("models"), own)
+    assert catalogue.own_name
+    return catalogue.get(catalogue.own_name).network
+
+
+def test_weights_of_ones_own_are_compared_with_their_file(
+    own_source: NetworkSource, tmp_path: Path
+) -> None:
+    """The graph is known, the weights are those of a file whose hash is known."""
+    OpenVinoRuntime(tmp_path).compile(own_source)
+    faces = facenet_weights.pictures(1)
+    (expected,) = OpenVinoRuntime(tmp_path).compile(unbuildable(own_source))(faces)
+
+    (folder,) = tmp_path.glob("facenet-*")
+    weights = np.fromfile(folder / "network.bin", np.float32)
+    weights[-1000:-900] = 1.0
+    weights.tofile(folder / "network.bin")
+    seal(folder)
+    with pytest.raises(pytest.fail.Exception, match="converted again"):
+        OpenVinoRuntime(tmp_path).compile(unbuildable(own_source))
+    (vector,) = OpenVinoRuntime(tmp_path).compile(own_source)(faces)
+    np.testing.assert_allclose(vector, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"f64", b"bf16\n"])
+def test_a_broken_note_of_the_precision_is_written_anew(
+    content: bytes, tmp_path: Path, recogniser: Recogniser, dlib_model: FaceModel
+) -> None:
+    for folder in (MODELS_DIR / "converted").iterdir():
+        if (folder / "network.xml").is_file() and folder.name.startswith("dlib-"):
+            shutil.copytree(folder, tmp_path / folder.name)
+    runtime = OpenVinoRuntime(tmp_path)
+    runtime.compile(unbuildable(dlib_model.network))
+    for note in tmp_path.glob("*/precision-*"):
+        note.write_bytes(content)
+    network = runtime.compile(unbuildable(dlib_model.network))
+    assert network(pixels(1, 150, 150))[0].shape == (1, 128)
+    assert all(note.read_bytes() in (b"f32", b"bf16") for note in tmp_path.glob("*/precision-*"))
 
 
 @pytest.mark.parametrize(

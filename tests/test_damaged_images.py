@@ -80,7 +80,7 @@ def test_a_damaged_file_is_read_or_refused_wherever_the_damage_is(form: str) -> 
     ids=["empty", "a zero", "text", "SVG", "PDF", "EPS", "PPM", "ICO"],
 )
 def test_other_files_are_refused_with_the_formats_we_read(data: bytes) -> None:
-    with pytest.raises(NotAnImage, match="JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP"):
+    with pytest.raises(NotAnImage, match="JPEG, PNG, WEBP, AVIF, HEIF, GIF, TIFF, BMP"):
         picture(data)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from app.recognition.alignment import chip_to_picture, similarity, whole_to_picture
+from app.recognition.alignment import chip_to_picture, similarity
 from app.recognition.detector import Face, FaceDetector, distinct, moved, squared, suppress
 from app.recognition.pyramid import Pyramid
 from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
@@ -212,15 +212,6 @@ def test_a_resized_picture_keeps_its_shape_and_gets_a_black_margin(scale: float)
     assert level.shape == (round(97 * scale) + 12, round(201 * scale) + 12, 3)
     assert (level[6:-6, 6:-6] == 255).all()
     assert level.sum() == level[6:-6, 6:-6].sum()
-
-
-def test_the_whole_picture_fills_the_chip() -> None:
-    pixels = ramp(200)[:100]
-    chip = Pyramid(pixels).warped(whole_to_picture(pixels, 50), 50)
-    assert chip[25, 0, 0] < 4
-    assert chip[25, -1, 0] > 195
-    assert chip[0, 25, 1] < 3
-    assert chip[-1, 25, 1] > 96
 
 
 BOXES = np.array([[0.0, 0, 10, 10], [1, 1, 11, 11], [30, 30, 40, 40], [2, 2, 6, 6]])

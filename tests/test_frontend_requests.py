@@ -7,11 +7,12 @@ import pytest
 import requests
 
 from tests import sent_photos as photos
+from tests.features import random_vector
 from tests.liveness_service import LivenessService
 from tests.serving import RunningService
 
 # What its HTTP library sends with every request.
-HEADERS = {"Accept": "application/json, text/plain, */*"}
+HEADERS = {"Accept": "*/*"}
 FRAMES = 15
 
 
@@ -47,7 +48,7 @@ class Frontend:
         self, photo: str, *, liveness: bool = False, frames: int = FRAMES, frame: str = ""
     ) -> requests.Response:
         film = [frame or photos.astronaut_face()] * frames if liveness else []
-        body = {"image_base64": photo, "liveness": liveness, "frames": film}
+        body = {"image_base64": photo, "img_crop": False, "liveness": liveness, "frames": film}
         return self._call("POST", "/api/find_match", json=body)
 
     def _call(self, method: str, path: str, **options: object) -> requests.Response:
@@ -69,6 +70,7 @@ def service(
         LIVENESS_SERVICE_URL=liveness.url + "/",
         LIVENESS_TIMEOUT_S="2",
         MAX_BODY_MB="8",
+        LOGIN_FAILURES="10",
     ) as service:
         yield service
 
@@ -94,6 +96,49 @@ def test_enrol_list_log_in_delete(frontend: Frontend) -> None:
     assert frontend.delete(3) == 200
     assert frontend.log_in(photos.admiral()) == "Login Failed: no matches found!"
     assert frontend.list_page(1) == [{"_id": 7, "name": "Eileen", "surname": "Collins"}]
+
+
+def test_somebody_is_deleted_twice(service: RunningService, frontend: Frontend) -> None:
+    """In two tabs: to the frontend, anything but 200 is an internal error."""
+    assert [frontend.delete(7) for _ in range(3)] == [200] * 3
+    assert frontend.list_page(1) == []
+    assert frontend.log_in(photos.astronaut_again()) == "Login Failed: no matches found!"
+    again = service.call("DELETE", "/api/7", headers=HEADERS)
+    assert (again.status_code, again.text) == (200, "ok")
+    assert frontend.enrol(7, "Eileen", "Collins", photos.astronaut()) == 200
+    assert frontend.log_in(photos.astronaut_again()) == "Hello Eileen Collins, number 7!"
+
+
+def test_all_people_share_its_address(service: RunningService, frontend: Frontend) -> None:
+    """However often strangers try, whoever is enrolled logs in at once."""
+    for _ in range(15):
+        assert frontend.log_in(photos.admiral()) == "Login Failed: no matches found!"
+        assert frontend.log_in(photos.coffee()).startswith("Login Failed: no face was found")
+    assert frontend.log_in(photos.astronaut_again()) == "Hello Eileen Collins, number 7!"
+
+
+@pytest.mark.parametrize("crop", [True, False, None])
+def test_the_box_for_cropping_changes_nothing_for_a_whole_photo(
+    service: RunningService, frontend: Frontend, crop: bool | None
+) -> None:
+    body = {"image_base64": photos.astronaut_again(), "img_crop": crop, "frames": []}
+    answer = service.call("POST", "/api/find_match", headers=HEADERS, json=body)
+    assert (answer.status_code, answer.json()["_id"]) == (200, 7)
+
+
+def test_pages_of_thirty(service: RunningService) -> None:
+    frontend = Frontend(service)
+    body = {"name": "Ada", "surname": "Byron"}
+    for number in range(31):
+        features = {"img_features": [random_vector(number)]}
+        stored = service.call("POST", f"/api/store/{number}", json=body | features, headers=HEADERS)
+        assert stored.status_code == 200
+    try:
+        assert [user["_id"] for user in frontend.list_page(1)] == list(range(30))
+        assert frontend.list_page(2) == [{"_id": 30, "name": "Ada", "surname": "Byron"}]
+        assert frontend.list_page(3) == []
+    finally:
+        assert {frontend.delete(number) for number in range(31)} == {200}
 
 
 def test_the_answers_that_are_shown_nowhere_are_ok(service: RunningService) -> None:
@@ -136,7 +181,7 @@ def test_the_prefix_of_a_data_url_is_taken(frontend: Frontend, prefix: str) -> N
         pytest.param(photos.cat, "no face was found in the picture", id="a cat"),
         pytest.param(
             lambda: "aGVsbG8=",
-            "not a picture we can read (JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP)",
+            "not a picture we can read (JPEG, PNG, WEBP, AVIF, HEIF, GIF, TIFF, BMP)",
             id="not a picture",
         ),
         pytest.param(

@@ -143,3 +143,32 @@ def test_nobody_is_answered_from_a_gallery_that_could_not_be_read_again(path: Pa
         gallery.nearest(someone(1).vectors[0])
     erase(path, "ALTER TABLE employees RENAME COLUMN family TO surname")
     assert is_found(gallery, someone(2))
+
+
+class FaultyStore(SqliteStore):
+    """Meets a bug of its own when it reads everybody, while it is `faulty`."""
+
+    faulty = False
+
+    def read_all(self) -> Iterator[Employee]:
+        if self.faulty:
+            raise KeyError("a bug")
+        yield from super().read_all()
+
+
+def test_a_reading_that_fails_as_nobody_foresaw_is_told_and_made_again(path: Path) -> None:
+    store = FaultyStore(path)
+    store.add(someone(1))
+    gallery = gallery_of(store)
+    store.add(someone(2))
+    erase(path, "DELETE FROM changes WHERE number < 2")
+    store.faulty = True
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(GalleryLoading):
+                gallery.nearest(someone(1).vectors[0])
+    told = [entry for entry in logs if entry["log_level"] == "error"]
+    assert {entry["event"] for entry in told} == {"the gallery could not be read again"}
+    assert all(entry["exc_info"] for entry in told)
+    store.faulty = False
+    assert is_found(gallery, someone(2))

@@ -1,5 +1,6 @@
 """What cannot be done is answered with a fitting status and one short sentence that says why."""
 
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,7 @@ WHO = {"name": "Grace", "surname": "Hopper"}
 ENROLMENT = WHO | {"img_features": [random_vector(1)]}
 STORE = "/api/store/1"
 FIND = "/api/find_match"
+EXPORT = "/api/employees/4/export"
 
 
 @pytest.mark.parametrize(
@@ -31,7 +33,6 @@ FIND = "/api/find_match"
         ("POST", "/api/store/1.5"),
         ("POST", "/api/find_match/"),
         ("DELETE", "/api/-1"),
-        ("DELETE", "/api/" + "9" * 5000),
         ("GET", "/api/get_all/30"),
     ],
 )
@@ -68,7 +69,7 @@ def test_an_id_that_is_taken(client: FlaskClient) -> None:
 
 
 def test_an_employee_who_is_not_there(client: FlaskClient) -> None:
-    for response in (client.delete("/api/4"), client.put(STORE, json=ENROLMENT)):
+    for response in (client.get(EXPORT), client.put(STORE, json=ENROLMENT)):
         assert (response.status_code, response.text) == (404, "no such employee")
 
 
@@ -79,12 +80,43 @@ def test_a_body_that_is_too_large(client: FlaskClient, path: str) -> None:
     assert response.text == "the request is larger than 2 MB"
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data", None])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain",
+        "multipart/form-data; boundary=x",
+        "application/x-www-form-urlencoded",
+        "image/jpeg",
+        None,
+    ],
+)
 def test_a_body_that_is_not_called_json(client: FlaskClient, content_type: str | None) -> None:
     body = json.dumps(ENROLMENT)
-    response = client.post(STORE, data=body, content_type=content_type)
+    for path, example in [
+        (STORE, '{"name": "Grace", "surname": "Hopper", "img_base64": "..."}'),
+        (FIND, '{"img_base64": "..."}'),
+    ]:
+        response = client.post(path, data=body, content_type=content_type)
+        assert response.status_code == 415
+        assert response.text == f"send JSON like {example}, with Content-Type: application/json"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "BR", "deflate, gzip", "x" * 5000, "é"])
+def test_a_compressed_body(client: FlaskClient, coding: str) -> None:
+    body = gzip.compress(json.dumps(ENROLMENT).encode())
+    headers = {"Content-Encoding": coding}
+    response = client.post(STORE, data=body, content_type="application/json", headers=headers)
     assert response.status_code == 415
-    assert response.text == "send JSON, with Content-Type: application/json"
+    assert f"compressed ({coding.lower()[:5]}" in response.text or coding == "é"
+    assert response.text.endswith("send it without Content-Encoding")
+    assert_short(response)
+    assert response.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity"])
+def test_a_body_that_is_called_not_compressed(client: FlaskClient, coding: str) -> None:
+    response = client.post(STORE, json=ENROLMENT, headers={"Content-Encoding": coding})
+    assert response.status_code == 200
 
 
 def test_json_with_parameters_or_a_suffix_is_json(client: FlaskClient) -> None:
@@ -148,7 +180,7 @@ def test_who_asks_for_liveness_is_not_let_in_without(client: FlaskClient) -> Non
 def test_errors_are_text_unless_json_is_preferred(
     client: FlaskClient, accept: str | None, preferred: str
 ) -> None:
-    response = client.delete("/api/4", headers={"Accept": accept} if accept else {})
+    response = client.get(EXPORT, headers={"Accept": accept} if accept else {})
     assert response.mimetype == preferred
     if preferred == "text/plain":
         assert response.text == "no such employee"
@@ -156,7 +188,7 @@ def test_errors_are_text_unless_json_is_preferred(
 
 def test_problem_json(client: FlaskClient) -> None:
     headers = {"Accept": "application/json", "X-Request-ID": "abc-1"}
-    response = client.delete("/api/4", headers=headers)
+    response = client.get(EXPORT, headers=headers)
     assert json.loads(response.text) == {
         "title": "no such employee",
         "status": 404,

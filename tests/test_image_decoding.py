@@ -1,6 +1,9 @@
 """Encoded pictures of every format and mode become upright RGB pixels."""
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ from tests.image_files import (
     quarters,
     stored,
 )
-from tests.photos import encoded, picture
+from tests.photos import GRACE_HOPPER, encoded, picture
 
 
 @pytest.mark.parametrize("orientation", FIRST_ROW_AND_COLUMN)
@@ -89,7 +92,11 @@ CASES: dict[str, tuple[Callable[[], bytes], tuple[int, int]]] = {
     ),
     "I, out of range": (
         lambda: encoded(Image.fromarray(grey(-5, 200_000, "int32")), "TIFF"),
-        (0, 255),
+        (0, 195),
+    ),
+    "F, fractions": (
+        lambda: encoded(Image.fromarray(grey(0.2, 0.8, "float32")), "TIFF"),
+        (51, 204),
     ),
     "F": (lambda: encoded(Image.fromarray(grey(40, 200, "float32")), "TIFF"), (40, 200)),
 }
@@ -100,6 +107,47 @@ def test_every_mode_becomes_rgb_and_what_is_clear_white(case: str) -> None:
     make, (left, right) = CASES[case]
     expected = np.repeat(grey(left, right, "uint8")[:, :, None], 3, axis=2)
     assert_similar(picture(make()), expected, tolerance=2)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_of_sixteen_bits_those_count_that_are_used(bits: int, form: str) -> None:
+    """Infrared cameras use some of them, and have a broken pixel now and then."""
+    most = 2**bits - 1
+    values = grey(0.2 * most, 0.8 * most, "uint16")
+    values = values.repeat(20, axis=0).repeat(20, axis=1)
+    values[5, 5] = 65_535
+    seen = picture(encoded(Image.fromarray(values), form))
+    assert abs(int(np.median(seen[:, :200])) - 51) < 3
+    assert abs(int(np.median(seen[:, -200:])) - 204) < 3
+
+
+def test_heic_is_read() -> None:
+    """Made from the portrait of Grace Hopper, which is in the public domain, at 320×375."""
+    heic = picture((Path(__file__).parent / "data" / "grace_hopper.heic").read_bytes())
+    portrait = Image.open(GRACE_HOPPER).crop((0, 0, 512, 600)).resize((320, 375))
+    assert heic.shape == (375, 320, 3)
+    assert np.abs(heic.astype(int) - np.asarray(portrait)).mean() < 6
+
+
+def test_memory_that_is_not_there_is_no_damage() -> None:
+    """In a process that may have 60 MB more than it has; the picture takes 150."""
+    code = """
+import io, resource
+from PIL import Image
+from app.recognition.image import Photo
+file = io.BytesIO()
+Image.new("RGB", (7_000, 7_000)).save(file, "PNG", compress_level=1)
+photo = Photo(file.getvalue(), max_megapixels=50)
+has = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (has + 60_000_000, -1))
+try:
+    photo.decode()
+except MemoryError:
+    print("no memory")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "no memory\n", done.stderr
 
 
 def test_half_transparent_is_blended_with_white() -> None:

@@ -1,5 +1,6 @@
 """A request that is malformed is a 400 that names the field and says what is wrong with it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def photo(**more: object) -> dict[str, Any]:
         (STORE, names(" \t\n"), "name: is empty"),
         (STORE, names("x" * 201), "name: has more than 200 characters"),
         (STORE, names(7), "name: must be text"),
-        (STORE, names(None), "name: must be text"),
+        (STORE, names(None), "name: is missing"),
         (STORE, WHO, "img_base64: a photo is needed, or img_features"),
         (STORE, features([]), "img_base64: a photo is needed, or img_features"),
         (STORE, WHO | {"img_base64": []}, "img_base64: a photo is needed, or img_features"),
@@ -52,11 +53,12 @@ def photo(**more: object) -> dict[str, Any]:
         (STORE, features([["0.1"]]), "img_features.0.0: must be a number"),
         (STORE, features([[True]]), "img_features.0.0: must be a number"),
         (STORE, features([[VECTOR]]), "img_features.0.0: must be a number"),
-        (STORE, features([0.1, 0.2]), "img_features: must be a list of feature vectors"),
+        (STORE, features([0.1, 0.2]), "img_features: must be a list of feature vectors, like [["),
+        (STORE, features(VECTOR), "img_features: must be a list of feature vectors, like [["),
         (STORE, features("[[0.1]]"), "img_features: must be a list"),
         (STORE, features([VECTOR] * 101), "img_features: has more than 100 entries"),
         (FIND, {}, "img_base64: is missing"),
-        (FIND, {"img_base64": None}, "img_base64: must be a picture in base64"),
+        (FIND, {"img_base64": None}, "img_base64: is missing"),
         (FIND, {"image_base64": 5}, "image_base64: must be a picture in base64"),
         (FIND, {"img_base64": ["a"]}, "img_base64: must be a picture in base64"),
         (FIND, {"img_base64": "data:image/png;base64,"}, "img_base64: is empty"),
@@ -69,7 +71,7 @@ def photo(**more: object) -> dict[str, Any]:
         (FIND, photo(frames="a"), "frames: must be a list"),
         (FIND, photo(liveness=True), "frames: 15 are needed for liveness, 0 were sent"),
         (FIND, photo(liveness=True, frames=["a"] * 14), "frames: 15 are needed"),
-        (FIND, photo(liveness=True, frames=["a"] * 14 + [""]), "frames.14: is empty"),
+        (FIND, photo(liveness=True, frames=["YQ"] * 14 + [""]), "frames.14: is empty"),
         (FIND, photo(liveness=True, frames=[1] * 15), "frames.0: must be a picture in base64"),
     ],
 )
@@ -88,7 +90,7 @@ def test_the_field_that_is_wrong_is_named(
         (b"", "the body is not valid JSON"),
         (b'{"name":', "the body is not valid JSON"),
         (b"img_base64=abc", "the body is not valid JSON"),
-        (b'{"name": "\xff", "surname": "b"}', "the body is not valid JSON"),
+        (b'{"name": "\xff", "surname": "b"}', "the body is not UTF-8 text, send JSON in UTF-8"),
         (b"[" * 100_000, "the body is nested more than 8 levels deep"),
         (b"[]", "the body must be a JSON object"),
         (b"null", "the body must be a JSON object"),
@@ -103,14 +105,34 @@ def test_a_body_that_is_no_json_object(
     assert (response.status_code, response.text) == (400, sentence)
 
 
+def test_a_byte_order_mark_is_passed_over(client: FlaskClient) -> None:
+    body = json.dumps(features([VECTOR])).encode("utf-8-sig")
+    assert client.post(STORE, data=body, content_type="application/json").status_code == 200
+    twice = b"\xef\xbb\xbf" + body
+    response = client.post(STORE, data=twice, content_type="application/json")
+    assert (response.status_code, response.text) == (400, "the body is not valid JSON")
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "latin-1"]
+)
+def test_json_in_another_encoding(client: FlaskClient, encoding: str) -> None:
+    body = json.dumps(WHO | {"name": "Žofie Ø"[1:]}, ensure_ascii=False).encode(encoding)
+    content_type = f"application/json; charset={encoding}"
+    response = client.post(STORE, data=body, content_type=content_type)
+    assert response.status_code == 400
+    assert response.text == "the body is not UTF-8 text, send JSON in UTF-8"
+
+
 @pytest.mark.parametrize(
     ("size", "number", "sentence"),
     [
         ("0", "1", "page_size: must be a whole number from 1 to 1000"),
         ("1001", "1", "page_size: must be a whole number from 1 to 1000"),
         ("abc", "1", "page_size: must be a whole number from 1 to 1000"),
-        ("²", "1", "page_size: must be a whole number from 1 to 1000"),
+        ("030", "1", "page_size: must be a whole number from 1 to 1000"),
         ("30", "0", "page_number: must be a whole number from 1 to 2147483648"),
+        ("30", "01", "page_number: must be a whole number from 1 to 2147483648"),
         ("30", "-1", "page_number: must be a whole number from 1 to 2147483648"),
         ("30", "1.5", "page_number: must be a whole number from 1 to 2147483648"),
         ("30", "9" * 100, "page_number: must be a whole number from 1 to 2147483648"),
@@ -129,6 +151,7 @@ def test_the_largest_id_is_taken_and_no_larger_one(client: FlaskClient) -> None:
         client.post(f"/api/store/{largest + 1}", json=features([VECTOR])),
         client.put(f"/api/store/{largest + 1}", json=features([VECTOR])),
         client.delete(f"/api/{largest + 1}"),
+        client.delete("/api/" + "9" * 5000),
     ):
         assert response.status_code == 400
         assert response.text == f"employee_id: must be at most {largest}"

@@ -1,23 +1,30 @@
 """Which face model runs: the setting says so, else the data, else what can be had."""
 
+import base64
 import re
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from flask import Flask
 from structlog.testing import capture_logs
+from werkzeug.test import TestResponse
 
 from app.storage import Employee
 from app.storage.sqlite import SqliteStore
-from app.usecases.models import choose_model
+from app.usecases.models import StoredModels, choose_facts, choose_model
 from models.catalogue import Catalogue, ModelUnavailable
 from models.weights import WeightsFile
 from tests.features import random_vector
-from tests.serving import free_port, ready_app
+from tests.photos import PORTRAITS
+from tests.serving import MODELS_DIR, free_port, ready_app
 from tests.weights_server import CONTENT, OTHER, Answer, WeightsServer, sha256
+
+PORTRAIT = base64.b64encode(PORTRAITS[0].read_bytes()).decode()
 
 
 @pytest.fixture
@@ -202,17 +209,140 @@ def test_vggface2_may_come_from_a_file_of_ones_own(
         assert choose_model(wanted, stored, catalogue).name == "vggface2"
 
 
-def test_whoever_chose_otherwise_on_an_empty_store_enrols_nobody(tmp_path: Path) -> None:
-    """Two services start on an empty store, and only the other one can fetch vggface2."""
-    unfetchable = tmp_path / "models"
-    unfetchable.mkdir()
-    (unfetchable / "20180402-114759-vggface2.pt.lock").mkdir()  # no download can begin
+def enrol_with(folder: Path, employee_id: int, model: str, dimension: int) -> None:
+    """As another process would that runs that model."""
+    with closing(SqliteStore(folder / "employees.db")) as other:
+        vectors = np.eye(1, dimension, dtype=np.float32)
+        other.add(Employee(employee_id, "Ada", "Lovelace", vectors, model))
+
+
+@pytest.fixture
+def unfetchable(tmp_path: Path) -> Path:
+    """A folder of models that no download can reach."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "converted").symlink_to(MODELS_DIR / "converted")
+    (folder / "20180402-114759-vggface2.pt.lock").mkdir()
+    return folder
+
+
+Ask = Callable[[str], TestResponse]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, unfetchable: Path) -> Iterator[Ask]:
+    """Asks a service that found an empty store, could not fetch vggface2, and so runs dlib."""
     app = ready_app(tmp_path, face_model="auto", models_dir=unfetchable)
-    with closing(SqliteStore(tmp_path / "employees.db")) as other:
-        vectors = np.eye(1, 512, dtype=np.float32)
-        other.add(Employee(1, "Ada", "Lovelace", vectors, "vggface2"))
-    body = {"name": "Grace", "surname": "Hopper", "img_features": [random_vector(1)]}
-    refused = app.test_client().post("/api/store/2", json=body)
+    yield asks(app)
     app.extensions["service"].stop()
-    assert refused.status_code == 503
-    assert "another face model, restart this one" in refused.text
+
+
+def asks(app: Flask) -> Ask:
+    client = app.test_client()
+    features = random_vector(1)
+
+    def ask(what: str) -> TestResponse:
+        match what:
+            case "login":
+                return client.post("/api/find_match", json={"img_base64": PORTRAIT})
+            case "enrol":
+                body = {"name": "Grace", "surname": "Hopper", "img_features": [features]}
+                return client.post("/api/store/2", json=body)
+            case _:
+                return client.get("/readyz")
+
+    return ask
+
+
+def statuses(ask: Ask) -> dict[str, int]:
+    return {what: ask(what).status_code for what in ("login", "readyz", "enrol")}
+
+
+def test_a_process_that_chose_otherwise_on_an_empty_store_is_not_ready(
+    ask: Ask, tmp_path: Path
+) -> None:
+    """Two services start on an empty store, and only the other one can fetch vggface2."""
+    assert ask("login").status_code == 406
+    assert ask("readyz").status_code == 200
+    enrol_with(tmp_path, 1, "vggface2", 512)
+    with capture_logs() as lines:
+        assert statuses(ask) == {"login": 503, "readyz": 503, "enrol": 503}
+        assert "another face model" in ask("readyz").text
+    (told,) = [line for line in lines if line["log_level"] == "error"]
+    assert "restart this process" in told["event"]
+    assert (told["running"], told["stored"]) == ("dlib", {"vggface2": 1})
+    with closing(SqliteStore(tmp_path / "employees.db")) as other:
+        other.remove(1)
+    assert statuses(ask) == {"login": 406, "readyz": 200, "enrol": 200}
+
+
+def test_a_process_whose_stored_vectors_become_others_is_not_ready(
+    ask: Ask, tmp_path: Path
+) -> None:
+    """As if a backup of another model was restored, without a word in the change log."""
+    assert ask("enrol").status_code == 200
+    with closing(sqlite3.connect(tmp_path / "employees.db")) as database, database:
+        database.execute("UPDATE employees SET model = 'vggface2'")
+    assert statuses(ask) == {"login": 503, "readyz": 503, "enrol": 503}
+
+
+def test_a_process_that_matches_some_is_ready(ask: Ask, tmp_path: Path) -> None:
+    assert ask("enrol").status_code == 200
+    with capture_logs() as lines:
+        enrol_with(tmp_path, 1, "vggface2", 512)
+        assert ask("login").status_code == 406
+        enrol_with(tmp_path, 3, "vggface2", 512)
+        assert ask("readyz").status_code == 200
+    (warning,) = [line for line in lines if line["log_level"] == "warning"]
+    assert "another model" in warning["event"]
+
+
+def test_a_wrong_model_is_no_failure_of_who_logs_in(tmp_path: Path) -> None:
+    app = ready_app(tmp_path, login_failures=2)
+    enrol_with(tmp_path, 1, "vggface2", 512)
+    assert [asks(app)("login").status_code for _ in range(5)] == [503] * 5
+    app.extensions["service"].stop()
+
+
+def test_a_model_that_the_setting_asks_for_takes_the_first_enrolment(tmp_path: Path) -> None:
+    """Or nobody could be enrolled again when the model is changed."""
+    enrol_with(tmp_path, 1, "vggface2", 512)
+    app = ready_app(tmp_path, face_model="dlib")
+    ask = asks(app)
+    assert statuses(ask) == {"login": 503, "readyz": 503, "enrol": 200}
+    assert ask("login").status_code == 406
+    assert ask("readyz").status_code == 200
+    app.extensions["service"].stop()
+
+
+def test_stored_models_are_counted_when_something_changed(tmp_path: Path) -> None:
+    class CountedStore(SqliteStore):
+        counted = 0
+
+        def models(self) -> dict[str, int]:
+            self.counted += 1
+            return super().models()
+
+    with closing(CountedStore(tmp_path / "employees.db")) as store:
+        stored = StoredModels(store)
+        assert [stored.counts() for _ in range(9)] == [{}] * 9
+        assert store.counted == 1
+        enrol_with(tmp_path, 1, "vggface2", 512)
+        assert [stored.counts() for _ in range(9)] == [{"vggface2": 1}] * 9
+        assert store.counted == 2
+
+
+@pytest.mark.parametrize("stored", [{}, {"vggface2": 3}, {"dlib": 3}])
+@pytest.mark.parametrize("wanted", ["auto", "vggface2", "dlib"])
+def test_what_is_known_of_a_model_is_known_without_its_weights(
+    wanted: str, stored: dict[str, int], tmp_path: Path, server: WeightsServer
+) -> None:
+    catalogue = Catalogue(tmp_path / "weights", vggface2=server.offer())
+    facts = choose_facts(wanted, stored, catalogue)
+    assert server.requests == []
+    if stored or wanted != "auto":
+        model = choose_model(wanted, stored, catalogue)
+        assert (facts.name, facts.dimension) == (model.name, model.dimension)
+        assert facts.distance_scale == model.distance_scale
+    else:
+        assert facts.name == "dlib"

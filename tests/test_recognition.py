@@ -116,17 +116,6 @@ def test_a_small_face_in_the_background_does_not_prevent_enrolment(
     assert distance(recogniser, recogniser.for_enrolment(scene).vector, vector) < 0.3
 
 
-def test_without_crop_the_whole_picture_is_the_face(recogniser: Recogniser) -> None:
-    side = recogniser.model.side
-    noise = np.random.default_rng(0).integers(0, 255, (side, side, 3), np.uint8)
-    vector = recogniser.for_login(encoded(noise), crop=False)
-    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
-    doubled = encoded(noise.repeat(2, axis=0).repeat(2, axis=1))
-    assert distance(recogniser, recogniser.for_login(doubled, crop=False), vector) < 0.05
-    with pytest.raises(NoFace):
-        recogniser.for_login(encoded(noise))
-
-
 @pytest.mark.parametrize("photo", WITHOUT_FACE, ids=lambda photo: photo.stem)
 def test_no_face_is_said(photo: Path, recogniser: Recogniser) -> None:
     with pytest.raises(NoFace, match="no face was found in the picture"):
@@ -159,14 +148,12 @@ def test_the_limit_of_megapixels_is_the_recognisers(
 ) -> None:
     careful = Recogniser(runtime, dlib_model, Limits(megapixels=0.2))
     photo = GRACE_HOPPER.read_bytes()
-    for crop in (True, False):
-        with pytest.raises(ImageTooLarge, match=r"megapixels, at most 0\.2 are taken"):
-            careful.for_login(photo, crop)
+    with pytest.raises(ImageTooLarge, match=r"megapixels, at most 0\.2 are taken"):
+        careful.for_login(photo)
     with pytest.raises(ImageTooLarge):
         careful.for_enrolment(photo)
 
 
 def test_what_is_no_picture_is_said(recogniser: Recogniser) -> None:
-    for crop in (True, False):
-        with pytest.raises(NotAnImage):
-            recogniser.for_login(b"no picture", crop)
+    with pytest.raises(NotAnImage):
+        recogniser.for_login(b"no picture")

@@ -1,63 +1,30 @@
-"""How often an address or a key may ask, and how long failed logins make it wait."""
+"""How often an address or a key may ask."""
 
 import time
-from collections.abc import Iterator
+import tracemalloc
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
+from redis import Redis as RedisClient
 
 from app.access import Role
 from app.access.keys import new_key
-from app.access.limits import Limits, TooManyFailures, TooManyRequests, wait_after
-from tests import sent_photos as photos
+from app.access.limits import Limits, TooManyRequests
 from tests.features import random_vector
+from tests.limiting import (
+    HERE,
+    PROBE,
+    THERE,
+    Clock,
+    came_from,
+    count_until_refused,
+    refused,
+    wait_of,
+)
 from tests.redis_server import Redis
-from tests.serving import RunningService, free_port, ready_app
-
-HERE, THERE = "10.0.0.1", "10.0.0.2"
-PROBE = {"img_base64": photos.admiral()}
-
-
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
-    with Redis(tmp_path, free_port()) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def limited_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
-    """Few failures are free. Tests call from addresses of their own."""
-    app = ready_app(
-        tmp_path_factory.mktemp("limited"),
-        address_requests_per_minute=40,
-        login_failures=3,
-        trusted_proxies=1,
-        max_vectors_per_employee=2,
-    )
-    yield app
-    app.extensions["service"].stop()
-
-
-@pytest.fixture
-def limited(limited_app: Flask) -> FlaskClient:
-    return limited_app.test_client()
-
-
-def came_from(*addresses: str) -> dict[str, str]:
-    return {"X-Forwarded-For": ", ".join(addresses)}
-
-
-def count_until_refused(limits: Limits, address: str, key_id: str | None = None) -> int:
-    for number in range(1000):
-        try:
-            limits.check(address, key_id)
-        except TooManyRequests as error:
-            assert 1 <= error.retry_after_s <= 120
-            return number
-    return -1
+from tests.serving import RunningService, ready_app
 
 
 def test_an_address_has_its_number_of_requests() -> None:
@@ -93,48 +60,46 @@ def test_the_addresses_of_one_ipv6_network_are_one() -> None:
     assert count_until_refused(limits, "::ffff:10.0.0.2") == 20
 
 
-def wait_of(limits: Limits, address: str) -> int:
-    """The seconds the address has to wait, 0 when it need not."""
+@pytest.mark.parametrize("jump_s", [-86_400, 86_400])
+def test_a_clock_that_jumps_locks_nobody_out(
+    monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    limits = Limits(per_address=20, per_key=0, failures=1)
+    limits.login_failed(HERE)
+    count_until_refused(limits, HERE)
+    jumped = time.time() + jump_s
+    monkeypatch.setattr(time, "time", lambda: jumped)
+    assert 1 <= wait_of(limits, HERE) <= 5
+    with pytest.raises(TooManyRequests) as refused:
+        limits.check(HERE, None)
+    assert 1 <= refused.value.retry_after_s <= 60
+
+
+def test_after_the_time_that_is_named_there_is_room(clock: Clock) -> None:
+    limits = Limits(per_address=20, per_key=0, failures=0)
+    for _ in range(50):
+        try:
+            limits.check(HERE, None)
+        except TooManyRequests as error:
+            assert 1 <= error.retry_after_s <= 60
+            clock.now += error.retry_after_s
+            limits.check(HERE, None)
+        clock.now += 0.7
+
+
+def test_what_is_forgotten_takes_no_memory(clock: Clock) -> None:
+    limits = Limits(per_address=20, per_key=0, failures=0)
+    held = []
+    tracemalloc.start()
     try:
-        limits.check_login(address)
-    except TooManyFailures as error:
-        return error.retry_after_s
-    return 0
-
-
-def test_the_wait_doubles_with_each_failure_up_to_five_minutes() -> None:
-    waits = [wait_after(failures, free=3) for failures in range(14)]
-    assert waits[:3] == [0, 0, 0]
-    assert waits[3:12] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
-    assert waits[12:] == [300, 300]
-    assert wait_after(10**9, free=3) == 300
-
-
-def test_after_the_wait_one_more_attempt_is_made_and_costs_more() -> None:
-    limits = Limits(per_address=0, per_key=0, failures=1)
-    limits.login_failed(HERE)
-    assert wait_of(limits, HERE) == 1
-    time.sleep(1.1)
-    assert wait_of(limits, HERE) == 0
-    limits.login_failed(HERE)
-    assert wait_of(limits, HERE) == 2
-
-
-def test_a_login_starts_the_count_anew() -> None:
-    limits = Limits(per_address=0, per_key=0, failures=3)
-    for _ in range(4):
-        limits.login_failed(HERE)
-        limits.login_failed(HERE)
-        assert wait_of(limits, HERE) == 0
-        limits.login_succeeded(HERE)
-
-
-def refused(response: TestResponse, code: str) -> bool:
-    if response.status_code != 429:
-        return False
-    assert response.get_json()["code"] == code
-    assert int(response.headers["Retry-After"]) >= 1
-    return True
+        for minute in range(10):
+            for number in range(1_000):
+                limits.check(f"10.{minute}.{number // 250}.{number % 250}", None)
+            held.append(tracemalloc.get_traced_memory()[0])
+            clock.now += 121
+    finally:
+        tracemalloc.stop()
+    assert max(held) < 3 * held[0]
 
 
 def test_too_many_requests_are_answered_429_and_health_is_never(limited: FlaskClient) -> None:
@@ -146,24 +111,23 @@ def test_too_many_requests_are_answered_429_and_health_is_never(limited: FlaskCl
     assert limited.get("/api/get_all/1/1", headers=came_from("10.0.1.2")).status_code == 200
 
 
-def test_failed_logins_make_an_address_wait(limited: FlaskClient) -> None:
-    headers = came_from("10.0.2.1") | {"Accept": "application/json"}
-    for _ in range(3):
-        assert limited.post("/api/find_match", json=PROBE, headers=headers).status_code == 406
-    response = limited.post("/api/find_match", json=PROBE, headers=headers)
-    assert refused(response, "too_many_failures")
-    plain = limited.post("/api/find_match", json=PROBE, headers=came_from("10.0.2.1"))
-    assert plain.text == "too many failed logins, wait a little"
-    other = limited.post("/api/find_match", json=PROBE, headers=came_from("10.0.2.2"))
-    assert other.status_code == 406
-
-
-def test_what_is_no_attempt_does_not_count(limited: FlaskClient) -> None:
-    headers = came_from("10.0.3.1")
-    for _ in range(5):
-        cat = limited.post("/api/find_match", json={"img_base64": photos.cat()}, headers=headers)
-        assert cat.status_code == 422
-    assert limited.post("/api/find_match", json=PROBE, headers=headers).status_code == 406
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/nothing", 404),
+        ("GET", "/api//get_all/1/1", 404),
+        ("PATCH", "/api/find_match", 405),
+        ("OPTIONS", "/api/get_all/1/1", 200),
+        ("POST", "/api/find_match", 415),
+    ],
+)
+def test_every_request_counts(limited: FlaskClient, method: str, path: str, status: int) -> None:
+    headers = came_from(f"10.1.{status % 256}.{len(path)}")
+    statuses = [limited.open(path, method=method, headers=headers).status_code for _ in range(50)]
+    assert set(statuses) == {status, 429}
+    assert 40 <= statuses.count(status) <= 41
+    assert limited.get("/api/get_all/1/1", headers=headers).status_code == 429
+    assert limited.options("/healthz", headers=headers).status_code == 200
 
 
 @pytest.mark.parametrize("field", ["img_features", "img_base64"])
@@ -172,15 +136,6 @@ def test_an_employee_has_only_so_many_vectors(limited: FlaskClient, field: str) 
     body = {"name": "Grace", "surname": "Hopper", field: [one] * 3}
     response = limited.post("/api/store/1", json=body, headers=came_from("10.0.5.1"))
     assert (response.status_code, response.text) == (400, f"{field}: has more than 2 entries")
-
-
-def test_nobody_names_their_own_address(limited: FlaskClient) -> None:
-    """Only what the trusted proxy appended counts, not what the caller put before it."""
-    for number in range(3):
-        headers = came_from(f"1.2.3.{number}", "10.0.4.1")
-        assert limited.post("/api/find_match", json=PROBE, headers=headers).status_code == 406
-    headers = came_from("1.2.3.99", "10.0.4.1")
-    assert limited.post("/api/find_match", json=PROBE, headers=headers).status_code == 429
 
 
 def test_without_trusted_proxies_the_header_is_not_believed(tmp_path: Path) -> None:
@@ -201,8 +156,9 @@ def test_services_share_their_counts_in_redis(redis: Redis, tmp_path: Path) -> N
         "REDIS_URL": redis.url,
         "KEY_REQUESTS_PER_MINUTE": "30",
         "LOGIN_FAILURES": "4",
+        "TRUSTED_PROXIES": "1",
     }
-    headers = {"X-API-Key": key}
+    headers = {"X-API-Key": key} | came_from("10.0.6.1")
     with (
         RunningService(tmp_path, WORKERS="2", **settings) as one,
         RunningService(tmp_path, **settings) as other,
@@ -219,6 +175,43 @@ def test_services_share_their_counts_in_redis(redis: Redis, tmp_path: Path) -> N
         ]
     # one more where a minute of the clock begins meanwhile
     assert statuses.count(200) in (30 - 6, 30 - 6 + 1)
+
+
+def test_what_is_no_count_in_redis_is_no_error(redis: Redis, tmp_path: Path) -> None:
+    app = ready_app(
+        tmp_path,
+        redis_url=redis.url,
+        address_requests_per_minute=60,
+        login_failures=3,
+        trusted_proxies=1,
+    )
+    client = app.test_client()
+    headers = came_from("10.0.7.1")
+    client.post("/api/find_match", json=PROBE, headers=headers)
+    with closing(RedisClient.from_url(redis.url)) as others:
+        written = [*others.keys("*"), *(f"image-registration:wait/10.0.7.{n}" for n in (1, 2))]
+        assert len(written) == 4
+        for broken in (b"many", b"", b"1e3", b"9" * 40, b"-1", b"\xff"):
+            for name in written:
+                others.set(name, broken)
+            assert client.post("/api/find_match", json=PROBE, headers=headers).status_code in {
+                406,
+                429,
+            }
+        for name in written:
+            others.delete(name)
+            others.lpush(name, "a list")
+        for _ in range(3):
+            assert client.post("/api/find_match", json=PROBE, headers=headers).status_code in {
+                406,
+                429,
+            }
+        assert others.type(written[0]) == b"list"
+        # a wait without an end is not believed, either
+        others.set("image-registration:wait/10.0.7.2", 1)
+    answer = client.post("/api/find_match", json=PROBE, headers=came_from("10.0.7.2"))
+    app.extensions["service"].stop()
+    assert answer.status_code == 406
 
 
 def test_while_redis_is_away_each_process_counts_on_its_own(redis: Redis) -> None:

@@ -56,7 +56,7 @@ BAD = [
     ("RECEIVE_TIMEOUT_S", "0", "must be more than 0"),
     ("MAX_RECEIVED_MB", "10", "must be at least MAX_BODY_MB"),
     ("MAX_JSON_DEPTH", "2", "must be at least 3"),
-    ("IMAGE_FORMATS", "JPEG SVG", "JPEG, PNG, WEBP, AVIF, GIF, TIFF, BMP"),
+    ("IMAGE_FORMATS", "JPEG SVG", "JPEG, PNG, WEBP, AVIF, HEIF, GIF, TIFF, BMP"),
     ("CORS_ORIGINS", "frontend.example", "origins like https://host:port"),
     ("CORS_ORIGINS", "https://*.example", "origins like https://host:port"),
     ("TRUSTED_PROXIES", "-1", "must be at least 0"),
@@ -163,9 +163,9 @@ def test_what_is_not_set_has_a_default() -> None:
     assert settings.mongo_db_protocol == "mongodb"
     assert settings.mongo_db_url is None
     assert settings.mongo_db_collection == "users"
-    assert settings.sqlite_path == Path("data/employees.db")
+    assert settings.sqlite_path == ROOT / "data/employees.db"
     assert settings.face_model == "auto"
-    assert settings.models_dir == Path("models/weights")
+    assert settings.models_dir == ROOT / "models/weights"
     assert settings.device == "auto"
     assert settings.liveness_service_url is None
 
@@ -221,6 +221,32 @@ def test_the_readme_tells_of_every_setting(name: str) -> None:
     assert any(f"`{name}`" in row for row in rows)
 
 
+def test_the_readme_tells_the_defaults_and_of_nothing_else() -> None:
+    section = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("###")[0]
+    rows = re.findall(r"^\| (`.+?) \| (.*?) ?\|", section, re.MULTILINE)
+    told = set[str]()
+    for variables, text in rows:
+        names, defaults = re.findall("`([A-Z_0-9]+)`", variables), re.findall("`(.+?)`", text)
+        told |= set(names)
+        for number, name in enumerate(names):
+            default = Settings.model_fields[name.lower()].get_default(
+                call_default_factory=True, validated_data={"max_body_mb": 0}
+            )
+            if isinstance(default, Path):
+                default = default.relative_to(ROOT)
+            if isinstance(default, bool):
+                default = str(default).lower()
+            if name == "IMAGE_FORMATS":
+                assert text == "all of them"
+            elif default is None:
+                assert not defaults, name
+            else:
+                assert defaults[number] == (
+                    f"{default:g}" if isinstance(default, float) else str(default)
+                ), name
+    assert told == {name.upper() for name in Settings.model_fields}
+
+
 def test_the_log_says_what_runs(tmp_path: Path) -> None:
     alpha = {"LOGIN_MATCH_THRESHOLD": "0.75"}
     with RunningService(tmp_path, LOG_FORMAT="json", LOG_LEVEL="info", **alpha) as service:
@@ -232,4 +258,20 @@ def test_the_log_says_what_runs(tmp_path: Path) -> None:
     assert ready["threshold"] == 0.75
     (request,) = [line for line in lines if line["event"] == "request"]
     assert request["request_id"] == "look-for-me"
-    assert (request["method"], request["path"], request["status"]) == ("DELETE", "/api/5", 404)
+    assert (request["method"], request["path"], request["status"]) == ("DELETE", "/api/5", 200)
+
+
+def test_redis_that_is_away_is_said_once_at_the_start(tmp_path: Path) -> None:
+    address = f"redis://:hunter2@127.0.0.1:{free_port()}"
+    with RunningService(tmp_path, REDIS_URL=address, LOGIN_FAILURES="5") as service:
+        (line,) = [line for line in service.log.splitlines() if "REDIS_URL" in line]
+        assert "Redis (REDIS_URL) is away, each process counts on its own" in line
+        assert "Traceback" not in service.log
+        assert "hunter2" not in service.log
+
+
+def test_a_store_that_is_new_is_said_to_be(tmp_path: Path) -> None:
+    with RunningService(tmp_path) as first:
+        assert first.log.count("a new, empty store is made") == 1
+    with RunningService(tmp_path) as second:
+        assert "a new, empty store is made" not in second.log

@@ -256,6 +256,58 @@ def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
     assert holds_exactly(gallery, again)
 
 
+class Busy:
+    """Somebody who enrols the same person again and again, and never gets to the index."""
+
+    def __init__(self, path: Path, employee_id: int) -> None:
+        self._store = SqliteStore(path)
+        self._employee_id = employee_id
+        self.times = 0
+        self.stopped = False
+
+    def __call__(self) -> None:
+        if not self.stopped:
+            self.times += 1
+            self._store.replace(someone(self._employee_id, seed=1_000 + self.times))
+
+
+def test_what_does_not_come_to_rest_in_the_index_is_not_acknowledged(
+    index: MilvusIndex, tmp_path: Path
+) -> None:
+    path = tmp_path / "employees.db"
+    busy = Busy(path, 1)
+    store = FollowedStore(path, VectorKeys(), then=busy)
+    gallery = SharedGallery(store, index, COMPARISON)
+    employee = someone(1)
+    with pytest.raises(IndexUnavailable), gallery.writing(1):
+        store.add(employee)
+    assert 3 < busy.times < 100
+    with pytest.raises(EmployeeExists), gallery.writing(1):  # others have enrolled them meanwhile
+        busy.stopped = True
+        store.add(employee)
+    (current,) = SqliteStore(path).get([1])
+    assert holds_exactly(gallery, current)
+
+
+def test_what_did_not_come_to_rest_is_settled_later_and_keeps_up_nobody_else(
+    index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.usecases.shared_gallery._BATCH", 1)
+    path = tmp_path / "employees.db"
+    busy = Busy(path, 1)
+    store = FollowedStore(path, VectorKeys(), then=busy)
+    gallery = SharedGallery(store, index, COMPARISON)
+    for employee_id in (1, 2, 3):
+        store.add(someone(employee_id))
+    gallery.follow()
+    busy.stopped = True
+    assert is_found(gallery, someone_stored(gallery, 2))
+    assert is_found(gallery, someone_stored(gallery, 3))
+    SqliteStore(path).add(someone(4))
+    gallery.follow()
+    assert holds_exactly(gallery, *store.read_all())
+
+
 def test_rows_stay_while_a_key_is_changed_to_one_that_is_known(
     index: MilvusIndex, tmp_path: Path
 ) -> None:

@@ -225,6 +225,7 @@ NO_HTTP = {
     "long headers": b"GET / HTTP/1.1\r\nA: " + b"a" * 100_000 + b"\r\n\r\n",
     "many headers": b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200 + b"\r\n",
     "a NUL in a header": b"GET / HTTP/1.1\r\nA: b\0c\r\n\r\n",
+    "a fragment": b"GET /healthz#x HTTP/1.1\r\nHost: x\r\n\r\n",
     "a folded header": b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
     "two lengths": head(2, "Content-Length: 3") + b"{}",
     "two lengths in one": head("2, 3") + b"{}",

@@ -181,6 +181,13 @@ def test_what_can_be_read_or_is_not_there_is_not_unreadable(store: EmployeeStore
     assert store.examine([]) == ([], set())
 
 
+def test_outlines_are_of_everyone_in_order(store: EmployeeStore) -> None:
+    for employee_id in (20, 3, 100):
+        store.add(someone(employee_id))
+    outlines = [(each.employee_id, each.name, each.model) for each in store.outlines()]
+    assert outlines == [(each, "name 0", "dlib") for each in ("3", "20", "100")]
+
+
 def test_get_takes_thousands_of_ids(store: EmployeeStore) -> None:
     store.add(someone(40_000))
     assert ids(store.get(range(100_000))) == [40_000]

@@ -78,7 +78,7 @@ def test_a_service_waits_for_its_database_and_outlives_it(
         own_mongod.kill()
         away = "the database is away, try again"
         assert service.call("GET", "/healthz").status_code == 200
-        assert service.wait_for("/readyz", 503).text == away
+        assert "nothing listens at" in service.wait_for("/readyz", 503).text
         refused = service.call("POST", "/api/find_match", json={"image_base64": photos.astronaut()})
         assert (refused.status_code, refused.text) == (503, away)
         assert refused.elapsed.total_seconds() < 10

@@ -132,7 +132,7 @@ class KeyRing:
     def _read(self, path: Path) -> tuple[tuple[int, ...], str]:
         self._read_at = time.time()
         with path.open("rb") as file:
-            return _signature(os.fstat(file.fileno())), file.read().decode()
+            return _signature(os.fstat(file.fileno())), file.read().decode("utf-8-sig")
 
     def _complain(self, reason: str) -> None:
         """Log what is wrong with the file, once; nothing is, where the reason is empty."""

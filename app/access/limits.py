@@ -1,37 +1,25 @@
 """How often an address or a key may ask, and how soon after failed logins."""
 
 import math
-import time
-from collections.abc import Callable
-from ipaddress import IPv6Address, ip_address, ip_network
-from typing import TypeVar
 
-import structlog
-from limits import RateLimitItemPerMinute
-from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from app.access.addresses import network
+from app.access.counters import SharedCounters
 
-log = structlog.get_logger()
-
-Counters = MemoryStorage | RedisStorage
-T = TypeVar("T")
-
-LONGEST_DELAY_S = 300
+WAIT_S = 5
+TRIES = 5
 FAILURES_FORGOTTEN_S = 3600
-_REDIS_TIMEOUT_S = 0.25
-_REDIS_AGAIN_S = 5.0
 
 
 class TooManyRequests(Exception):
-    """The limit is reached.
+    """The limit is reached. what: there was too much of. wait_s: until asking again may help.
 
-    retry_after_s: in how many seconds asking again may help.
+    retry_after_s: the same in whole seconds.
     """
 
-    def __init__(self, sentence: str, retry_after_s: float) -> None:
-        super().__init__(sentence)
-        self.retry_after_s = max(1, math.ceil(retry_after_s))
+    def __init__(self, what: str, wait_s: float) -> None:
+        self.retry_after_s = max(1, math.ceil(wait_s))
+        seconds = "second" if self.retry_after_s == 1 else "seconds"
+        super().__init__(f"too many {what}, try again in {self.retry_after_s} {seconds}")
 
 
 class TooManyFailures(TooManyRequests):
@@ -46,98 +34,61 @@ class Limits:
 
     per_address, per_key: requests a minute; 0 for no limit.
     failures: failed logins in a row that an address has free; 0 for no limit.
+
+    Each five failures more cost a wait of five seconds. So somebody enrolled is in soon after a
+    stranger has left, and also while one goes on who does not try much more often.
     """
 
     def __init__(
         self, per_address: int, per_key: int, failures: int, redis_url: str | None = None
     ) -> None:
+        """Raises ValueError for an URL that is not Redis's."""
         self._per_minute = {"address": per_address, "key": per_key}
         self._failures = failures
-        self._counters = _Counters(redis_url)
+        self._counters = SharedCounters(redis_url)
 
     def check(self, address: str, key_id: str | None) -> None:
         """Count a request. Raises TooManyRequests."""
-        self._count("address", _network(address))
+        self._hit("address", network(address))
         if key_id is not None:
-            self._count("key", key_id)
+            self._hit("key", key_id)
 
-    def check_login(self, address: str) -> None:
-        """Raise TooManyFailures while the address has to wait."""
-        if not self._failures:
+    # address: None if it may be that of many people; then nothing is counted.
+
+    def check_login(self, address: str | None) -> None:
+        """Raise TooManyFailures while the address has to wait. A try meanwhile costs nothing."""
+        if not self._failures or address is None:
             return
-        name = f"wait/{_network(address)}"
-        until = self._counters.ask(lambda on: on.get_expiry(name) if on.get(name) else None)
-        if until is not None:
-            raise TooManyFailures("too many failed logins, wait a little", until - time.time())
+        name = f"wait/{network(address)}"
+        left_s = self._counters.ask(lambda on: on.left_s(name))
+        if 0 < left_s <= WAIT_S:  # nothing else was written here
+            raise TooManyFailures("failed logins", left_s)
 
-    def login_failed(self, address: str) -> None:
-        """Count it, and make the address wait where it has no free ones left."""
-        if not self._failures:
+    def login_failed(self, address: str | None) -> None:
+        """Count it, and make the address wait if it has no tries left."""
+        if not self._failures or address is None:
             return
-        network = _network(address)
-        counted = self._counters.ask(
-            lambda on: on.incr(f"failures/{network}", FAILURES_FORGOTTEN_S)
-        )
-        if delay := wait_after(counted, self._failures):
-            self._counters.ask(lambda on: on.incr(f"wait/{network}", delay))
+        failures, wait = _names(address)
+        count = self._counters.ask(lambda on: on.count(failures, FAILURES_FORGOTTEN_S))
+        if count >= self._failures and (count - self._failures) % TRIES == 0:
+            self._counters.ask(lambda on: on.count(wait, WAIT_S))
 
-    def login_succeeded(self, address: str) -> None:
+    def login_succeeded(self, address: str | None) -> None:
         """The address starts anew."""
-        if self._failures:
-            self._counters.ask(lambda on: on.clear(f"failures/{_network(address)}"))
+        if not self._failures or address is None:
+            return
+        failures, wait = _names(address)
+        self._counters.ask(lambda on: on.forget(failures))
+        self._counters.ask(lambda on: on.forget(wait))
 
-    def _count(self, kind: str, who: str) -> None:
+    def _hit(self, kind: str, who: str) -> None:
         if not (most := self._per_minute[kind]):
             return
-        item = RateLimitItemPerMinute(most)
-
-        def hit(counters: Counters) -> float:
-            """When there is room again; 0 when there is."""
-            window = SlidingWindowCounterRateLimiter(counters)
-            if window.hit(item, kind, who):
-                return 0.0
-            return window.get_window_stats(item, kind, who).reset_time
-
-        if again := self._counters.ask(hit):
-            raise TooManyRequests("too many requests, wait a little", again - time.time())
+        if wait_s := self._counters.ask(lambda on: on.hit(f"{kind}/{who}", most)):
+            raise TooManyRequests("requests", wait_s)
 
 
-def wait_after(failures: int, free: int) -> int:
-    """The seconds to wait after so many failures: 1, 2, 4, … up to five minutes."""
-    return min(2 ** min(failures - free, 20), LONGEST_DELAY_S) if failures >= free else 0
-
-
-class _Counters:
-    """Counters in Redis, or in this process where there is none or it is away."""
-
-    def __init__(self, redis_url: str | None) -> None:
-        self._own = MemoryStorage()
-        self._redis_again_at = 0.0
-        self._redis = redis_url and RedisStorage(
-            redis_url,
-            wrap_exceptions=True,
-            key_prefix="image-registration",
-            socket_timeout=_REDIS_TIMEOUT_S,
-            socket_connect_timeout=_REDIS_TIMEOUT_S,
-        )
-
-    def ask(self, question: Callable[[Counters], T]) -> T:
-        if self._redis and time.monotonic() >= self._redis_again_at:
-            try:
-                return question(self._redis)
-            except StorageError as error:
-                self._redis_again_at = time.monotonic() + _REDIS_AGAIN_S
-                cause = type(error.storage_error).__name__
-                log.error("Redis is away, so each process counts on its own", cause=cause)
-        return question(self._own)
-
-
-def _network(address: str) -> str:
-    """IPv6 addresses of one /64 are one customer's."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, IPv6Address):
-        return str(parsed.ipv4_mapped or ip_network(f"{parsed}/64", strict=False))
-    return str(parsed)
+def _names(address: str) -> tuple[str, str]:
+    """Under which the failures and the wait of an address are counted."""
+    who = network(address)
+    return f"failures/{who}", f"wait/{who}"

@@ -7,6 +7,7 @@ import structlog
 from flask import current_app, g, request
 
 from app.access import Key, Role
+from app.access.addresses import parse
 from app.access.keys import KeyRing
 from app.access.limits import Limits
 from app.api.errors import Problem
@@ -43,12 +44,16 @@ def roles_of(view: Callable[..., Any]) -> tuple[Role, ...] | None:
 
 
 class Access:
-    """Decides whether a request is let in. Without keys everyone may do everything."""
+    """Decides whether a request is let in. Without keys everyone may do everything.
 
-    def __init__(self, keys: KeyRing, limits: Limits, audit: AuditLog) -> None:
+    proxies: how many in front append to X-Forwarded-For.
+    """
+
+    def __init__(self, keys: KeyRing, limits: Limits, audit: AuditLog, proxies: int = 0) -> None:
         self._keys = keys
         self._limits = limits
         self._audit = audit
+        self._proxies = proxies
 
     def let_in(self) -> None:
         """Return when the request may go on.
@@ -57,16 +62,18 @@ class Access:
         """
         key = self._key()
         g.key = key
+        g.address, g.address_is_named = self._address()
         key_id = key.key_id if key else None
         self._audit.called_by(Caller(key_id, address(), g.request_id))
         if key_id:
             structlog.contextvars.bind_contextvars(key=key_id)
-        if request.endpoint is None or request.method == "OPTIONS":
-            return
-        roles = roles_of(current_app.view_functions[request.endpoint])
+        view = current_app.view_functions[request.endpoint] if request.endpoint else None
+        roles = roles_of(view) if view else ()
         if roles is None:
             return
         self._limits.check(address(), key_id)
+        if view is None or request.method == "OPTIONS":
+            return
         if self._keys.closed and (problem := _refusal(key, roles)):
             self._audit.write(
                 "access", problem.code, method=request.method, endpoint=request.endpoint
@@ -77,6 +84,14 @@ class Access:
         """Whether the caller may see feature vectors."""
         return not self._keys.closed or (g.key is not None and g.key.may())
 
+    def _address(self) -> tuple[str, bool]:
+        """The caller's address, and whether a trusted proxy names it."""
+        forwarded = request.headers.get("X-Forwarded-For", "").split(",")
+        if 0 < self._proxies <= len(forwarded) and (named := parse(forwarded[-self._proxies])):
+            return named, True
+        peer = request.remote_addr or "unknown"
+        return parse(peer) or peer, False
+
     def _key(self) -> Key | None:
         presented = _presented()
         return self._keys.find(presented) if presented and self._keys.closed else None
@@ -84,7 +99,13 @@ class Access:
 
 def address() -> str:
     """The caller's address, behind as many proxies as TRUSTED_PROXIES says."""
-    return request.remote_addr or "unknown"
+    address: str = g.address
+    return address
+
+
+def own_address() -> str | None:
+    """The same if a trusted proxy names it; None if it may be a frontend's, or another proxy's."""
+    return address() if g.address_is_named else None
 
 
 def warn_if_open(keys: KeyRing) -> None:

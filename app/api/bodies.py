@@ -1,31 +1,39 @@
 """JSON bodies, read within limits and checked against a schema."""
 
 import json
+from codecs import BOM_UTF8
 from collections import Counter
 from typing import Any, TypeVar
 
 import numpy as np
 from flask import current_app, g, request
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from app.api.errors import Problem
+from app.api.schemas import Body
 from app.sentences import what_is_wrong
 
-Body = TypeVar("Body", bound=BaseModel)
+T = TypeVar("T", bound=Body)
 
 # For each vector of an employee. A value takes up to a hundred bytes of memory where the body
 # spends two on it.
 _VALUES = 2048
 _PART = 1 << 18  # bytes, which fit a core's cache
+_LONGEST_CODING = 20
+_NOT_UTF_8 = "the body is not UTF-8 text, send JSON in UTF-8"
 
 
-def read_body(schema: type[Body]) -> Body:
+def read_body(schema: type[T]) -> T:
     """The request's JSON body, checked. Raises Problem 400 or 415, which names the field.
 
     What was received is given up, so that it takes no memory while the request is worked on.
     """
+    if coding := _coding():
+        sentence = f"the body is compressed ({coding}), send it without Content-Encoding"
+        raise Problem(415, "encoded", sentence, headers={"Accept-Encoding": "identity"})
     if not request.is_json:
-        raise Problem(415, "not_json", "send JSON, with Content-Type: application/json")
+        sentence = f"send JSON like {schema.example}, with Content-Type: application/json"
+        raise Problem(415, "not_json", sentence)
     config = current_app.config
     limits = {"max_vectors": config["MAX_VECTORS_PER_EMPLOYEE"]}
     most = _VALUES * config["MAX_VECTORS_PER_EMPLOYEE"]
@@ -36,6 +44,12 @@ def read_body(schema: type[Body]) -> Body:
         raise Problem(400, "bad_request", _sentence(error)) from None
 
 
+def _coding() -> str:
+    """The content coding of the body; empty if there is none."""
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    return "" if coding == "identity" else ascii(coding[:_LONGEST_CODING])[1:-1]
+
+
 def parse(body: bytes, max_depth: int, max_values: int) -> object:
     """What the JSON text holds. Raises Problem 400.
 
@@ -44,12 +58,17 @@ def parse(body: bytes, max_depth: int, max_values: int) -> object:
     if _values(body) > max_values:
         raise _bad(f"the body holds more than {max_values} values")
     too_deep = _bad(f"the body is nested more than {max_depth} levels deep")
+    body = body.removeprefix(BOM_UTF8)
+    if b"\0" in body[:4]:  # as in all JSON of two or four bytes a character
+        raise _bad(_NOT_UTF_8)
     try:
         text = body.decode()
         del body  # it may be large
         parsed = json.loads(text, object_pairs_hook=_members)
     except RecursionError:
         raise too_deep from None
+    except UnicodeDecodeError:
+        raise _bad(_NOT_UTF_8) from None
     except ValueError:
         raise _bad("the body is not valid JSON") from None
     level = [parsed]

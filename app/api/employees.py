@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 
 from flask import Blueprint, Response, g, jsonify, request
@@ -14,18 +15,24 @@ from app.api.middleware import text
 from app.api.openapi import describe
 from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
 from app.recognition.limiter import Limiter
-from app.storage import Employee, new_enrolment_id
+from app.storage import Employee, NoSuchEmployee, new_enrolment_id
 from app.usecases.employees import Employees, Enrolment
 
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
+_MOST_NUMBERS = 3_000_000  # of the feature vectors of a page: about 60 MB as text
+_READ_AT_ONCE = 2  # pages, each of which may take 300 MB
 
 
-def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprint:
-    """The endpoints store, get_all, delete and export. places: for requests that may wait long."""
+def blueprint(employees: Employees, access: Access, places: Limiter, listings: int) -> Blueprint:
+    """The endpoints store, get_all, delete and export.
+
+    places: for requests that may wait long. listings: how many may be there at once.
+    """
     api = Blueprint("employees", __name__, url_prefix="/api")
+    may_list, may_read = Limiter(listings, patience_s=0), Limiter(_READ_AT_ONCE)
 
-    @api.post("/store/<int:employee_id>")
+    @api.post("/store/<id:employee_id>")
     @allow(Role.ENROL)
     @describe("Enrol a new employee", StoreBody, errors=(409, 422))
     def enrol(employee_id: int) -> Response:
@@ -33,9 +40,9 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
             employees.add(_enrolment(employee_id))
         return text("ok")
 
-    @api.put("/store/<int:employee_id>")
+    @api.put("/store/<id:employee_id>")
     @allow(Role.ENROL)
-    @describe("Replace all that is stored of an employee", StoreBody, errors=(422,))
+    @describe("Replace all that is stored of an employee", StoreBody, errors=(404, 422))
     def replace(employee_id: int) -> Response:
         with places:
             employees.replace(_enrolment(employee_id))
@@ -47,19 +54,22 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
     def get_all(page_size: str, page_number: str) -> Response:
         size = _whole("page_size", page_size, MAX_PAGE_SIZE)
         number = _whole("page_number", page_number, MAX_PAGE_NUMBER)
-        page = employees.page(size, number)
-        return Response(_listed(page, access.is_admin()), mimetype="application/json")
+        with may_list, may_read:
+            page = employees.page(size, number)
+            listed = "".join(_listed(page, access.is_admin()))
+        return Response(listed, mimetype="application/json")
 
-    @api.delete("/<int:employee_id>")
+    @api.delete("/<id:employee_id>")
     @allow(Role.ADMIN)
-    @describe("Remove all that is stored of an employee")
+    @describe("Remove all that is stored of an employee, if there is anything")
     def remove(employee_id: int) -> Response:
-        employees.remove(_checked(employee_id))
+        with suppress(NoSuchEmployee):  # clients ask again, and take another answer for a failure
+            employees.remove(_checked(employee_id))
         return text("ok")
 
-    @api.get("/employees/<int:employee_id>/export")
+    @api.get("/employees/<id:employee_id>/export")
     @allow(Role.ADMIN)
-    @describe("All that is held about a person", answers=EXPORT)
+    @describe("All that is held about a person", answers=EXPORT, errors=(404,))
     def export(employee_id: int) -> Response:
         employee, probes = employees.export(_checked(employee_id))
         return jsonify(
@@ -79,7 +89,13 @@ def blueprint(employees: Employees, access: Access, places: Limiter) -> Blueprin
 
 
 def _listed(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
-    """JSON, one employee at a time: of all at once, the numbers may take gigabytes."""
+    """JSON, one employee at a time: the numbers of all at once may take gigabytes.
+
+    Raises Problem if the feature vectors are too many for one answer.
+    """
+    if with_vectors and sum(employee.vectors.size for employee in page) > _MOST_NUMBERS:
+        sentence = "page_size: the feature vectors of so many people are too large for one page"
+        raise Problem(400, "page_too_large", f"{sentence}, ask for fewer than {len(page)}")
     yield '{"users":['
     for number, employee in enumerate(page):
         user = {
@@ -123,6 +139,7 @@ def _checked(employee_id: int) -> int:
 
 
 def _whole(field: str, value: str, most: int) -> int:
-    if value.isascii() and value.isdigit() and len(value) < 20 and 1 <= int(value) <= most:
+    digits = value.isascii() and value.isdigit() and len(value) < 20 and value[0] != "0"
+    if digits and int(value) <= most:
         return int(value)
     raise Problem(400, "bad_request", f"{field}: must be a whole number from 1 to {most}")

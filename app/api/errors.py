@@ -81,6 +81,13 @@ def _answer(error: Exception) -> Response:
     return response
 
 
+def with_cause(error: Exception) -> Problem:
+    """The answer that tells an operator the cause, with the names of settings in it."""
+    problem = _problem(error)
+    cause = error.cause if isinstance(error, NotReady) else error
+    return Problem(problem.status, problem.code, f"not ready: {cause}", problem.retry_after_s)
+
+
 def _problem(error: Exception) -> Problem:
     match error:
         case Problem():
@@ -123,7 +130,7 @@ def _problem(error: Exception) -> Problem:
         case LivenessUnavailable():
             after_s = _BACK_AFTER_S if error.again else None
             return Problem(503, "liveness_unavailable", str(error), after_s)
-        case Overloaded():
+        case Overloaded() | MemoryError():
             return Problem(503, "overloaded", "too many requests at once, try again", _ROOM_AFTER_S)
         case NotReady() | GalleryLoading():
             return Problem(503, "not_ready", f"not ready yet: {error}", _BACK_AFTER_S)

@@ -33,17 +33,18 @@ _STATUSES = {
     400: "malformed: which field, and what is wrong with it",
     401: "the API key is missing or unknown",
     403: "the API key has not the role",
-    404: "there is no such employee",
+    404: "there is nothing at this address",
     406: "nobody is let in",
     408: "the request did not come in in time",
     409: "that id is taken",
     413: "the body is too large",
-    415: "the body is no JSON, or the picture none that is read",
+    415: "the body is no JSON, or compressed, or the picture none that is read",
     422: "the picture can be read but not used",
     429: "too many requests, or too many failed logins",
     503: "overloaded, starting, or a part is away",
 }
 _ALWAYS = (400, 404, 408, 413)  # of whatever is sent
+_NOBODY = "there is no such employee"
 _GUARDED = (401, 403, 429, 503)
 _WITH_BODY = (415,)
 
@@ -124,7 +125,7 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
         "summary": summary,
         "parameters": [_parameter(rule, name) for name in sorted(rule.arguments)],
         "responses": {"200": _success(answers)}
-        | {str(status): _error(status) for status in sorted(statuses)},
+        | {str(status): _error(status, errors) for status in sorted(statuses)},
         "security": [] if roles is None else [{"bearer": []}, {"key": []}, {}],
     }
     if roles is not None:
@@ -161,9 +162,10 @@ def _success(schema: Json | None) -> Json:
     return {"description": _STATUSES[200], "content": content}
 
 
-def _error(status: int) -> Json:
+def _error(status: int, own: Iterable[int]) -> Json:
+    """own: the statuses that the endpoint says itself."""
     answer: Json = {
-        "description": _STATUSES[status],
+        "description": _NOBODY if status == 404 and status in own else _STATUSES[status],
         "content": {
             "text/plain": {"schema": {"type": "string"}},
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},

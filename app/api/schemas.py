@@ -1,10 +1,9 @@
 """What requests hold. Strict: "false" is no boolean and "1" no number."""
 
 import unicodedata
-from contextlib import suppress
-from typing import Annotated, Any, Self
+from functools import cache
+from typing import Annotated, Any, ClassVar, Self
 
-import pybase64
 from pydantic import (
     AfterValidator,
     AliasChoices,
@@ -20,8 +19,9 @@ from pydantic import (
     model_validator,
 )
 
+from app.api.pictures import decode
+
 FRAMES = 15
-_SPACE = b" \t\r\n"
 MAX_ID = 2**63 - 1
 
 
@@ -29,28 +29,6 @@ def _not_zero(vector: list[float]) -> list[float]:
     if not any(vector):
         raise ValueError("is all zeros")
     return vector
-
-
-def _payload(text: object) -> str:
-    """The base64 text without a data URL's prefix."""
-    if not isinstance(text, str):
-        raise ValueError("must be a picture in base64")
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    if not text.strip():
-        raise ValueError("is empty")
-    return text
-
-
-def _photo(text: object) -> bytes:
-    """The bytes of a picture in base64, with or without the prefix of a data URL."""
-    payload = _payload(text)
-    with suppress(ValueError):
-        return pybase64.b64decode(payload, validate=True)
-    try:  # some encoders break lines
-        return pybase64.b64decode(payload.encode("ascii").translate(None, _SPACE), validate=True)
-    except ValueError as error:
-        raise ValueError("is not base64") from error
 
 
 def _few(given: list[object], info: ValidationInfo) -> None:
@@ -63,12 +41,12 @@ def _few(given: list[object], info: ValidationInfo) -> None:
 def _photos(given: object, info: ValidationInfo) -> list[bytes]:
     """One picture or a list of them."""
     if not isinstance(given, list):
-        return [_photo(given)]
+        return [decode(given)]
     _few(given, info)
     photos = []
     for number, text in enumerate(given, start=1):
         try:
-            photos.append(_photo(text))
+            photos.append(decode(text))
         except ValueError as error:
             raise ValueError(f"picture {number} {error}") from error
     return photos
@@ -80,8 +58,8 @@ def _plain(text: str) -> str:
         raise ValueError("holds a control character or a line break")
     if not _REDIRECTING.isdisjoint(text):
         raise ValueError("holds a character that changes the direction of text")
-    if all(unicodedata.category(char) in _INVISIBLE for char in text):
-        raise ValueError("is empty")
+    if text and all(unicodedata.category(char) in _INVISIBLE for char in text):
+        raise ValueError("holds nothing that shows")
     return text
 
 
@@ -90,15 +68,13 @@ _REDIRECTING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _CONTROL = {"Cc", "Zl", "Zp"}
 _INVISIBLE = {"Cf", "Cn", "Co", "Zs"}
 
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
-    AfterValidator(_plain),
-]
+_NAME = StringConstraints(strip_whitespace=True, max_length=200)
+
+MaybeName = Annotated[str, _NAME, AfterValidator(_plain)]
+Name = Annotated[str, _NAME, StringConstraints(min_length=1), AfterValidator(_plain)]
 Vector = Annotated[
     list[FiniteFloat], Field(min_length=1, max_length=4096), AfterValidator(_not_zero)
 ]
-Frame = Annotated[str, BeforeValidator(_payload)]
 _PHOTO = {
     "type": "string",
     "contentEncoding": "base64",
@@ -106,33 +82,87 @@ _PHOTO = {
 }
 _PHOTOS = {"anyOf": [_PHOTO, {"type": "array", "items": _PHOTO}]}
 
-Photo = Annotated[bytes, BeforeValidator(_photo), WithJsonSchema(_PHOTO)]
+# decoded if a check needs them, else not even looked at
+Frame = Annotated[Any, WithJsonSchema(_PHOTO)]
+Photo = Annotated[bytes, BeforeValidator(decode), WithJsonSchema(_PHOTO)]
 Photos = Annotated[list[bytes], BeforeValidator(_photos), WithJsonSchema(_PHOTOS)]
 
 
 def _vectors(given: object, info: ValidationInfo) -> object:
     if not isinstance(given, list):
         return given
-    _few(given, info)
     if any(isinstance(number, int | float) for number in given):
-        raise ValueError("must be a list of feature vectors, each of them a list of numbers")
+        raise ValueError("must be a list of feature vectors, like [[0.1, 0.2, 0.3]]")
+    _few(given, info)
     return given
 
 
 Vectors = Annotated[list[Vector], BeforeValidator(_vectors)]
 
 
-class _Body(BaseModel):
+def _folded(name: str) -> str:
+    """The name without case, separators, and what Unicode calls compatible, such as full width."""
+    if len(name) > _LONGEST_MISSPELT:
+        return name
+    if not name.isascii():
+        name = unicodedata.normalize("NFKC", name)
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
+_LONGEST_MISSPELT = 40
+
+
+class Body(BaseModel):
+    """A JSON object. Members that are null were not given, and unknown ones are passed over.
+
+    example: what a client may send, for one who sends something else than JSON.
+    """
+
     model_config = ConfigDict(strict=True, extra="ignore")
 
+    example: ClassVar[str]
 
-class StoreBody(_Body):
+    @classmethod
+    @cache
+    def _names(cls) -> dict[str, str]:
+        """The names of all members, by what they are without case and separators."""
+        names: list[str] = []
+        for name, field in cls.model_fields.items():
+            alias = field.validation_alias
+            names += map(str, alias.choices) if isinstance(alias, AliasChoices) else [name]
+        return {_folded(name): name for name in names}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_was_given(cls, given: object) -> object:
+        """Refuse a name that is nearly one of ours: a check was asked for, and must not be lost."""
+        if not isinstance(given, dict):
+            return given
+        given = {name: value for name, value in given.items() if value is not None}
+        for name in given:
+            known = cls._names().get(_folded(name), name)
+            if known != name:
+                raise ValueError(f"{name!r} is not known, write it as {known}")
+        return given
+
+
+class StoreBody(Body):
     """`POST` and `PUT /api/store/<employee_id>`; `img_features` win over `img_base64`."""
 
+    example = '{"name": "Grace", "surname": "Hopper", "img_base64": "..."}'
+
     name: Name
-    surname: Name
+    surname: MaybeName
     img_features: Vectors | None = None
     img_base64: Photos | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _vectors_win(cls, given: object) -> object:
+        """With vectors, pictures are not even looked at."""
+        if isinstance(given, dict) and given.get("img_features"):
+            return {name: value for name, value in given.items() if name != "img_base64"}
+        return given
 
     @model_validator(mode="after")
     def _something_to_store(self) -> Self:
@@ -146,13 +176,15 @@ def _either_name(schema: dict[str, Any]) -> None:
     names = ("img_base64", "image_base64")
     schema["properties"] |= dict.fromkeys(names, _PHOTO)
     schema["required"].remove(names[0])
-    schema["anyOf"] = [{"required": [name]} for name in names]
+    schema["oneOf"] = [{"required": [name]} for name in names]
 
 
-class FindMatchBody(_Body):
+class FindMatchBody(Body):
     """`POST /api/find_match`."""
 
     model_config = ConfigDict(json_schema_extra=_either_name)
+
+    example = '{"img_base64": "..."}'
 
     photo: Photo = Field(validation_alias=AliasChoices("img_base64", "image_base64"))
     img_crop: bool = True
@@ -167,6 +199,13 @@ class FindMatchBody(_Body):
         """The frames as encoded pictures, where a check needs them; else none."""
         return self._film
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_photo(cls, given: object) -> object:
+        if isinstance(given, dict) and None not in map(given.get, ("img_base64", "image_base64")):
+            raise ValueError("send either img_base64 or image_base64, not both")
+        return given
+
     @model_validator(mode="after")
     def _frames_for_checks(self) -> Self:
         if not self.liveness and not self.fraud_detection:
@@ -176,11 +215,9 @@ class FindMatchBody(_Body):
             raise ValueError(
                 f"frames: {FRAMES} are needed for {check}, {len(self.frames)} were sent"
             )
-        if self.fraud_detection and not self.img_crop:
-            raise ValueError("fraud_detection: needs img_crop, it looks for the faces itself")
         for number, frame in enumerate(self.frames):
             try:
-                self._film.append(_photo(frame))
+                self._film.append(decode(frame))
             except ValueError as error:
                 raise ValueError(f"frames.{number}: {error}") from error
         return self

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, Protocol
 
 Fields = dict[str, Any]
@@ -30,6 +31,9 @@ class Sink(Protocol):
     def append(self, fields: Fields) -> None:
         """Write an entry durably. Raises AuditUnavailable."""
 
+    def check(self) -> None:
+        """Raise AuditUnavailable if an entry can surely not be written; writes nothing."""
+
 
 class AuditLog:
     """Writes an entry for each thing that is done or refused. Thread-safe.
@@ -39,6 +43,8 @@ class AuditLog:
 
     def __init__(self, sink: Sink | None) -> None:
         self._sink = sink
+        self._missing = 0  # entries that could not be written, and of which none tells yet
+        self._counting = Lock()
         self._caller: ContextVar[Caller] = ContextVar("caller")
 
     def called_by(self, caller: Caller) -> None:
@@ -51,7 +57,30 @@ class AuditLog:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry = {"time": now, "action": action, "outcome": outcome, **self._who(), **facts}
-        self._sink.append({name: fact for name, fact in entry.items() if fact is not None})
+        try:
+            self._sink.append({name: fact for name, fact in entry.items() if fact is not None})
+        except AuditUnavailable:
+            with self._counting:
+                self._missing += 1
+            raise
+
+    def check(self) -> None:
+        """Return when entries can be written. Raises AuditUnavailable.
+
+        If some could not be written, an entry that tells how many are missing is the trial.
+        """
+        if self._sink is None:
+            return
+        self._sink.check()
+        with self._counting:
+            missing, self._missing = self._missing, 0
+        if missing:
+            try:
+                self.write("audit", "resumed", missing=missing)
+            except AuditUnavailable:
+                with self._counting:
+                    self._missing += missing - 1  # the trial is no entry that anybody misses
+                raise
 
     def _who(self) -> Fields:
         caller = self._caller.get(None)

@@ -1,7 +1,10 @@
 """The chain that makes the audit log tamper-evident: each line holds the hash of the one before."""
 
+import errno
+import gzip
 import json
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -26,55 +29,77 @@ class Verdict:
 
     last: the hash of the last line; kept elsewhere, it proves later that no end was cut off.
     findings: a sentence for each place where the log is not as it was written.
+    begins: a sentence for each chain whose first lines are not in the files.
     """
 
     lines: int = 0
     last: str = BEGINNING
     findings: list[str] = field(default_factory=list)
+    begins: list[str] = field(default_factory=list)
 
 
-def verify(files: Iterable[Path], kept: str | None = None) -> Verdict:
-    """Check files of one log, the oldest first.
+def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Verdict:
+    """Check files of one log, the oldest first; those that end in .gz are unpacked.
 
-    It finds altered, inserted, removed and moved lines. It cannot know of lines that were cut off
-    at the end, or of a log that was written anew from some line on, unless the hash of a later
-    line was kept elsewhere. kept: that hash. Raises OSError.
+    It finds altered, inserted, removed and moved lines, and missing files between two others. The
+    first file may follow one that is not here any more. That lines were cut off at the beginning
+    or at the end, or that all was written anew from some line on, only hashes can prove that were
+    kept elsewhere. kept: those hashes; each must be a line's, or the one the first line follows.
+    Raises OSError.
     """
     verdict = Verdict()
     last_of_chain: dict[str | None, str] = {}
-    seen_kept = kept is None
+    missing = set(kept)
+    before = "the line before"
     for path in files:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                line = raw.removesuffix(b"\n")
-                where = f"{path.name}, line {number}"
-                verdict.lines += 1
-                verdict.last = digest(line)
-                seen_kept |= verdict.last == kept
-                chain, previous = _links(line)
-                if previous is None:
-                    verdict.findings.append(
-                        f"{where} is no entry: it was altered, or cut off by a crash"
+        for number, raw in enumerate(_lines(path), start=1):
+            line = raw.removesuffix(b"\n")
+            where = f"{path.name}, line {number}"
+            chain, previous = _links(line)
+            if previous is None:
+                verdict.findings.append(
+                    f"{where} is no entry: it was altered, or cut off by a crash"
+                )
+            elif chain not in last_of_chain:
+                missing.discard(previous)
+                if previous != BEGINNING:
+                    verdict.begins.append(
+                        f"{where} follows the line {previous}, which is not in these files"
                     )
-                elif previous != last_of_chain.get(chain, BEGINNING):
-                    verdict.findings.append(
-                        f"{where} does not follow the line before: one of the two was altered, "
-                        "or lines were removed, inserted or moved here"
-                    )
-                last_of_chain[chain] = verdict.last
-                if raw == line:
-                    verdict.findings.append(f"{where} has no end: it is cut off")
-    if not seen_kept:
-        verdict.findings.append(
-            f"no line has the hash {kept}: the end was cut off, or the log was written anew"
-        )
+            elif previous != last_of_chain[chain]:
+                verdict.findings.append(
+                    f"{where} does not follow {before}: one of the two was altered, or lines "
+                    "were removed, inserted or moved here"
+                )
+            verdict.lines += 1
+            verdict.last = last_of_chain[chain] = digest(line)
+            missing.discard(verdict.last)
+            before = "the line before"
+            if raw == line:
+                verdict.findings.append(f"{where} has no end: it is cut off")
+        before = f"the end of {path.name} (is a file missing, or the oldest not the first?)"
+    verdict.findings += [
+        f"no line has the hash {each}: the end was cut off, or the log was written anew"
+        for each in sorted(missing)
+    ]
     return verdict
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a file with their ends. Raises OSError, also if a .gz is damaged."""
+    with path.open("rb") as plain:
+        lines = gzip.GzipFile(fileobj=plain) if path.suffix == ".gz" else plain
+        try:
+            yield from lines
+        except (EOFError, zlib.error) as error:
+            raise OSError(errno.EIO, f"it cannot be unpacked: {error}", str(path)) from error
 
 
 def _links(line: bytes) -> tuple[str | None, str | None]:
     """The chain a line belongs to, and the hash of the line before; None where it is no entry."""
     try:
         entry = json.loads(line)
-        return entry.get("chain"), str(entry["previous"])
-    except (ValueError, KeyError, AttributeError):
+        chain = entry.get("chain")
+        return chain and str(chain), str(entry["previous"])
+    except (ValueError, KeyError, AttributeError, RecursionError):
         return None, None

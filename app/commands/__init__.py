@@ -3,6 +3,8 @@
 from flask import Flask
 
 from app.commands.audit import audit
+from app.commands.backup import backup, restore_command
+from app.commands.employees import employees
 from app.commands.gallery import gallery
 from app.commands.keys import keys
 from app.commands.vectors import vectors
@@ -11,6 +13,6 @@ from app.commands.vectors import vectors
 def create_command_app() -> Flask:
     """An app that has these commands and answers nothing."""
     app = Flask(__name__, static_folder=None)
-    for group in (keys, audit, vectors, gallery):
-        app.cli.add_command(group)
+    for command in (keys, audit, vectors, gallery, employees, backup, restore_command):
+        app.cli.add_command(command)
     return app

@@ -9,9 +9,9 @@ from flask.cli import AppGroup
 from tqdm import tqdm
 
 from app import log as log_lines
+from app.commands.working_on import existing_store, settings_of_command
 from app.gallery import IndexUnavailable
 from app.parts import make_service
-from app.settings import load_settings
 from app.storage import StoreUnavailable
 from app.usecases import upkeep
 from app.usecases.shared_gallery import SharedGallery
@@ -60,9 +60,9 @@ def rebuild(after: int) -> None:
 
 def _shared() -> SharedGallery:
     try:
-        settings = load_settings()
+        settings = settings_of_command().model_copy(update=_PATIENT)
         log_lines.configure(settings.log_level, settings.log_format)
-        found = make_service(settings.model_copy(update=_PATIENT)).unloaded_gallery()
+        found = make_service(settings, store=existing_store(settings)).unloaded_gallery()
     except Exception as error:  # a model that cannot be had, a store that is away
         raise _Failed(str(error)) from error
     if not isinstance(found, SharedGallery):

@@ -6,9 +6,9 @@ import click
 from flask.cli import AppGroup
 from tqdm import tqdm
 
-from app.settings import SettingsError, load_settings
+from app.commands.working_on import existing_store, settings_of_command
+from app.settings import SettingsError
 from app.storage import StoreUnavailable, UnknownSeal
-from app.storage.opening import open_store
 
 vectors = AppGroup("vectors", help="Stored feature vectors.")
 
@@ -20,8 +20,15 @@ def vectors_rotate() -> None:
     What is done is done: where it was interrupted, run it again and it goes on.
     """
     try:
-        store = open_store(load_settings())
-        with closing(store), tqdm(unit=" employees", mininterval=1) as progress:
+        settings = settings_of_command()
+        if not settings.vector_keys:
+            raise SettingsError(
+                "VECTOR_KEYS is not set: its first entry is what vectors are to be encrypted with"
+            )
+        with (
+            closing(existing_store(settings)) as store,
+            tqdm(unit=" employees", mininterval=1) as progress,
+        ):
             for done, total in store.seal_anew():
                 progress.total = total
                 progress.update(done - progress.n)

@@ -4,7 +4,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recognition.detector import Face
-from app.recognition.image import Picture
 from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
 
 
@@ -15,12 +14,6 @@ def chip_to_picture(face: Face, model: FaceModel) -> NDArray[np.float64]:
             return similarity(np.array(points), face.landmarks)
         case BoxAlignment(margin):
             return _stretch(face.box, margin, model.side)
-
-
-def whole_to_picture(picture: Picture, side: int) -> NDArray[np.float64]:
-    """(2, 3) transform from points of the chip to points of the picture, which it shows whole."""
-    rows, columns = picture.shape[:2]
-    return _stretch(np.array([0, 0, columns, rows]), 0, side)
 
 
 def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -67,13 +67,17 @@ class FaceDetector:
         self._smallest_share = smallest_share
         self._least_score = least_score
 
-    def detect(self, pyramid: Pyramid, rivals: float = 0) -> list[Face]:
+    def detect(
+        self, pyramid: Pyramid, rivals: float = 0, smallest_share: float | None = None
+    ) -> list[Face]:
         """The faces in the picture, the largest first.
 
         rivals: once a face is found, faces below this share of its side are not looked for. The
         search goes from large faces to small ones, and the small ones are what costs time.
+        smallest_share: in place of the detector's own.
         """
-        scales = self._scales(pyramid)
+        share = self._smallest_share if smallest_share is None else smallest_share
+        scales = self._scales(pyramid, share)
         faces: list[Face] = []
         while scales and not faces:
             band, scales = scales[:_BAND], scales[_BAND:]
@@ -85,10 +89,10 @@ class FaceDetector:
                 faces = distinct(faces + self._faces(pyramid, band))
         return faces
 
-    def _scales(self, pyramid: Pyramid) -> list[float]:
+    def _scales(self, pyramid: Pyramid, smallest_share: float) -> list[float]:
         """How much to shrink the picture for each size of face, large faces first."""
         shorter = min(pyramid.picture.shape[:2])
-        scale = _CELL / max(self._smallest_face, self._smallest_share * shorter)
+        scale = _CELL / max(self._smallest_face, smallest_share * shorter)
         scales = []
         while shorter * scale + 2 * _MARGIN >= 1.5 * _CELL:
             scales.append(scale)

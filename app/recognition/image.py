@@ -5,10 +5,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from io import BytesIO
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from pi_heif import register_heif_opener
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from app.recognition import ImageTooLarge, NotAnImage
@@ -16,7 +16,7 @@ from app.recognition.limiter import Overloaded, PixelBudget
 
 Picture = NDArray[np.uint8]
 
-FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "TIFF", "BMP")
+FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
 
 _SHARE_OF_PIXELS = {"WEBP": 0.5}  # its decoder takes 16 bytes a pixel, the others at most 8
 _MOST_SCANS = 40  # progressive JPEGs have about ten
@@ -24,6 +24,7 @@ _START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", 0xD9
 _MARKER = re.compile(rb"\xff[\x02-\xcf\xd9-\xfe]")
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _BAND = 1 << 20  # pixels that are converted at a time
+_SAMPLES, _NEARLY_ALL = 1 << 18, 0.999  # of the values that say how bright a picture is
 
 _REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")
 
@@ -100,13 +101,14 @@ class Photo:
 
     def _open(self) -> Image.Image:
         Image.init()
+        register_heif_opener(thumbnails=False)
         return Image.open(BytesIO(self._data), formats=self._formats)
 
     def _share(self, image: Image.Image, whole: int) -> AbstractContextManager[None]:
         """A share of the budget. whole: pixels of the picture before JPEG shrinks it."""
         if self._budget is None:
             return nullcontext()
-        if image.format == "AVIF":  # may hold more pixels than it says, and tells it too late
+        if image.format in ("AVIF", "HEIF"):  # may hold more pixels than they say
             return self._budget.share(math.inf)
         # several scans are put together in full size
         return self._budget.share(whole if self._scans > 1 else math.prod(image.size))
@@ -125,6 +127,10 @@ def _pillow_errors(formats: Collection[str]) -> Iterator[None]:
         raise
     except MemoryError:
         raise
+    except OSError as error:
+        if "out of memory" in str(error):  # as Pillow says it of its decoders
+            raise MemoryError from error
+        raise NotAnImage("the picture is damaged or cut off") from error
     except Exception as error:  # a file of any bytes makes decoders raise nearly anything
         raise NotAnImage("the picture is damaged or cut off") from error
 
@@ -157,10 +163,7 @@ def _rgb(image: Image.Image, spare: int) -> Picture:
     small = spare == 1 and math.prod(image.size) <= _BAND
     if small and image.mode == "RGB" and not image.has_transparency_data:
         return np.asarray(image)
-    brightest = 255
-    if image.mode in ("I", "F"):
-        _, largest = cast(tuple[float, float], image.getextrema())
-        brightest = 255 if largest <= 255 else 65535
+    brightest = _brightest(image)
     picture = np.empty((-(-image.height // spare), -(-image.width // spare), 3), np.uint8)
     rows = max(1, _BAND // (image.width * spare))
     for row in range(0, len(picture), rows):
@@ -183,14 +186,34 @@ def _upright(image: Image.Image, picture: Picture) -> Picture:
     return picture
 
 
+def _brightest(image: Image.Image) -> float:
+    """What is white in a picture of more than 8 bits: 1 of fractions, else 2ⁿ − 1, n ≥ 8.
+
+    Infrared and industrial cameras use 8 to 12 bits of 16. A few brighter values are lamps and
+    broken pixels.
+    """
+    if not _is_deep(image.mode):
+        return 255
+    step = max(1, math.isqrt(math.prod(image.size) // _SAMPLES))
+    rows = [
+        np.asarray(image.crop((0, row, image.width, row + 1)), np.float64)[0, ::step]
+        for row in range(0, image.height, step)
+    ]
+    bright = float(np.quantile(np.nan_to_num(np.concatenate(rows)), _NEARLY_ALL))
+    if image.mode == "F" and bright <= 1:
+        return 1
+    return float(2 ** max(8, math.ceil(math.log2(max(bright, 0) + 1))) - 1)
+
+
+def _is_deep(mode: str) -> bool:
+    return mode in ("I", "F") or mode.startswith("I;16")
+
+
 def _to_rgb(image: Image.Image, brightest: float) -> Image.Image:
-    """brightest: what is white in a picture of 32-bit numbers."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image, np.uint16) >> 8).astype(np.uint8))
-    elif image.mode in ("I", "F"):
-        values = np.nan_to_num(np.asarray(image, np.float64))
-        values = values.clip(0, brightest) * (255 / brightest)
-        image = Image.fromarray(values.astype(np.uint8))
+    """brightest: what is white in a picture of more than 8 bits."""
+    if _is_deep(image.mode):
+        values = np.nan_to_num(np.asarray(image, np.float64)).clip(0, brightest)
+        image = Image.fromarray((values * (255 / brightest)).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

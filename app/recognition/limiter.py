@@ -3,7 +3,8 @@
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Condition, Lock
+from itertools import count
+from threading import Condition, Lock, get_ident
 
 
 class Overloaded(Exception):
@@ -18,7 +19,10 @@ class Limiter:
     """
 
     def __init__(self, at_once: int, patience_s: float = 2.0) -> None:
+        self.at_once = at_once
         self._free = at_once
+        self._numbers = count()
+        self._held: list[tuple[int, int]] = []  # thread and number
         self._line: deque[Lock] = deque()  # each locked until its owner is let in
         self._lock = Lock()
         self._patience_s = patience_s
@@ -27,6 +31,7 @@ class Limiter:
         with self._lock:
             if self._free:  # then nobody is in line
                 self._free -= 1
+                self._note()
                 return
             mine = Lock()
             mine.acquire()
@@ -37,13 +42,25 @@ class Limiter:
                     self._line.remove(mine)
                     raise Overloaded
             # let in at the last moment
+        with self._lock:
+            self._note()
 
     def __exit__(self, *raised: object) -> None:
         with self._lock:
+            mine = next(held for held in reversed(self._held) if held[0] == get_ident())
+            self._held.remove(mine)
             if self._line:
                 self._line.popleft().release()
             else:
                 self._free += 1
+
+    def held(self) -> list[int]:
+        """The numbers of those who are inside; each has one of its own."""
+        with self._lock:
+            return [number for _, number in self._held]
+
+    def _note(self) -> None:
+        self._held.append((get_ident(), next(self._numbers)))
 
 
 class PixelBudget:

@@ -1,5 +1,6 @@
 """The pipeline: encoded picture → decode → find the face → align → feature vector."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from app.recognition import (
     canonical,
     motion,
 )
-from app.recognition.alignment import affine, chip_to_picture, similarity, whole_to_picture
+from app.recognition.alignment import affine, chip_to_picture, similarity
 from app.recognition.detector import Face, FaceDetector
 from app.recognition.film import BadFrame, Film, Seen
 from app.recognition.image import FORMATS, Photo, Picture
@@ -41,9 +42,11 @@ class Limits:
     tie: what share of it makes a face as large, so that the more central one counts.
     sure_score: below it, a face is looked for in the turned picture, too, and must reach it there.
     search_side: pixels of a picture's shorter side that suffice to find the face.
+    fine_megapixels: of the picture that is searched once more if nothing is found.
+    frame_megapixels: the most that is decoded of a frame of a film.
     """
 
-    megapixels: float = 50
+    megapixels: float = 51
     formats: tuple[str, ...] = FORMATS
     elongation: float = 5
     face_side: float = 24
@@ -52,6 +55,8 @@ class Limits:
     tie: float = 0.9
     sure_score: float = 0.99
     search_side: int = 480
+    fine_megapixels: float = 2
+    frame_megapixels: float = 4.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,34 +116,32 @@ class Recogniser:
 
     def for_enrolment(self, data: bytes) -> Seen:
         """The only large face. Raises NotAnImage, UnusableImage."""
-        photo = self._photo(data)
         with self._limiter:
+            photo = self._photo(data)
             view = self._look(photo)
             if (count := len(view.faces)) > 1:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
             (seen,) = self._seen([self._cut(photo, view)])
             return seen
 
-    def for_login(self, data: bytes, crop: bool = True) -> NDArray[np.float32]:
-        """The vector (dimension,) of the largest face, or without `crop` of the whole picture.
+    def for_login(self, data: bytes) -> NDArray[np.float32]:
+        """The vector (dimension,) of the largest face.
 
         Of faces as large, give or take a tenth, the most central one counts. Raises NotAnImage,
         UnusableImage.
         """
-        photo = self._photo(data)
         with self._limiter:
-            return self._vector(
-                self._chip(photo, self._look(photo)) if crop else self._whole(photo)
-            )
+            photo = self._photo(data)
+            return self._vector(self._chip(photo, self._look(photo)))
 
     def for_film(self, data: bytes, frames: Sequence[bytes]) -> Film:
         """The face that counts in a photo, as in `for_login`, and in each of the frames.
 
         Raises BadFrame, before the photo is looked at; NotAnImage, UnusableImage.
         """
-        film = [self._frame(number, frame) for number, frame in enumerate(frames)]
-        photo = self._photo(data)
         with self._limiter:
+            film = [self._frame(number, frame) for number, frame in enumerate(frames)]
+            photo = self._photo(data)
             probe = self._cut(photo, self._look(photo))
         cuts, numbers = [probe], []
         for number, frame in enumerate(film):
@@ -150,27 +153,16 @@ class Recogniser:
         by_number = dict(zip(numbers, seen[1:], strict=True))
         return Film(seen[0], [by_number.get(number) for number in range(len(film))])
 
-    def check_frames(self, frames: Sequence[bytes]) -> None:
-        """Return when every frame can be decoded. Raises BadFrame."""
-        for number, frame in enumerate(frames):
-            photo = self._frame(number, frame)
-            with self._limiter, _of_frame(number):
-                photo.decode(self._limits.search_side)
-
     def _frame(self, number: int, data: bytes) -> Photo:
         with _of_frame(number):
             try:
-                return self._photo(data)
+                return self._photo(data, self._limits.frame_megapixels)
             except UnusableImage as error:
                 raise BadFrame(number, str(error)) from error
 
-    def _photo(self, data: bytes) -> Photo:
-        return Photo(data, self._limits.megapixels, self._limits.formats, self._budget)
-
-    def _whole(self, photo: Photo) -> Picture:
-        side = self.model.side
-        pyramid = Pyramid(photo.decode(side))
-        return pyramid.warped(whole_to_picture(pyramid.picture, side), side)
+    def _photo(self, data: bytes, most_megapixels: float = math.inf) -> Photo:
+        most = min(most_megapixels, self._limits.megapixels)
+        return Photo(data, most, self._limits.formats, self._budget)
 
     def _look(self, photo: Photo) -> _View:
         """The photo the way up in which its largest face is seen best. Raises UnusableImage."""
@@ -186,9 +178,19 @@ class Recogniser:
             turned = self._turned(picture, quarters, detail)
             if turned.score > max(best.score, self._limits.sure_score):
                 best = turned
-        if not best.faces:
+        return best if best.faces else self._look_finer(photo)
+
+    def _look_finer(self, photo: Photo) -> _View:
+        """The photo in more pixels, for a face that is small in it. Raises UnusableImage.
+
+        Only faces that are sure count: the finer the search, the more patterns look like one.
+        """
+        shape = photo.longer_side / photo.shorter_side
+        picture = photo.decode(math.sqrt(self._limits.fine_megapixels * 1e6 / shape))
+        view = self._turned(picture, 0, min(picture.shape[:2]) / photo.shorter_side, 0)
+        if view.score < self._limits.sure_score:
             raise NoFace("no face was found in the picture")
-        return best
+        return view
 
     def _glance(self, photo: Photo, quarters: int) -> _View:
         """The photo turned by so many quarters. Raises UnusableImage."""
@@ -207,9 +209,11 @@ class Recogniser:
             raise NoFace("the picture is too long and narrow to show a face")
         return photo.decode(self._limits.search_side)
 
-    def _turned(self, picture: Picture, quarters: int, detail: float) -> _View:
+    def _turned(
+        self, picture: Picture, quarters: int, detail: float, smallest_share: float | None = None
+    ) -> _View:
         pyramid = Pyramid(np.ascontiguousarray(np.rot90(picture, quarters)))
-        faces = self._detector.detect(pyramid, rivals=self._limits.rival)
+        faces = self._detector.detect(pyramid, self._limits.rival, smallest_share)
         centre = np.array(pyramid.picture.shape[1::-1]) / 2
 
         def rank(face: Face) -> tuple[bool, float]:

@@ -143,6 +143,8 @@ class Connection(HttpToolsProtocol):
         self._give_time(self.crowd.patience_s)
 
     def on_url(self, url: bytes) -> None:
+        if b"#" in url:  # no part of a request (RFC 9112, 3.2), and uvicorn would drop it
+            raise ValueError("a fragment")
         room = LONGEST_TARGET - len(self.url)
         if len(url) > room:
             self.scope["state"]["refusal"] = _TARGET_TOO_LONG

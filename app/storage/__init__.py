@@ -35,6 +35,19 @@ class Employee:
 
 
 @dataclass(frozen=True, slots=True)
+class Outline:
+    """Who a record is of. model: what made its vectors; None if they cannot be read here.
+
+    employee_id: as text, because other clients may have stored what is no employee's id.
+    """
+
+    employee_id: str
+    name: str
+    surname: str
+    model: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class UsedProbe:
     """What is remembered of a login's photo and film, and until when at least.
 
@@ -112,6 +125,9 @@ class EmployeeStore(Protocol):
 
     def read_all(self) -> Iterator[Employee]:
         """Every employee, in ascending order of id, without holding all of them in memory."""
+
+    def outlines(self) -> Iterator[Outline]:
+        """Who is stored, in ascending order of id, also those whose vectors cannot be read."""
 
     def use_probe(
         self,

@@ -22,6 +22,7 @@ from app.storage import (
     Employee,
     EmployeeExists,
     NoSuchEmployee,
+    Outline,
     StoreUnavailable,
     UsedProbe,
 )
@@ -34,6 +35,7 @@ from app.storage.mongodb_documents import (
     SEALED_WITH,
     UnreadableDocument,
     from_document,
+    outline,
     same_probes,
     sealing,
     to_document,
@@ -89,14 +91,17 @@ class MongoStore:
         self._logger = structlog.get_logger()
 
     @classmethod
-    def connect(cls, settings: Settings, keys: VectorKeys | None = None) -> Self:
+    def connect(
+        cls, settings: Settings, keys: VectorKeys | None = None, *, create: bool = True
+    ) -> Self:
         """A store that connects when it is first used, so a database that is away delays nothing.
 
+        create: False connects at once, and raises StoreUnavailable if the collection is not there.
         Raises SettingsError when the settings make no connection string.
         """
         client, database = client_of(settings)
         try:
-            return cls(
+            store = cls(
                 client,
                 database,
                 settings.mongo_db_collection,
@@ -106,6 +111,9 @@ class MongoStore:
             )
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
+        if not create:
+            store._must_exist()
+        return store
 
     @property
     def address(self) -> str:
@@ -174,10 +182,13 @@ class MongoStore:
     # read_all and models read in batches, so that a deadline is for a batch, not for everything.
 
     def read_all(self) -> Iterator[Employee]:
-        after: float = -math.inf
-        while batch := self._find({"_id": {"$gt": after}}, limit=READ_BATCH):
+        for batch in self._batches():
             yield from self._readable(batch)
-            after = batch[-1]["_id"]
+
+    def outlines(self) -> Iterator[Outline]:
+        for batch in self._batches():
+            for document in batch:
+                yield outline(document, self._keys)
 
     def count(self) -> int:
         with self._answered():
@@ -237,6 +248,18 @@ class MongoStore:
     def close(self) -> None:
         self._client.close()
 
+    def _must_exist(self) -> None:
+        name = self._employees.name
+        with self._answered():
+            found = self._database.list_collection_names(
+                filter={"name": name}, authorizedCollections=True
+            )
+        if not found:
+            raise StoreUnavailable(
+                f"the database {self._database.name} (MONGO_DB_URL) has no collection {name} "
+                "(MONGO_DB_COLLECTION)"
+            )
+
     def _has_no_primary(self) -> bool:
         topology = self._client.topology_description.topology_type_name
         return self._read_from_secondary and topology == "ReplicaSetNoPrimary"
@@ -251,6 +274,13 @@ class MongoStore:
                 if "unlogged" in document and not self._has_no_primary():
                     self._writer.log(document)
             return found
+
+    def _batches(self) -> Iterator[list[Document]]:
+        """All documents whose ids are numbers, in ascending order of id."""
+        after: float = -math.inf
+        while batch := self._find({"_id": {"$gt": after}}, limit=READ_BATCH):
+            yield batch
+            after = batch[-1]["_id"]
 
     def _count_batch(self, expression: Mapping[str, Any], after: float) -> list[Document]:
         batch: list[Document] = [
@@ -279,7 +309,7 @@ class MongoStore:
             with pymongo.timeout(self._deadline_s):
                 yield
         except (PyMongoError, BSONError) as error:
-            raise StoreUnavailable(reason(error, self._timeout_s)) from error
+            raise StoreUnavailable(reason(error, self._timeout_s, self._client)) from error
 
 
 def _among(employee_ids: Sequence[int]) -> Document:

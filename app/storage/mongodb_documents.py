@@ -10,7 +10,7 @@ from bson.binary import Binary, BinaryVectorDtype
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from app.storage import Employee, UsedProbe
+from app.storage import Employee, Outline, UsedProbe
 from app.storage.sealing import PLAIN, CannotOpen, Stored, VectorKeys
 
 # Older documents hold `img` as lists of doubles and name no model; there was only this one.
@@ -111,6 +111,19 @@ def from_document(document: Mapping[str, Any], keys: VectorKeys) -> Employee:
         )
     except (KeyError, TypeError, ValueError, OverflowError, struct.error, CannotOpen) as error:
         raise UnreadableDocument(str(error)) from error
+
+
+def outline(document: Mapping[str, Any], keys: VectorKeys) -> Outline:
+    """Who a document is of, whether or not its vectors can be read."""
+    employee_id = document["_id"]
+    if isinstance(employee_id, float) and employee_id.is_integer():
+        employee_id = int(employee_id)
+    name, surname = (str(document.get(each) or "") for each in ("name", "surname"))
+    try:
+        model = from_document(document, keys).model
+    except UnreadableDocument:
+        model = None
+    return Outline(str(employee_id), name, surname, model)
 
 
 def _vectors(document: Mapping[str, Any], keys: VectorKeys) -> NDArray[np.float32]:

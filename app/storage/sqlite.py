@@ -14,6 +14,7 @@ from app.storage import (
     Employee,
     EmployeeExists,
     NoSuchEmployee,
+    Outline,
     UsedProbe,
 )
 from app.storage.sealing import CannotOpen, Stored, VectorKeys
@@ -32,10 +33,10 @@ _AMONG = "employee_id IN (SELECT value FROM json_each(?))"
 class SqliteStore:
     """An EmployeeStore in the file `path`. Raises StoreUnavailable, as SqliteFile does."""
 
-    def __init__(self, path: Path, keys: VectorKeys | None = None) -> None:
+    def __init__(self, path: Path, keys: VectorKeys | None = None, *, create: bool = True) -> None:
         self._path = path
         self._keys = keys or VectorKeys()
-        self._file = SqliteFile(path)
+        self._file = SqliteFile(path, create=create)
 
     @property
     def address(self) -> str:
@@ -94,13 +95,18 @@ class SqliteStore:
         return self._select("ORDER BY employee_id LIMIT ? OFFSET ?", limit, offset)
 
     def read_all(self) -> Iterator[Employee]:
-        # Many short reads: one long one would keep the write-ahead log from being folded back.
-        rows = self._rows("ORDER BY employee_id LIMIT ?", READ_BATCH)
-        while rows:
+        for rows in self._batches():
             yield from self._readable(rows)
-            rows = self._rows(
-                "WHERE employee_id > ? ORDER BY employee_id LIMIT ?", rows[-1][0], READ_BATCH
-            )
+
+    def outlines(self) -> Iterator[Outline]:
+        for rows in self._batches():
+            for row in rows:
+                employee_id, name, surname, *_ = row
+                try:
+                    model = self._employee(row).model
+                except CannotOpen:
+                    model = None
+                yield Outline(str(employee_id), name, surname, model)
 
     def use_probe(
         self,
@@ -214,20 +220,32 @@ class SqliteStore:
                 parameters,
             ).fetchall()
 
+    def _batches(self) -> Iterator[list[tuple[Any, ...]]]:
+        """All rows, in ascending order of id."""
+        # Many short reads: one long one would keep the write-ahead log from being folded back.
+        rows = self._rows("ORDER BY employee_id LIMIT ?", READ_BATCH)
+        while rows:
+            yield rows
+            rows = self._rows(
+                "WHERE employee_id > ? ORDER BY employee_id LIMIT ?", rows[-1][0], READ_BATCH
+            )
+
     def _readable(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Employee]:
         """The employees of the rows that can be opened: a bad one must not lock others out."""
-        for employee_id, name, surname, enrolment_id, hashes, model, dimension, *stored in rows:
-            sealed_with, seal, vectors = stored
-            starts = range(0, len(hashes), PHOTO_HASH_BYTES)
-            photo_hashes = tuple(hashes[start : start + PHOTO_HASH_BYTES] for start in starts)
+        for row in rows:
             try:
-                matrix = self._keys.open(
-                    Stored(vectors, sealed_with, seal), employee_id, model, dimension
-                )
+                yield self._employee(row)
             except CannotOpen as error:
-                log.error("unreadable employee", employee_id=employee_id, reason=str(error))
-                continue
-            yield Employee(employee_id, name, surname, matrix, model, enrolment_id, photo_hashes)
+                log.error("unreadable employee", employee_id=row[0], reason=str(error))
+
+    def _employee(self, row: tuple[Any, ...]) -> Employee:
+        """The employee of a row. Raises CannotOpen."""
+        employee_id, name, surname, enrolment_id, hashes, model, dimension, *stored = row
+        sealed_with, seal, vectors = stored
+        starts = range(0, len(hashes), PHOTO_HASH_BYTES)
+        photo_hashes = tuple(hashes[start : start + PHOTO_HASH_BYTES] for start in starts)
+        matrix = self._keys.open(Stored(vectors, sealed_with, seal), employee_id, model, dimension)
+        return Employee(employee_id, name, surname, matrix, model, enrolment_id, photo_hashes)
 
     def _row(self, employee: Employee) -> dict[str, Any]:
         stored = self._keys.seal(employee)

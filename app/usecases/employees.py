@@ -98,7 +98,7 @@ class Employees:
     def _employee(self, enrolment: Enrolment, facts: Fields) -> Employee:
         recogniser = self._service.recogniser
         facts["model"] = recogniser.model.name
-        self._service.check_model()
+        self._service.check_enrolment()
         hashes: tuple[bytes, ...] = ()
         if enrolment.vectors:
             vectors = _unit(enrolment.vectors, recogniser.model.dimension)

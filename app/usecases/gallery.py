@@ -49,6 +49,7 @@ class Gallery:
         self._reloading = Lock()
         self._complete = Event()
         self._complete.set()
+        self._told_of_others = False
 
     def __len__(self) -> int:
         return len(self._index)
@@ -68,12 +69,7 @@ class Gallery:
                 logged = now
                 rate = round(read / (now - started))
                 log.info("loading the gallery", employees=read, of=total, per_second=rate)
-        if others:
-            log.warning(
-                "employees of another model are not matched: enrol them again",
-                employees=others,
-                model=self._comparison.model,
-            )
+        self._tell_of_others(others)
         self._index.remove(list(unseen))
         self._position = position
 
@@ -83,16 +79,19 @@ class Gallery:
         probe: (dimension,) float32 of unit length. Raises StoreUnavailable.
         """
         self.follow()
-        while proposed := self._index.nearest(probe, _CANDIDATES):
+        count = _CANDIDATES
+        while proposed := self._index.nearest(probe, count):
             records = self._comparison.comparable(self._store.get(proposed, may_lag=True))
             if nearest := self._comparison.nearest(records, probe):
                 return nearest
             self._forget_missing(proposed)
+            count = min(4 * count, _BATCH)  # if all of them are to be forgotten, soon
         return None
 
     def check_ready(self) -> None:
         """Return when a login can be answered. Raises StoreUnavailable, GalleryLoading."""
-        self.follow()
+        anyone = np.ones(self._comparison.dimension, np.float32)
+        self.nearest(anyone / np.linalg.norm(anyone))
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """What a write to the store happens in; every process follows it in the change log."""
@@ -119,8 +118,10 @@ class Gallery:
                 position = self._position
                 changes = self._store.changes_since(position)
                 for ids in batched(sorted(changes.employee_ids), _BATCH):
-                    known = self._put(self._store.get(ids))
+                    stored = self._store.get(ids)
+                    known = self._put(stored)
                     self._index.remove(list(set(ids) - {e.employee_id for e in known}))
+                    self._tell_of_others(len(stored) - len(known))
                 self._position = changes.position
         except ChangesForgotten:
             self._reload(position)
@@ -144,6 +145,8 @@ class Gallery:
                 self.load()
         except StoreUnavailable as error:
             log.error("the gallery could not be read again", reason=str(error))
+        except Exception:  # a request asks again, and reads it again
+            log.exception("the gallery could not be read again")
         finally:
             self._complete.set()
 
@@ -157,6 +160,16 @@ class Gallery:
                 np.concatenate([employee.vectors for employee in known]),
             )
         return known
+
+    def _tell_of_others(self, employees: int) -> None:
+        """Say once that employees are stored whom this gallery does not match."""
+        if employees and not self._told_of_others:
+            self._told_of_others = True
+            log.warning(
+                "employees of another model are not matched: enrol them again",
+                employees=employees,
+                model=self._comparison.model,
+            )
 
     def _forget_missing(self, employee_ids: Sequence[int]) -> None:
         """Forget those that are in the store no more, though its change log does not say so."""

@@ -60,37 +60,34 @@ class Identify:
     def __call__(
         self,
         probe: bytes,
-        crop: bool = True,
         frames: Sequence[bytes] = (),
         liveness: bool = False,
         fraud_detection: bool = False,
     ) -> Employee:
         """The nearest employee in the whole gallery.
 
-        probe: an encoded picture. crop: False takes the whole picture as the face, of which fraud
-        detection knows nothing. frames: encoded pictures; both checks need them.
+        probe: an encoded picture. frames: encoded pictures; both checks need them.
         Raises NoMatch, NotAlive, FraudSuspected, LivenessUnavailable, UnusableImage, NotAnImage,
         BadFrame, NotReady, StoreUnavailable, IndexUnavailable, AuditUnavailable.
         """
         with self._audit.entry("login") as facts:
-            return self._identify(probe, crop, frames, liveness, fraud_detection, facts)
+            return self._identify(probe, frames, liveness, fraud_detection, facts)
 
     def _identify(
         self,
         probe: bytes,
-        crop: bool,
         frames: Sequence[bytes],
         liveness: bool,
         fraud_detection: bool,
         facts: Fields,
     ) -> Employee:
-        if fraud_detection and not (frames and crop):
-            raise ValueError("fraud detection takes frames, and looks for the faces itself")
+        if fraud_detection and not frames:
+            raise ValueError("fraud detection takes frames")
         recogniser = self._service.recogniser
         facts["model"] = recogniser.model.name
         # answered while we look at the pictures
         verdict = self._liveness.ask(frames) if liveness else None
-        film = recogniser.for_film(probe, frames) if frames and crop else None
+        film = recogniser.for_film(probe, frames) if frames else None
         looked = None
         if film is not None:
             if fraud_detection:
@@ -99,8 +96,7 @@ class Identify:
                 check_shape(looked)
             vector = fused(film, self._near(SURELY_SAME))
         else:
-            recogniser.check_frames(frames)
-            vector = recogniser.for_login(probe, crop)
+            vector = recogniser.for_login(probe)
         # before the search, so that whoever is removed meanwhile is not let in
         if verdict is not None and not verdict.result():
             raise NotAlive
@@ -115,7 +111,7 @@ class Identify:
         return share * self._service.threshold / self._service.recogniser.model.distance_scale
 
     def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
-        nearest = self._service.gallery.nearest(vector)
+        nearest = self._service.nearest(vector)
         if nearest is None:
             raise NoMatch
         employee, distance = nearest

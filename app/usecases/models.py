@@ -1,10 +1,15 @@
 """Which face model the service runs: FACE_MODEL, or what the data say."""
 
+from time import monotonic
+
 import structlog
 
-from models.catalogue import Catalogue, FaceModel, ModelUnavailable
+from app.storage import EmployeeStore
+from models.catalogue import Catalogue, FaceModel, ModelFacts, ModelUnavailable
 
 log = structlog.get_logger()
+
+_COUNTED_AGAIN_S = 30.0
 
 
 def choose_model(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> FaceModel:
@@ -13,25 +18,66 @@ def choose_model(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> F
     wanted: the setting FACE_MODEL. stored: how many employees the store holds for each model.
     Raises ModelUnavailable.
     """
-    if wanted == "facenet":
-        if catalogue.own_name is None:
-            raise ModelUnavailable(
-                "FACE_MODEL is facenet: set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256, too"
-            )
-        wanted = catalogue.own_name
-    if wanted != "auto":
-        return catalogue.get(wanted)
-    if len(stored) > 1:
-        counts = ", ".join(f"{name}: {count}" for name, count in sorted(stored.items()))
-        raise ModelUnavailable(
-            f"The store holds vectors of several models ({counts}): set FACE_MODEL to one of them"
-        )
-    if stored:
-        return catalogue.get(next(iter(stored)))
-    if catalogue.own_name is not None:
-        return catalogue.get(catalogue.own_name)
+    name = chosen_name(wanted, stored, catalogue.own_name)
+    if name is not None:
+        return catalogue.get(name)
     try:
         return catalogue.get("vggface2")
     except ModelUnavailable as error:
         log.warning("using the model dlib, because vggface2 cannot be had", reason=str(error))
         return catalogue.get("dlib")
+
+
+def chosen_name(wanted: str, stored: dict[str, int], own: str | None) -> str | None:
+    """The name of the model to run; None if it depends on which weights can be had.
+
+    own: the name of the model of FACENET_WEIGHTS. Raises ModelUnavailable.
+    """
+    if wanted == "facenet":
+        if own is None:
+            raise ModelUnavailable(
+                "FACE_MODEL is facenet: set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256, too"
+            )
+        return own
+    if wanted != "auto":
+        return wanted
+    if len(stored) > 1:
+        counts = ", ".join(f"{name}: {count}" for name, count in sorted(stored.items()))
+        raise ModelUnavailable(
+            f"The store holds vectors of several models ({counts}): set FACE_MODEL to one of them"
+        )
+    return next(iter(stored), own)
+
+
+def choose_facts(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> ModelFacts:
+    """What is known of the model that `choose_model` would choose; fetches nothing.
+
+    If nothing decides, and the weights of vggface2 are not here, that is dlib, although
+    `choose_model` may fetch them. Raises ModelUnavailable.
+    """
+    return catalogue.facts(
+        chosen_name(wanted, stored, catalogue.own_name) or catalogue.default_name
+    )
+
+
+class StoredModels:
+    """How many employees the store holds for each model.
+
+    Counting may read the whole store, so that it is done again only when the change log has grown,
+    or after a while, for what was changed by hand.
+    """
+
+    def __init__(self, store: EmployeeStore) -> None:
+        self._store = store
+        self._counted: tuple[int, float, dict[str, int]] | None = None  # position, when, counts
+
+    def counts(self) -> dict[str, int]:
+        """By the models' names. Raises StoreUnavailable."""
+        position = self._store.position()
+        if self._counted is not None:
+            counted_at, when, counts = self._counted
+            if counted_at == position and monotonic() - when < _COUNTED_AGAIN_S:
+                return counts
+        counts = self._store.models()
+        self._counted = position, monotonic(), counts
+        return counts

@@ -1,7 +1,7 @@
 """The gallery in an index that all processes share, kept equal to the store."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Lock
 
 import numpy as np
@@ -27,6 +27,10 @@ _CANDIDATES = 8
 _MOST_CANDIDATES = 16_384
 _BATCH = 1_000
 _ROUNDS = 8
+
+
+class Unsettled(IndexUnavailable):
+    """Rows of some employees are still not those of their records; `follow` tries again."""
 
 
 class SharedGallery:
@@ -89,7 +93,8 @@ class SharedGallery:
         """Bring the record that is written meanwhile into the index.
 
         A record that is there already, or gone, may be what an earlier attempt wrote, which then
-        did not reach the index.
+        did not reach the index. Where it cannot be brought there now, the record stays, and is no
+        success: the same request again, or `follow`, brings it there. Raises IndexUnavailable.
         """
         self._check_complete()  # better no write than half of one
         try:
@@ -105,16 +110,18 @@ class SharedGallery:
         Writers take no lock. Rows carry the id of the enrolment that they are of, and are looked
         at before the records are: a row that is not of the record then is of one that was
         superseded, and may be taken away whoever else is writing. A row that is put may be
-        superseded meanwhile, so it is looked again until nothing is to be done.
+        superseded meanwhile, so it is looked again until nothing is to be done. Raises Unsettled.
         """
-        found = Drift()
+        found, left = Drift(), list(employee_ids)
         for _ in range(_ROUNDS):
-            if not (drift := self.drift_of(employee_ids)):
-                break
+            if not (drift := self.drift_of(left)):
+                return found
             found = found or drift
             self.index.put(drift.missing + drift.wrong)
             self.index.remove([row.name for row in drift.garbage])
-        return found
+            left = drift.employees()  # who wrote others meanwhile settles those
+        self._suspects |= set(left)
+        raise Unsettled(f"rows of {len(left)} employees keep changing in the index")
 
     def drift_of(self, employee_ids: Sequence[int]) -> Drift:
         """How the rows of these employees differ from their records.
@@ -144,13 +151,18 @@ class SharedGallery:
             self._check_complete()
             changes = self._changes()
             self._closed -= changes.employee_ids
-            suspects = set(self._suspects)
-            for ids in batched(sorted(changes.employee_ids | suspects), _BATCH):
-                if drift := self.settle(ids):
-                    # as a rule of a write that is just under way
-                    log.info("the index was put right", **drift.counts())
+            suspects, self._suspects = self._suspects, set()
+            left = changes.employee_ids | suspects
+            try:
+                for ids in batched(sorted(left), _BATCH):
+                    with suppress(Unsettled):  # they are suspects again
+                        if drift := self.settle(ids):
+                            # as a rule of a write that is just under way
+                            log.info("the index was put right", **drift.counts())
+                    left -= set(ids)
+            finally:
+                self._suspects |= suspects & left
             self._position = changes.position
-            self._suspects -= suspects
         finally:
             self._following.release()
 

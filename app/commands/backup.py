@@ -1,0 +1,68 @@
+"""`flask --app entry backup FILE` and `restore FILE`: the SQLite file, while services use it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from app.commands.working_on import settings_of_command
+from app.settings import Settings, SettingsError
+from app.storage import StoreUnavailable, UnknownSeal
+from app.storage.opening import vector_keys
+from app.storage.sqlite_backup import BackupRefused, Progress, back_up, restore
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.command("backup")
+@_FILE
+def backup(file: Path) -> None:
+    """Copy all employees, as they are at this moment, into the new FILE."""
+
+    def run(settings: Settings, progress: Progress) -> str:
+        employees = back_up(settings.sqlite_path, file, progress)
+        return f"{_employees(employees)} of sqlite:{settings.sqlite_path} are in {file}."
+
+    _run(run, " pages")
+
+
+@click.command("restore")
+@_FILE
+def restore_command(file: Path) -> None:
+    """Replace all employees with those of a backup, FILE. Whoever was enrolled since is gone."""
+
+    def run(settings: Settings, progress: Progress) -> str:
+        path = settings.sqlite_path
+        employees = restore(path, file, vector_keys(settings), progress)
+        said = f"sqlite:{path} now holds the {_employees(employees)} of {file}, and nobody else."
+        if settings.gallery_index == "milvus":
+            said += "\nMilvus does not hold them yet: run flask --app entry gallery rebuild"
+        return said
+
+    _run(run, " employees")
+
+
+def _employees(count: int) -> str:
+    return "1 employee" if count == 1 else f"{count} employees"
+
+
+def _run(command: Callable[[Settings, Progress], str], unit: str) -> None:
+    """Run a command on the SQLite file with a progress bar, and say what came of it."""
+    try:
+        settings = settings_of_command()
+        if settings.mongo_db_url:
+            raise click.ClickException(
+                "employees live in MongoDB (MONGO_DB_URL): use mongodump and mongorestore, as "
+                "docs/operations.md shows"
+            )
+        with tqdm(unit=unit, mininterval=1, disable=None) as bar:
+
+            def progress(done: int, total: int) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            said = command(settings, progress)
+    except (SettingsError, BackupRefused, StoreUnavailable, UnknownSeal) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(said)

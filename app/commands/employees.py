@@ -1,0 +1,60 @@
+"""`flask --app entry employees …`: who is enrolled."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+
+import click
+import structlog
+from flask.cli import AppGroup
+
+from app.commands.working_on import existing_store, settings_of_command
+from app.parts import make_catalogue
+from app.settings import SettingsError
+from app.storage import Outline, StoreUnavailable
+from app.usecases.models import chosen_name
+from models.catalogue import ModelUnavailable
+
+employees = AppGroup("employees", help="Who is enrolled.")
+
+
+@employees.command("to-enrol-again", with_appcontext=False)
+@click.option("--json", "as_json", is_flag=True, help="A JSON object on each line.")
+def to_enrol_again(as_json: bool) -> None:
+    """List who cannot log in before they enrol again.
+
+    These are employees whose vectors are of another model than FACE_MODEL says, or cannot be read.
+    With FACE_MODEL=auto that is the model of the stored vectors. Nothing is changed or downloaded.
+    """
+    # what is listed has standard output to itself
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        settings = settings_of_command()
+        with closing(existing_store(settings)) as store:
+            own = make_catalogue(settings).own_name
+            model = chosen_name(settings.face_model, store.models(), own)
+            total, listed = 0, 0
+            for outline in store.outlines():
+                total += 1
+                if outline.model is None or outline.model != model:
+                    listed += 1
+                    click.echo(json.dumps(asdict(outline)) if as_json else _line(outline))
+    except (SettingsError, StoreUnavailable, ModelUnavailable) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(
+        f"{store.address}, model {model}: {listed} of {total} employees must enrol again.", err=True
+    )
+
+
+def _line(outline: Outline) -> str:
+    return "\t".join(
+        "".join(character if character.isprintable() else " " for character in text)
+        for text in _columns(outline)
+    )
+
+
+def _columns(outline: Outline) -> Iterator[str]:
+    yield from (outline.employee_id, outline.name, outline.surname)
+    yield outline.model or "cannot be read"

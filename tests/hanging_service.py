@@ -1,0 +1,61 @@
+"""`entry.py` with networks that hang, or take their time, while there is a file that says so.
+
+The files `hang` and `slow` lie in the folder of the SQLite file. What has begun to hang never ends.
+"""
+
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from threading import Event
+
+from app import create_app
+from app.parts import make_service
+from app.server.adapter import Adapter
+from app.settings import load_settings
+from app.usecases.watchdog import Watchdog, end_process
+from entry import _Server
+from models.openvino import OpenVinoRuntime
+from models.runtime import Network, NetworkSource, Outputs, Pixels
+
+PATIENCE_S, GRACE_S, SLOW_S = 2.4, 1.0, 1.2
+
+
+class HangingRuntime(OpenVinoRuntime):
+    """Runs each network as ever, unless a file in `folder` says otherwise."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        super().__init__(cache)
+        self._switches = folder
+
+    def compile(self, source: NetworkSource) -> Network:
+        network = super().compile(source)
+
+        def run(pixels: Pixels) -> Outputs:
+            if source.embeds and (self._switches / "hang").exists():
+                Event().wait()
+            if source.embeds and (self._switches / "slow").exists():
+                for _ in range(24):  # it does not wait for a clock, but works
+                    time.sleep(SLOW_S / 24)
+            return network(pixels)
+
+        return run
+
+
+class HangingServer(_Server):
+    """Serves an app with such networks."""
+
+    def load(self) -> Adapter:
+        settings = load_settings()
+        service = make_service(
+            settings,
+            lambda _, cache: HangingRuntime(settings.sqlite_path.parent, cache),
+            lambda turns: Watchdog(turns, PATIENCE_S, partial(end_process, GRACE_S)),
+        )
+        app = create_app(settings, service)
+        return Adapter(app, self._bounds, service.stop)
+
+
+if __name__ == "__main__":
+    settings = load_settings()
+    sys.exit(HangingServer(settings, f"{settings.host}:{settings.port}").run())
