@@ -1,4 +1,4 @@
-"""What a screen, an editor or a program makes of a stolen picture, so that it is not known again."""
+"""What somebody makes of a stolen picture, so that it is not known again."""
 
 from collections.abc import Callable, Sequence
 

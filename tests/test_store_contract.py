@@ -50,17 +50,21 @@ def test_the_hashes_of_photos_come_back(store: EmployeeStore) -> None:
     assert store.get([7])[0].photo_hashes == ()
 
 
-MOST = 4
-
-
 def a_probe(seed: int) -> UsedProbe:
     return UsedProbe(a_hash(seed) * 2, until=1e9 + seed / 4)
 
 
-def others(store: EmployeeStore, employee: Employee, probe: UsedProbe) -> list[UsedProbe]:
+def others(
+    store: EmployeeStore, employee: Employee, probe: UsedProbe, forgotten: int = 0
+) -> list[UsedProbe]:
     """Use a probe; which others it was checked against."""
     shown: list[Sequence[UsedProbe]] = []
-    store.use_probe(employee, probe, MOST, shown.append)
+
+    def check(known: Sequence[UsedProbe]) -> int:
+        shown.append(known)
+        return forgotten
+
+    store.use_probe(employee, probe, check)
     return list(shown[-1])
 
 
@@ -68,7 +72,7 @@ class Copied(Exception):
     """Somebody's check found the probe to be a copy."""
 
 
-def refuse(_: Sequence[UsedProbe]) -> None:
+def refuse(_: Sequence[UsedProbe]) -> int:
     raise Copied
 
 
@@ -90,24 +94,28 @@ def test_a_probe_that_is_refused_is_not_remembered_and_displaces_none(
 ) -> None:
     employee = someone(1)
     store.add(employee)
-    known = [a_probe(seed) for seed in range(MOST)]
+    known = [a_probe(seed) for seed in range(4)]
     for probe in known:
         others(store, employee, probe)
-    for _ in range(2 * MOST):
+    for _ in range(9):
         with pytest.raises(Copied):
-            store.use_probe(employee, known[-1], MOST, refuse)
+            store.use_probe(employee, known[-1], refuse)
     assert store.used_probes(1) == known
 
 
-def test_only_so_many_probes_are_remembered_whatever_the_clock_says(store: EmployeeStore) -> None:
+def test_the_oldest_probes_are_forgotten_as_the_check_says(store: EmployeeStore) -> None:
     employee, other = someone(1), someone(2)
     store.add(employee)
     store.add(other)
     others(store, other, a_probe(0))
-    used = [UsedProbe(a_hash(number), until=(-1) ** number * 1e9) for number in range(MOST + 3)]
-    for number, probe in enumerate(used):
-        assert others(store, employee, probe) == used[max(0, number - MOST) : number]
-    assert store.used_probes(1) == used[-MOST:]
+    used = [UsedProbe(a_hash(number), until=(-1) ** number * 1e9) for number in range(7)]
+    for probe in used[:4]:
+        others(store, employee, probe)
+    assert others(store, employee, used[4], forgotten=1) == used[:4]
+    assert others(store, employee, used[5], forgotten=3) == used[1:5]
+    assert store.used_probes(1) == used[4:6]
+    assert others(store, employee, used[6], forgotten=2) == used[4:6]
+    assert store.used_probes(1) == used[6:]
     assert store.used_probes(2) == [a_probe(0)]
 
 
@@ -137,9 +145,7 @@ def test_probes_used_at_once_are_checked_against_each_other(open_store: OpenStor
 
     def use(writer: int) -> int:
         barrier.wait()
-        shown: list[Sequence[UsedProbe]] = []
-        stores[writer % 2].use_probe(employee, a_probe(writer), WRITERS, shown.append)
-        return len(shown[-1])
+        return len(others(stores[writer % 2], employee, a_probe(writer)))
 
     with ThreadPoolExecutor(WRITERS) as pool:
         assert sorted(pool.map(use, range(WRITERS))) == list(range(WRITERS))
@@ -151,14 +157,15 @@ def test_of_one_probe_used_many_times_at_once_one_is_remembered(open_store: Open
     stores[0].add(employee)
     barrier = Barrier(WRITERS)
 
-    def check(known: Sequence[UsedProbe]) -> None:
+    def check(known: Sequence[UsedProbe]) -> int:
         if a_probe(7) in known:
             raise Copied
+        return 0
 
     def use(writer: int) -> bool:
         barrier.wait()
         try:
-            stores[writer % 2].use_probe(employee, a_probe(7), MOST, check)
+            stores[writer % 2].use_probe(employee, a_probe(7), check)
         except Copied:
             return False
         return True

@@ -30,6 +30,8 @@ _REACH = 32.0
 _ALL_CHANNELS = np.ones((1, 3), np.float32)
 _STIFF = 0.003  # how much the landmarks are believed
 _ROUNDS, _STEPS = 2, 4
+_STARTS = np.zeros((5, 6))  # as `_affine` takes them
+_STARTS[1:, (1, 5)] = [[4, 0], [-4, 0], [0, 4], [0, -4]]
 
 # Where an average face has edges: blobs (from the middle, down, half width, half height; how
 # much across rather than along, how much slanting, how strong), each with its mirror image.
@@ -68,9 +70,17 @@ class Canonical:
         return _remapped(self._field, self._within, places)[:, :2]
 
 
-def canonical(plain: Plain) -> Canonical:
+def canonicals(plain: Plain) -> list[Canonical]:
+    """All standard views that a face is found in: from the landmarks, or stretched beforehand.
+
+    The first one is `canonical`. If there are two for one face, copies come to one or the other.
+    """
+    return [canonical(plain, start) for start in _STARTS]
+
+
+def canonical(plain: Plain, start: _Numbers | None = None) -> Canonical:
     """The standard view of a (SIDE, SIDE, 3) uint8 face, whose landmarks lie about at POINTS."""
-    moved = np.zeros(6)
+    moved = np.zeros(6) if start is None else start
     for _ in range(_ROUNDS):
         base = _affine(moved)
         field = _edges(_warped(plain, _to_plain(base)))

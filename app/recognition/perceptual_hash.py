@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recognition.canonical import FIELD, Canonical
+from app.recognition.canonical import FIELD, Canonical, Plain, canonicals
 
 BITS = 512
 BYTES = BITS // 8
@@ -22,6 +22,11 @@ def perceptual_hash(face: Canonical) -> bytes:
     compression hardly change them.
     """
     return np.packbits(face.edges(_PLACES).ravel() > 0).tobytes()
+
+
+def photo_hashes(plain: Plain) -> tuple[bytes, ...]:
+    """The hashes of a photo's face, (SIDE, SIDE, 3) uint8: one for each of its standard views."""
+    return tuple(perceptual_hash(view) for view in canonicals(plain))
 
 
 def usual_hash(hashes: Sequence[bytes]) -> bytes:

@@ -133,16 +133,15 @@ class EmployeeStore(Protocol):
         self,
         employee: Employee,
         probe: UsedProbe,
-        most: int,
-        check: Callable[[Sequence[UsedProbe]], None],
+        check: Callable[[Sequence[UsedProbe]], int],
     ) -> None:
         """Remember a probe, unless `check` raises; nothing changes then.
 
-        check: is shown all that are remembered, in the order in which they were used, and maybe
-        more than once: nothing is remembered between what it was shown last and this probe. So of
-        two that are used at once, one is checked against the other. Of more than `most`, the oldest
-        are forgotten; all are with the employee, and when the employee is replaced. Raises
-        NoSuchEmployee if that has happened.
+        check: is shown all that are remembered, in the order in which they were used, and says how
+        many of the oldest are forgotten. It may be called more than once: nothing is remembered
+        between what it was shown last and this probe. So of two that are used at once, one is
+        checked against the other. All are forgotten with the employee, and when the employee is
+        replaced. Raises NoSuchEmployee if that has happened.
         """
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:

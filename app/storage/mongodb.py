@@ -159,8 +159,7 @@ class MongoStore:
         self,
         employee: Employee,
         probe: UsedProbe,
-        most: int,
-        check: Callable[[Sequence[UsedProbe]], None],
+        check: Callable[[Sequence[UsedProbe]], int],
     ) -> None:
         # None finds documents without the field, too
         enrolment = {"_id": employee.employee_id, "enrolment_id": employee.enrolment_id or None}
@@ -170,9 +169,10 @@ class MongoStore:
                 document = self._employees.find_one(enrolment, [PROBES])
                 if document is None:
                     raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
-                check(used_probes(document))
+                others = used_probes(document)
+                using = using_probe(probe, keep=len(others) - check(others))
                 unchanged = enrolment | same_probes(document)
-                used = self._employees.update_one(unchanged, using_probe(probe, most)).matched_count
+                used = self._employees.update_one(unchanged, using).matched_count
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         with self._answered():

@@ -136,13 +136,13 @@ def _vectors(document: Mapping[str, Any], keys: VectorKeys) -> NDArray[np.float3
     return keys.open(stored, employee_id, document["model"], document["dimension"])
 
 
-def using_probe(probe: UsedProbe, most: int) -> Mapping[str, Any]:
-    """The update of a document that adds a used probe, and forgets the oldest of more than `most`.
+def using_probe(probe: UsedProbe, keep: int) -> Mapping[str, Any]:
+    """The update of a document that adds a used probe to the last `keep` ones.
 
     Each has an id of its own, by which `same_probes` tells it from all others.
     """
     added = {"photo_hash": probe.photo_hash, "until": probe.until, "use": uuid4().hex}
-    return {"$push": {PROBES: {"$each": [added], "$slice": -most}}}
+    return {"$push": {PROBES: {"$each": [added], "$slice": -keep - 1}}}
 
 
 def same_probes(document: Mapping[str, Any]) -> dict[str, Any]:

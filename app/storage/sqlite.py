@@ -112,22 +112,21 @@ class SqliteStore:
         self,
         employee: Employee,
         probe: UsedProbe,
-        most: int,
-        check: Callable[[Sequence[UsedProbe]], None],
+        check: Callable[[Sequence[UsedProbe]], int],
     ) -> None:
         owner = employee.employee_id
         with self._file.transaction() as database:
             if not _is_stored(database, employee):
                 raise NoSuchEmployee(f"employee {owner} is not enrolled")
-            check(_used_probes(database, owner))
+            forgotten = check(_used_probes(database, owner))
+            database.execute(
+                "DELETE FROM used_probes WHERE rowid IN (SELECT rowid FROM used_probes "
+                "WHERE employee_id = ? ORDER BY rowid LIMIT ?)",
+                (owner, forgotten),
+            )
             database.execute(
                 "INSERT INTO used_probes (employee_id, photo_hash, until) VALUES (?, ?, ?)",
                 (owner, probe.photo_hash, probe.until),
-            )
-            database.execute(
-                "DELETE FROM used_probes WHERE rowid IN (SELECT rowid FROM used_probes "
-                "WHERE employee_id = ? ORDER BY rowid DESC LIMIT -1 OFFSET ?)",
-                (owner, most),
             )
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:

@@ -8,7 +8,13 @@ import numpy as np
 from app.recognition.canonical import canonical, stretch
 from app.recognition.film import Film, Seen
 from app.recognition.motion import motion
-from app.recognition.perceptual_hash import BYTES, difference, perceptual_hash, usual_hash
+from app.recognition.perceptual_hash import (
+    BYTES,
+    difference,
+    perceptual_hash,
+    photo_hashes,
+    usual_hash,
+)
 from app.storage import UsedProbe
 from app.usecases import LoginFailed
 
@@ -26,6 +32,8 @@ were chosen: docs/fraud.md."""
 MOST_USED = 1_000
 """Logins of one person that are remembered. Only those that succeed are, so nobody but the person
 can fill this; it also bounds what a login compares."""
+ALWAYS_KEPT = 100
+"""The last logins that are remembered whatever the clock says, for it may jump."""
 
 
 class FraudSuspected(LoginFailed):
@@ -57,34 +65,34 @@ def check_film(film: Film, same_person: float, surely_same: float) -> None:
 class Traces(NamedTuple):
     """By which the pictures of a login are known again.
 
-    photo, frames: their perceptual hashes. stretch: how much longer in one direction the photo's
-    face is than that of a frame, in the median; at least 1.
+    photo: its perceptual hashes. frames: one of each frame. stretch: how much longer in one
+    direction the photo's face is than that of a frame, in the median; at least 1.
     """
 
-    photo: bytes
+    photo: Sequence[bytes]
     frames: Sequence[bytes]
     stretch: float
 
     @property
     def all(self) -> list[bytes]:
         """The hashes of photo and frames."""
-        return [self.photo, *self.frames]
+        return [*self.photo, *self.frames]
 
     @property
     def kept(self) -> bytes:
-        """What is remembered: the photo's hash, and what most of the frames' have."""
-        return self.photo + usual_hash(self.frames)
+        """What is remembered: a hash of the photo, and what most of the frames' have."""
+        return self.photo[0] + usual_hash(self.frames)
 
 
 def traces(film: Film) -> Traces:
     """The traces of a film that has passed `check_film`."""
     seen = [film.probe, *film.usable]
-    photo, *frames = faces = [canonical(each.plain) for each in seen]
+    faces = [canonical(each.plain) for each in seen]
     views = [each.laid[:, :2] @ face.view[:, :2] for each, face in zip(seen, faces, strict=True)]
     stretches = [stretch(views[0], view) for view in views[1:]]
     return Traces(
-        perceptual_hash(photo),
-        [perceptual_hash(face) for face in frames],
+        photo_hashes(film.probe.plain),
+        [perceptual_hash(face) for face in faces[1:]],
         float(np.median(stretches)),
     )
 
@@ -104,12 +112,12 @@ def check_not_enrolled(login: Traces, enrolled: Sequence[bytes]) -> None:
         raise FraudSuspected("the photo is a copy of one from the enrolment")
 
 
-def check_unused(login: Traces, used: Sequence[UsedProbe], now: float) -> None:
-    """Return when no picture is a copy of those of earlier logins. Raises FraudSuspected.
+def check_unused(login: Traces, used: Sequence[UsedProbe], now: float, window_s: float) -> int:
+    """How many of the oldest may be forgotten, if no picture is a copy of an earlier login's.
 
-    used: what is remembered of them, the oldest first. now: seconds since 1970. A clock that jumps
-    makes nobody forgotten: it is asked only where all of MOST_USED logins are remembered, and then
-    only whether there is room for one more in place of the oldest.
+    used: what is remembered of those, the oldest first. now: seconds since 1970. window_s: for how
+    long they must be remembered; one that is to be remembered for longer is of a clock that was
+    wrong. Raises FraudSuspected, also if no more can be remembered.
     """
     kept = [
         probe.photo_hash[start : start + BYTES]
@@ -118,8 +126,11 @@ def check_unused(login: Traces, used: Sequence[UsedProbe], now: float) -> None:
     ]
     if difference(login.all, kept) <= MOST_OF_A_COPY:
         raise FraudSuspected("the photo was used before, take a new one")
-    if len(used) >= MOST_USED and used[-MOST_USED].until > now:
+    may_go = [not now < probe.until <= now + window_s for probe in used[: 1 - ALWAYS_KEPT]]
+    forgotten = may_go.index(False) if False in may_go else len(may_go)
+    if len(used) - forgotten >= MOST_USED:
         raise FraudSuspected("you have logged in too often, try again later")
+    return forgotten
 
 
 def _apart(one: Seen, other: Seen) -> float:

@@ -13,7 +13,6 @@ from app.recognition.film import fused
 from app.storage import Employee, NoSuchEmployee, UsedProbe
 from app.usecases import LoginFailed
 from app.usecases.fraud import (
-    MOST_USED,
     Traces,
     check_film,
     check_not_enrolled,
@@ -125,10 +124,11 @@ class Identify:
         """Let the pictures log in once. Raises FraudSuspected, NoMatch, StoreUnavailable."""
         check_not_enrolled(login, employee.photo_hashes)
         now = time.time()
-        used = UsedProbe(login.kept, now + self._replay_window_s)
+        window_s = self._replay_window_s
+        used = UsedProbe(login.kept, now + window_s)
         try:
             self._service.store.use_probe(
-                employee, used, MOST_USED, lambda others: check_unused(login, others, now)
+                employee, used, lambda others: check_unused(login, others, now, window_s)
             )
         except NoSuchEmployee as error:  # removed or replaced this moment
             raise NoMatch from error
