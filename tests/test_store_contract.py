@@ -357,7 +357,7 @@ employees = st.builds(
     surname=text,
     vectors=finite_vectors(),
     model=st.sampled_from(["dlib", "vggface2"]),
-    photo_hashes=st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
+    photo_hashes=st.lists(st.binary(min_size=64, max_size=64), max_size=2).map(tuple),
 )
 actions = st.tuples(st.sampled_from(["add", "replace", "remove"]), employees)
 
