@@ -6,6 +6,7 @@ Over the HTTP interface, with films made of real photos (see tests/films.py).
 import base64
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from flask.testing import FlaskClient
 from structlog.testing import capture_logs
 
 from app.recognition.detector import FaceDetector
+from app.recognition.perceptual_hash import BYTES
 from app.recognition.recogniser import Recogniser
 from app.storage import UsedProbe
-from app.usecases.fraud import MOST_USED
+from app.usecases.fraud import ALWAYS_KEPT, MOST_USED
 from tests import copies, films, sent_photos
 from tests.films import FRAMES, Camera, Moment, Portrait
 from tests.photos import ASTRONAUT, FACES, GRACE_HOPPER, needs_faces, picture
@@ -34,6 +36,7 @@ SEVERAL = "Fraud check failed: several faces are in front of the camera"
 ENROLLED = "Fraud check failed: the photo is a copy of one from the enrolment"
 USED = "Fraud check failed: the photo was used before, take a new one"
 SHAPES = "Fraud check failed: the photo and the frames are not of one shape"
+NOBODY = "no matches found"
 OFTEN = "Fraud check failed: you have logged in too often, try again later"
 
 
@@ -204,7 +207,16 @@ def test_the_same_probe_twice(client: FlaskClient, someone: Someone, copy: str) 
     assert log_in(client, COPIES[copy](someone.probe), again) == USED
 
 
-CHANGES: dict[str, copies.Change] = copies.STRETCHES | copies.TONES
+CHANGES: dict[str, copies.Change] = {
+    name: (copies.STRETCHES | copies.TONES)[name]
+    for name in (
+        "squeezed to 75 % of its width",
+        "squeezed to 80 % of its height",
+        "sheared by 0.25",
+        "with the green above half inverted",
+    )
+}
+"""All of them are tried in test_film.py."""
 
 
 @pytest.mark.parametrize("change", list(CHANGES))
@@ -214,7 +226,7 @@ def test_a_replay_of_everything(client: FlaskClient, someone: Someone, change: s
     probe, *frames = (
         copies.changed(each, CHANGES[change]) for each in (someone.probe, *someone.frames)
     )
-    assert log_in(client, probe, frames) in (USED, ENROLLED, STILL, ANOTHER)
+    assert log_in(client, probe, frames) in (USED, ENROLLED, STILL, ANOTHER, NOBODY)
 
 
 @pytest.mark.parametrize("change", list(CHANGES))
@@ -224,7 +236,7 @@ def test_a_replay_with_the_photo_changed(
     """The frames are sent again as they were."""
     assert log_in(client, someone.probe, someone.frames) == ADA
     probe = copies.changed(someone.probe, CHANGES[change])
-    assert log_in(client, probe, someone.frames) in (USED, SHAPES, ANOTHER)
+    assert log_in(client, probe, someone.frames) in (USED, SHAPES, ANOTHER, NOBODY)
 
 
 REPLAYS: dict[str, Callable[[Someone], tuple[bytes, list[bytes]]]] = {
@@ -320,22 +332,60 @@ def test_a_clock_that_jumps_forgets_nobody_and_locks_nobody_out(
     assert log_in(client, probe, frames) == USED
 
 
-@pytest.mark.parametrize("oldest_until", [-1, 60])
-def test_somebody_of_whom_no_more_can_be_remembered_waits_for_the_oldest(
-    service: Flask, client: FlaskClient, astronaut: Portrait, oldest_until: float
-) -> None:
+def remember(service: Flask, untils: Sequence[float]) -> list[UsedProbe]:
+    """Logins of employee 1 with pictures like no other, to be remembered until so many seconds."""
     store = service.extensions["service"].store
     (ada,) = store.get([1])
     rng = np.random.default_rng(1)
-    for until in (oldest_until, *[WINDOW_S] * (MOST_USED - 1)):
-        used = UsedProbe(rng.bytes(128), time.time() + until)
-        store.use_probe(ada, used, MOST_USED, lambda _: None)
-    before = store.used_probes(1)
-    answer = log_in(client, *living(astronaut, 1))
-    assert answer == (ADA if oldest_until < 0 else OFTEN)
-    after = store.used_probes(1)
-    assert after[: MOST_USED - 1] == (before[1:] if oldest_until < 0 else before[:-1])
+    for until in untils:
+        used = UsedProbe(rng.bytes(2 * BYTES), time.time() + until)
+        store.use_probe(ada, used, lambda _: 0)
+    remembered: list[UsedProbe] = store.used_probes(1)
+    return remembered
+
+
+@pytest.mark.parametrize(
+    ("oldest_until", "answer"),
+    [(-1, ADA), (60, OFTEN), (2 * WINDOW_S, ADA)],
+    ids=["expired", "not expired", "by a clock that was wrong"],
+)
+def test_if_no_more_can_be_remembered_nobody_is_let_in(
+    service: Flask,
+    client: FlaskClient,
+    astronaut: Portrait,
+    oldest_until: float,
+    answer: dict[str, Any] | str,
+) -> None:
+    before = remember(service, [oldest_until, *[WINDOW_S] * (MOST_USED - 1)])
+    assert log_in(client, *living(astronaut, 1)) == answer
+    after = service.extensions["service"].store.used_probes(1)
+    assert after[: MOST_USED - 1] == (before[1:] if answer == ADA else before[:-1])
     assert len(client.get("/api/employees/1/export").get_json()["used_photos"]) == MOST_USED
+
+
+def test_the_last_logins_are_remembered_after_the_time_for_it(
+    service: Flask, client: FlaskClient, astronaut: Portrait
+) -> None:
+    before = remember(service, [-1] * (ALWAYS_KEPT + 20))
+    assert log_in(client, *living(astronaut, 1)) == ADA
+    after = service.extensions["service"].store.used_probes(1)
+    assert after[:-1] == before[1 - ALWAYS_KEPT :]
+
+
+def test_of_logins_with_one_photo_at_once_one_gets_in(
+    service: Flask, client: FlaskClient, astronaut: Portrait
+) -> None:
+    at_once = 4
+    probe, frames = living(astronaut, 1)
+
+    def once_more(_: int) -> dict[str, Any] | str:
+        return log_in(service.test_client(), probe, frames)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        answers = list(pool.map(once_more, range(at_once)))
+    assert answers.count(ADA) == 1
+    assert answers.count(USED) == at_once - 1
+    assert len(service.extensions["service"].store.used_probes(1)) == 1
 
 
 def test_the_enrolment_photo_of_the_astronaut(client: FlaskClient, portrait_of: PortraitOf) -> None:

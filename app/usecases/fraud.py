@@ -25,7 +25,7 @@ person's. A hand, a jerk or a passer-by may spoil four; more may hide somebody."
 LEAST_MOTION = 0.002
 MOST_OF_A_COPY = 64
 """Bits by which the hashes of a photo and its copy differ at most."""
-MOST_STRETCH = 1.2
+MOST_STRETCH = 1.15
 """How much longer in one direction the photo's face may be than that of its frames. How these three
 were chosen: docs/fraud.md."""
 
