@@ -143,7 +143,7 @@ def test_a_restore_brings_back_every_record_as_it_was(tmp_path: Path) -> None:
     keys = VectorKeys(VECTOR_KEY)
     with closing(SqliteStore(path, keys)) as store:
         for number in (0, 7, 2_000_000):
-            store.add(replace(someone(number, vectors=3), photo_hashes=(bytes(32),)))
+            store.add(replace(someone(number, vectors=3), photo_hashes=(bytes(64),)))
         kept = everything(store)
         done("backup", backup, path, VECTOR_KEYS=VECTOR_KEY)
         store.remove(7)
@@ -162,15 +162,15 @@ def test_photos_that_were_used_since_the_backup_stay_used(tmp_path: Path) -> Non
     with closing(SqliteStore(path)) as store:
         store.add(kept)
         store.add(replaced)
-        store.use_probe(kept, UsedProbe(b"1" * 32, 100), now=1)
-        store.use_probe(replaced, UsedProbe(b"2" * 32, 100), now=1)
+        store.use_probe(kept, UsedProbe(b"1" * 128, 100), lambda _: 0)
+        store.use_probe(replaced, UsedProbe(b"2" * 128, 100), lambda _: 0)
         done("backup", backup, path)
-        store.use_probe(kept, UsedProbe(b"3" * 32, 100), now=1)
+        store.use_probe(kept, UsedProbe(b"3" * 128, 100), lambda _: 0)
         store.replace(someone(2, seed=1))
         store.add(someone(3))
         done("restore", backup, path)
-        assert {each.photo_hash for each in store.used_probes(1)} == {b"1" * 32, b"3" * 32}
-        assert {each.photo_hash for each in store.used_probes(2)} == {b"2" * 32}
+        assert {each.photo_hash for each in store.used_probes(1)} == {b"1" * 128, b"3" * 128}
+        assert {each.photo_hash for each in store.used_probes(2)} == {b"2" * 128}
 
 
 def test_a_backup_of_the_first_release_is_restored(tmp_path: Path) -> None:

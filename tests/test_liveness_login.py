@@ -2,9 +2,11 @@
 
 import base64
 import math
+import socket
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -123,6 +125,24 @@ def test_a_blink_is_seen_and_a_still_is_not(
     assert log_in(service, [text(frame) for frame in film]).status_code == 200
     response = log_in(service, [text(film[0])] * FRAMES)
     assert (response.status_code, response.text) == (406, "Liveness check failed")
+
+
+def test_nobody_is_asked_any_longer_about_pictures_that_are_refused(
+    tmp_path: Path, film: list[bytes]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(30)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with RunningService(tmp_path, LIVENESS_SERVICE_URL=url) as service:
+            nobody = text(encoded(np.full((200, 200, 3), 128, np.uint8)))
+            refused = log_in(service, [text(frame) for frame in film], img_base64=nobody)
+            assert refused.status_code == 422
+            over = time.monotonic() + 2  # it would wait for an answer for 4 s
+            connection, _ = listener.accept()
+            with connection:
+                while time.monotonic() < over and connection.recv(1 << 20):
+                    connection.settimeout(max(0.01, over - time.monotonic()))
+            assert time.monotonic() < over
 
 
 def test_a_login_takes_the_longer_of_its_two_parts(

@@ -1,7 +1,7 @@
 """What every EmployeeStore promises, on every kind of store."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Barrier
@@ -39,7 +39,7 @@ def test_add_then_get(store: EmployeeStore) -> None:
 
 
 def a_hash(seed: int) -> bytes:
-    return bytes([seed]) * 32
+    return bytes([seed]) * 64
 
 
 def test_the_hashes_of_photos_come_back(store: EmployeeStore) -> None:
@@ -50,44 +50,94 @@ def test_the_hashes_of_photos_come_back(store: EmployeeStore) -> None:
     assert store.get([7])[0].photo_hashes == ()
 
 
+def a_probe(seed: int) -> UsedProbe:
+    return UsedProbe(a_hash(seed) * 2, until=1e9 + seed / 4)
+
+
+def others(
+    store: EmployeeStore, employee: Employee, probe: UsedProbe, forgotten: int = 0
+) -> list[UsedProbe]:
+    """Use a probe; which others it was checked against."""
+    shown: list[Sequence[UsedProbe]] = []
+
+    def check(known: Sequence[UsedProbe]) -> int:
+        shown.append(known)
+        return forgotten
+
+    store.use_probe(employee, probe, check)
+    return list(shown[-1])
+
+
+class Copied(Exception):
+    """Somebody's check found the probe to be a copy."""
+
+
+def refuse(_: Sequence[UsedProbe]) -> int:
+    raise Copied
+
+
 def test_every_store_on_it_knows_which_probes_were_used(open_store: OpenStore) -> None:
     mine, colleagues = open_store(), open_store()
     first, second = someone(1), someone(2)
     mine.add(first)
     mine.add(second)
-    assert mine.use_probe(first, UsedProbe(a_hash(1), until=20), now=10) == []
-    assert colleagues.use_probe(first, UsedProbe(a_hash(2), until=21), now=11) == [a_hash(1)]
-    assert colleagues.use_probe(second, UsedProbe(a_hash(3), until=21), now=11) == []
-    assert mine.use_probe(first, UsedProbe(a_hash(4), until=22), now=12) == [a_hash(1), a_hash(2)]
+    assert others(mine, first, a_probe(1)) == []
+    assert others(colleagues, first, a_probe(2)) == [a_probe(1)]
+    assert others(colleagues, second, a_probe(3)) == []
+    assert others(mine, first, a_probe(4)) == [a_probe(1), a_probe(2)]
+    assert colleagues.used_probes(1) == [a_probe(1), a_probe(2), a_probe(4)]
     assert [as_stored(found) for found in mine.get([1])] == [as_stored(first)]
 
 
-def test_used_probes_expire(store: EmployeeStore) -> None:
+def test_a_probe_that_is_refused_is_not_remembered_and_displaces_none(
+    store: EmployeeStore,
+) -> None:
     employee = someone(1)
     store.add(employee)
-    store.use_probe(employee, UsedProbe(a_hash(1), until=20), now=10)
-    store.use_probe(employee, UsedProbe(a_hash(2), until=30), now=10)
-    assert store.use_probe(employee, UsedProbe(a_hash(3), until=40), now=20) == [a_hash(2)]
+    known = [a_probe(seed) for seed in range(4)]
+    for probe in known:
+        others(store, employee, probe)
+    for _ in range(9):
+        with pytest.raises(Copied):
+            store.use_probe(employee, known[-1], refuse)
+    assert store.used_probes(1) == known
+
+
+def test_the_oldest_probes_are_forgotten_as_the_check_says(store: EmployeeStore) -> None:
+    employee, other = someone(1), someone(2)
+    store.add(employee)
+    store.add(other)
+    others(store, other, a_probe(0))
+    used = [UsedProbe(a_hash(number), until=(-1) ** number * 1e9) for number in range(7)]
+    for probe in used[:4]:
+        others(store, employee, probe)
+    assert others(store, employee, used[4], forgotten=1) == used[:4]
+    assert others(store, employee, used[5], forgotten=3) == used[1:5]
+    assert store.used_probes(1) == used[4:6]
+    assert others(store, employee, used[6], forgotten=2) == used[4:6]
+    assert store.used_probes(1) == used[6:]
+    assert store.used_probes(2) == [a_probe(0)]
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])
 def test_used_probes_go_with_the_employee(store: EmployeeStore, how: str) -> None:
     employee = someone(1)
     store.add(employee)
-    store.use_probe(employee, UsedProbe(a_hash(1), until=20), now=10)
+    others(store, employee, a_probe(1))
     if how == "removed":
         store.remove(1)
     else:
         store.replace(someone(1, seed=2))
     with pytest.raises(NoSuchEmployee):
-        store.use_probe(employee, UsedProbe(a_hash(2), until=20), now=10)
+        others(store, employee, a_probe(2))
+    assert store.used_probes(1) == []
     if how == "removed":
         store.add(someone(1, seed=3))
     (successor,) = store.get([1])
-    assert store.use_probe(successor, UsedProbe(a_hash(3), until=20), now=10) == []
+    assert others(store, successor, a_probe(3)) == []
 
 
-def test_of_probes_used_at_once_all_but_one_hear_of_another(open_store: OpenStore) -> None:
+def test_probes_used_at_once_are_checked_against_each_other(open_store: OpenStore) -> None:
     stores = [open_store(), open_store()]
     employee = someone(1)
     stores[0].add(employee)
@@ -95,11 +145,34 @@ def test_of_probes_used_at_once_all_but_one_hear_of_another(open_store: OpenStor
 
     def use(writer: int) -> int:
         barrier.wait()
-        probe = UsedProbe(a_hash(writer), until=20)
-        return len(stores[writer % 2].use_probe(employee, probe, now=10))
+        return len(others(stores[writer % 2], employee, a_probe(writer)))
 
     with ThreadPoolExecutor(WRITERS) as pool:
         assert sorted(pool.map(use, range(WRITERS))) == list(range(WRITERS))
+
+
+def test_of_one_probe_used_many_times_at_once_one_is_remembered(open_store: OpenStore) -> None:
+    stores = [open_store(), open_store()]
+    employee = someone(1)
+    stores[0].add(employee)
+    barrier = Barrier(WRITERS)
+
+    def check(known: Sequence[UsedProbe]) -> int:
+        if a_probe(7) in known:
+            raise Copied
+        return 0
+
+    def use(writer: int) -> bool:
+        barrier.wait()
+        try:
+            stores[writer % 2].use_probe(employee, a_probe(7), check)
+        except Copied:
+            return False
+        return True
+
+    with ThreadPoolExecutor(WRITERS) as pool:
+        assert sum(pool.map(use, range(WRITERS))) == 1
+    assert stores[1].used_probes(1) == [a_probe(7)]
 
 
 def test_get_leaves_out_strangers_and_sorts(store: EmployeeStore) -> None:
@@ -284,7 +357,7 @@ employees = st.builds(
     surname=text,
     vectors=finite_vectors(),
     model=st.sampled_from(["dlib", "vggface2"]),
-    photo_hashes=st.lists(st.binary(min_size=32, max_size=32), max_size=2).map(tuple),
+    photo_hashes=st.lists(st.binary(min_size=64, max_size=64), max_size=2).map(tuple),
 )
 actions = st.tuples(st.sampled_from(["add", "replace", "remove"]), employees)
 

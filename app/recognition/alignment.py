@@ -30,6 +30,15 @@ def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDAr
     return np.hstack((turn, (goal - turn @ centre)[:, None]))
 
 
+def affine(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The affine transform that brings `source` nearest to `target` (least squares).
+
+    source, target: (n, 2) points, of `source` not all on a line. Returns (2, 3).
+    """
+    found, *_ = np.linalg.lstsq(np.hstack((source, np.ones((len(source), 1)))), target)
+    return np.asarray(found.T)
+
+
 def _stretch(box: NDArray[np.float64], margin: float, side: int) -> NDArray[np.float64]:
     """Chip → box with a margin, given as the share of the chip's side that both sides take."""
     x1, y1, x2, y2 = box

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recognition.canonical import Plain
 from app.recognition.motion import Face
 
 
@@ -23,14 +24,17 @@ class Seen:
 
     vector: (dimension,) float32 of unit length. quality: how much it tells of the person, beside
     other pictures of the same moment; at least 0. alone: no second face is nearly as large.
-    face: (SIDE, SIDE) uint8, the green channel, for `motion` and `perceptual_hash`. Grey mixes
-    channels of which each is cut off elsewhere where there is too much light.
+    face: (SIDE, SIDE) uint8, the green channel, for `motion`. Grey mixes channels of which each is
+    cut off elsewhere where there is too much light. plain: (SIDE, SIDE, 3) uint8, for `canonical`.
+    laid: (2, 3), from points of `plain` to those of the picture.
     """
 
     vector: NDArray[np.float32]
     quality: float
     alone: bool
     face: Face
+    plain: Plain
+    laid: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)

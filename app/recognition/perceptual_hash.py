@@ -1,71 +1,73 @@
 """Perceptual hashes of faces: about the same for a copy of a photo, another for another photo.
 
-They tell copies from new photos of the same person; nobody can be recognised by them.
+They tell copies from new photos of the same person, however the copy was stretched or recoloured;
+they are no feature vectors, by which somebody could be recognised.
 """
 
 from collections.abc import Sequence
-from itertools import product
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-BITS = 256
-_SIDE = 32
-_WAVES = 20
-_INSIDE = 0.9  # share of the face's side that is hashed, so that it can be moved
+from app.recognition.canonical import FIELD, Canonical, Plain, canonicals
 
-_angles = np.pi * np.outer(np.arange(_WAVES), np.arange(_SIDE) + 0.5) / _SIDE
-_COSINES = np.cos(_angles).astype(np.float32)
-_down, _across = np.divmod(np.arange(_WAVES**2), _WAVES)
-# the coarsest ones, without the first, which is the brightness
-_CHOSEN = np.argsort(_down + _across, kind="stable")[1 : BITS + 1]
-_MIRRORED = np.packbits(_across[_CHOSEN] % 2 == 1)  # the waves that a mirror turns over
-
-# Landmarks lie a little elsewhere in each copy: shifts as shares of the side, scales, radians.
-_JITTER = list(product(*((-0.03, -0.015, 0, 0.015, 0.03),) * 2, (0.96, 1, 1.04), (-0.04, 0, 0.04)))
+BITS = 512
+BYTES = BITS // 8
 
 
-def perceptual_hash(face: NDArray[np.uint8]) -> bytes:
-    """BITS bits of a (side, side) uint8 grey face: which of its coarse waves are up, which down.
+def perceptual_hash(face: Canonical) -> bytes:
+    """BITS bits of a face: which way the edges run in 256 places, two bits for each.
 
-    Zauner 2010: the signs of the low frequencies of a discrete cosine transform. Light, noise, size
-    and compression hardly change them.
+    The signs of the cosine and the sine of twice their angle. Light, tones, noise, size and
+    compression hardly change them.
     """
-    return bytes(_hashes(face, [(0, 0, 1, 0)])[0])
+    return np.packbits(face.edges(_PLACES).ravel() > 0).tobytes()
 
 
-def difference(face: NDArray[np.uint8], hashes: Sequence[bytes]) -> int:
-    """How many bits a face differs from the nearest of some hashes, mirrored or not; at most BITS.
+def photo_hashes(plain: Plain) -> tuple[bytes, ...]:
+    """The hashes of a photo's face, (SIDE, SIDE, 3) uint8: one for each of its standard views."""
+    return tuple(perceptual_hash(view) for view in canonicals(plain))
 
-    About a third of the bits differ in another photo of the same person.
+
+def usual_hash(hashes: Sequence[bytes]) -> bytes:
+    """What most of some hashes have: each bit as the majority has it."""
+    return np.packbits(2 * _bits(hashes).sum(axis=0, dtype=np.int64) > len(hashes)).tobytes()
+
+
+def difference(mine: Sequence[bytes], theirs: Sequence[bytes]) -> int:
+    """How many bits differ in the most similar pair of hashes, mirrored or not; at most BITS.
+
+    About a third of the bits differ in another photo of the same person. Hashes of another length,
+    as earlier releases made them, are like none.
     """
-    if not hashes:
+    theirs = [each for each in theirs if len(each) == BYTES]
+    if not mine or not theirs:
         return BITS
-    mine = _hashes(face, _JITTER)
-    mine = np.concatenate((mine, mine ^ _MIRRORED))
-    theirs = np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1)
-    return int(np.bitwise_count(mine[:, None] ^ theirs).sum(axis=2, dtype=np.int64).min())
+    known = np.frombuffer(b"".join(theirs), np.uint64).reshape(len(theirs), -1)
+    bits = _bits(mine)
+    both = np.concatenate((bits, bits[:, _MIRRORED] ^ _TURNED))
+    new = np.packbits(both, axis=1).view(np.uint64)
+    return min(int(np.bitwise_count(each ^ known).sum(axis=1).min()) for each in new)
 
 
-def _hashes(
-    face: NDArray[np.uint8], moves: Sequence[tuple[float, float, float, float]]
-) -> NDArray[np.uint8]:
-    """(moves, BITS / 8) the hashes of the face moved so."""
-    side = len(face)
-    smooth = cv2.GaussianBlur(face, (0, 0), side / _SIDE / 2)
-    small = np.empty((len(moves), _SIDE, _SIDE), np.float32)
-    for (x, y, scale, angle), seen in zip(moves, small, strict=True):
-        step = scale * _INSIDE * side / _SIDE
-        turn = step * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        middle = (side - 1) / 2 + np.array([x, y]) * side
-        start = middle - turn @ np.full(2, (_SIDE - 1) / 2)
-        seen[:] = cv2.warpAffine(
-            smooth,
-            np.hstack((turn, start[:, None])),
-            (_SIDE, _SIDE),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-    waves = (_COSINES @ small @ _COSINES.T).reshape(len(moves), -1)
-    return np.packbits(waves[:, _CHOSEN] > 0, axis=1)
+def _bits(hashes: Sequence[bytes]) -> NDArray[np.uint8]:
+    return np.unpackbits(np.frombuffer(b"".join(hashes), np.uint8).reshape(len(hashes), -1), axis=1)
+
+
+def _places() -> NDArray[np.float64]:
+    """(256, 2) places of a grid that lie nearest to the middle of the face, x and y.
+
+    The second half mirrors the first one.
+    """
+    rows, columns = np.mgrid[4:61:3, 2:32:3]
+    far = ((columns - 31.5) / 26) ** 2 + ((rows - 34) / 31) ** 2
+    nearest = np.argsort(far.ravel(), kind="stable")[: BITS // 4]
+    row, column = rows.ravel()[nearest], columns.ravel()[nearest]
+    left = np.stack((column, row), axis=1).astype(np.float64)
+    return np.concatenate((left, np.abs(left - (FIELD - 1, 0))))
+
+
+_PLACES = _places()
+_HALF = BITS // 2
+_MIRRORED = np.concatenate((np.arange(_HALF, BITS), np.arange(_HALF)))
+_TURNED = (np.arange(BITS) % 2).astype(np.uint8)  # a mirror turns the sines over

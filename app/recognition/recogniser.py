@@ -17,9 +17,10 @@ from app.recognition import (
     NotAnImage,
     SeveralFaces,
     UnusableImage,
+    canonical,
     motion,
 )
-from app.recognition.alignment import chip_to_picture, similarity
+from app.recognition.alignment import affine, chip_to_picture, similarity
 from app.recognition.detector import Face, FaceDetector
 from app.recognition.film import BadFrame, Film, Seen
 from app.recognition.image import FORMATS, Photo, Picture
@@ -89,6 +90,8 @@ class _Cut:
     chip: Picture
     alone: bool
     face: motion.Face
+    plain: canonical.Plain
+    laid: NDArray[np.float64]
     quarters: int
 
 
@@ -255,14 +258,17 @@ class Recogniser:
     def _cut(self, photo: Photo, view: _View) -> _Cut:
         """The face that counts, so that the view takes no memory while others are looked at."""
         chip = self._chip(photo, view)
-        to_picture = similarity(motion.POINTS, view.faces[0].landmarks)
+        landmarks = view.faces[0].landmarks
+        to_picture = similarity(motion.POINTS, landmarks)
         face = view.pyramid.warped(to_picture, motion.SIDE)[..., 1].copy()
-        return _Cut(chip, len(view.faces) == 1, face, view.quarters)
+        laid = affine(canonical.POINTS, landmarks)
+        plain = view.pyramid.warped(laid, canonical.SIDE)
+        return _Cut(chip, len(view.faces) == 1, face, plain, laid, view.quarters)
 
     def _seen(self, cuts: Sequence[_Cut]) -> list[Seen]:
         vectors = self._vectors(np.stack([cut.chip for cut in cuts]))
         return [
-            Seen(vector, sharpness(cut.chip), cut.alone, cut.face)
+            Seen(vector, sharpness(cut.chip), cut.alone, cut.face, cut.plain, cut.laid)
             for cut, vector in zip(cuts, vectors, strict=True)
         ]
 

@@ -1,6 +1,6 @@
 """Employees, durably. This module is the contract; `sqlite` and `mongodb` keep it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import uuid4
@@ -49,9 +49,9 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class UsedProbe:
-    """The perceptual hash of a photo somebody logged in with, and until when it is remembered.
+    """What is remembered of a login's photo and film, and until when at least.
 
-    until: seconds since 1970.
+    photo_hash: their perceptual hashes, one after the other. until: seconds since 1970.
     """
 
     photo_hash: bytes
@@ -129,15 +129,23 @@ class EmployeeStore(Protocol):
     def outlines(self) -> Iterator[Outline]:
         """Who is stored, in ascending order of id, also those whose vectors cannot be read."""
 
-    def use_probe(self, employee: Employee, probe: UsedProbe, now: float) -> list[bytes]:
-        """Remember a probe, and say the hashes of all others that are remembered at `now`.
+    def use_probe(
+        self,
+        employee: Employee,
+        probe: UsedProbe,
+        check: Callable[[Sequence[UsedProbe]], int],
+    ) -> None:
+        """Remember a probe, unless `check` raises; nothing changes then.
 
-        Of two that are used at once, one is told of the other. They are forgotten with the
-        employee, and when the employee is replaced. Raises NoSuchEmployee where that has happened.
+        check: is shown all that are remembered, in the order in which they were used, and says how
+        many of the oldest are forgotten. It may be called more than once: nothing is remembered
+        between what it was shown last and this probe. So of two that are used at once, one is
+        checked against the other. All are forgotten with the employee, and when the employee is
+        replaced. Raises NoSuchEmployee if that has happened.
         """
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
-        """The probes that are remembered of an employee, the expired ones among them."""
+        """The probes that are remembered of an employee, in the order in which they were used."""
 
     def count(self) -> int:
         """About how many employees are stored; a crash of the database may put it off a little."""

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -36,6 +36,7 @@ from app.storage.mongodb_documents import (
     UnreadableDocument,
     from_document,
     outline,
+    same_probes,
     sealing,
     to_document,
     used_probes,
@@ -154,16 +155,24 @@ class MongoStore:
         skip = min(limit * (number - 1), LARGEST_SKIP)
         return list(self._readable(self._find({}, limit=limit, skip=skip)))
 
-    def use_probe(self, employee: Employee, probe: UsedProbe, now: float) -> list[bytes]:
+    def use_probe(
+        self,
+        employee: Employee,
+        probe: UsedProbe,
+        check: Callable[[Sequence[UsedProbe]], int],
+    ) -> None:
         # None finds documents without the field, too
         enrolment = {"_id": employee.employee_id, "enrolment_id": employee.enrolment_id or None}
+        used = 0
         with self._answered():
-            before = self._employees.find_one_and_update(
-                enrolment, using_probe(probe, now), projection=[PROBES]
-            )
-        if before is None:
-            raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
-        return [used.photo_hash for used in used_probes(before) if used.until > now]
+            while not used:  # somebody else was faster, so there is one more to check
+                document = self._employees.find_one(enrolment, [PROBES])
+                if document is None:
+                    raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
+                others = used_probes(document)
+                using = using_probe(probe, keep=len(others) - check(others))
+                unchanged = enrolment | same_probes(document)
+                used = self._employees.update_one(unchanged, using).matched_count
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         with self._answered():

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 from bson.binary import Binary, BinaryVectorDtype
@@ -25,7 +26,6 @@ FIELDS = (
 )
 
 PROBES = "used_probes"
-MOST_PROBES = 1_000
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
 _IS_LEGACY = {
@@ -136,17 +136,26 @@ def _vectors(document: Mapping[str, Any], keys: VectorKeys) -> NDArray[np.float3
     return keys.open(stored, employee_id, document["model"], document["dimension"])
 
 
-def using_probe(probe: UsedProbe, now: float) -> list[Mapping[str, Any]]:
-    """The update of a document that adds a used probe and forgets those that have expired."""
-    known = {"$ifNull": [f"${PROBES}", []]}
-    unexpired = {"$filter": {"input": known, "cond": {"$gt": ["$$this.until", now]}}}
-    added = {"photo_hash": probe.photo_hash, "until": probe.until}
-    everything = {"$concatArrays": [unexpired, [added]]}
-    return [{"$set": {PROBES: {"$slice": [everything, -MOST_PROBES]}}}]
+def using_probe(probe: UsedProbe, keep: int) -> Mapping[str, Any]:
+    """The update of a document that adds a used probe to the last `keep` ones.
+
+    Each has an id of its own, by which `same_probes` tells it from all others.
+    """
+    added = {"photo_hash": probe.photo_hash, "until": probe.until, "use": uuid4().hex}
+    return {"$push": {PROBES: {"$each": [added], "$slice": -keep - 1}}}
+
+
+def same_probes(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The query for a document whose used probes are still those of this one."""
+    probes = document.get(PROBES) or ()
+    if not probes:
+        return {f"{PROBES}.0": {"$exists": False}}
+    # they are only ever added at the end, so the last one tells
+    return {PROBES: {"$size": len(probes)}, f"{PROBES}.{len(probes) - 1}": probes[-1]}
 
 
 def used_probes(document: Mapping[str, Any]) -> list[UsedProbe]:
-    """The used probes of a document, the expired ones among them."""
+    """The used probes of a document, in the order in which they were used."""
     probes = document.get(PROBES) or ()
     return [UsedProbe(bytes(probe["photo_hash"]), probe["until"]) for probe in probes]
 

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,27 +108,30 @@ class SqliteStore:
                     model = None
                 yield Outline(str(employee_id), name, surname, model)
 
-    def use_probe(self, employee: Employee, probe: UsedProbe, now: float) -> list[bytes]:
+    def use_probe(
+        self,
+        employee: Employee,
+        probe: UsedProbe,
+        check: Callable[[Sequence[UsedProbe]], int],
+    ) -> None:
         owner = employee.employee_id
         with self._file.transaction() as database:
             if not _is_stored(database, employee):
                 raise NoSuchEmployee(f"employee {owner} is not enrolled")
-            database.execute("DELETE FROM used_probes WHERE until <= ?", (now,))
-            others = database.execute(
-                "SELECT photo_hash FROM used_probes WHERE employee_id = ?", (owner,)
-            ).fetchall()
+            forgotten = check(_used_probes(database, owner))
+            database.execute(
+                "DELETE FROM used_probes WHERE rowid IN (SELECT rowid FROM used_probes "
+                "WHERE employee_id = ? ORDER BY rowid LIMIT ?)",
+                (owner, forgotten),
+            )
             database.execute(
                 "INSERT INTO used_probes (employee_id, photo_hash, until) VALUES (?, ?, ?)",
                 (owner, probe.photo_hash, probe.until),
             )
-        return [photo_hash for (photo_hash,) in others]
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         with self._file.connection() as database:
-            probes = database.execute(
-                "SELECT photo_hash, until FROM used_probes WHERE employee_id = ?", (employee_id,)
-            ).fetchall()
-        return [UsedProbe(photo_hash, until) for photo_hash, until in probes]
+            return _used_probes(database, employee_id)
 
     def count(self) -> int:
         with self._file.connection() as database:
@@ -270,6 +273,14 @@ def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
         (employee.employee_id, employee.enrolment_id),
     )
     return stored.fetchone() is not None
+
+
+def _used_probes(database: sqlite3.Connection, employee_id: int) -> list[UsedProbe]:
+    probes = database.execute(
+        "SELECT photo_hash, until FROM used_probes WHERE employee_id = ? ORDER BY rowid",
+        (employee_id,),
+    ).fetchall()
+    return [UsedProbe(photo_hash, until) for photo_hash, until in probes]
 
 
 def _forget_probes(database: sqlite3.Connection, employee_id: int) -> None:

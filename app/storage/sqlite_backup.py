@@ -171,7 +171,7 @@ def _keep_used_probes(database: sqlite3.Connection) -> None:
     columns = _columns(database, "used_probes")
     database.execute(
         f"INSERT INTO main.used_probes ({columns}) SELECT {columns} FROM "  # noqa: S608
-        f"copy.used_probes EXCEPT SELECT {columns} FROM main.used_probes"
+        f"copy.used_probes EXCEPT SELECT {columns} FROM main.used_probes ORDER BY until"
     )
 
 

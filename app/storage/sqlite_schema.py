@@ -2,19 +2,18 @@
 
 from app.storage.sealing import PLAIN
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # `vectors` holds (n, dimension) little-endian float32, row by row, or as many bytes of ciphertext.
 # What is counted is indexed, so that counting never reads their pages.
 # `photo_hashes` holds hashes of PHOTO_HASH_BYTES, one after the other.
-PHOTO_HASH_BYTES = 32
+PHOTO_HASH_BYTES = 64
 PROBES = """
 CREATE TABLE used_probes (
     employee_id INTEGER NOT NULL,
     photo_hash BLOB NOT NULL,
     until REAL NOT NULL
 ) STRICT;
-CREATE INDEX used_probes_by_employee ON used_probes (employee_id);
-CREATE INDEX used_probes_by_end ON used_probes (until)"""
+CREATE INDEX used_probes_by_employee ON used_probes (employee_id)"""
 SCHEMA = f"""
 CREATE TABLE employees (
     employee_id INTEGER PRIMARY KEY,
@@ -43,14 +42,21 @@ ALTER TABLE employees ADD COLUMN sealed_with TEXT NOT NULL DEFAULT '{PLAIN}';
 ALTER TABLE employees ADD COLUMN seal BLOB NOT NULL DEFAULT x'';
 CREATE INDEX employees_by_seal ON employees (sealed_with);
 {PROBES};
-PRAGMA user_version = 3;
+PRAGMA user_version = {SCHEMA_VERSION};
 """
+# Hashes of another kind are compared since then, and no photo is there to make them of.
+FROM_VERSION_3 = f"""
+DROP TABLE used_probes;
+{PROBES};
+UPDATE employees SET photo_hashes = x'';
+PRAGMA user_version = {SCHEMA_VERSION};
+"""  # noqa: S608
 FROM_VERSION_1 = f"""
 ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
 {FROM_VERSION_2}
 """
 # By the version a file has; 0 is a new one.
-LAYOUTS = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2}
+LAYOUTS = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: FROM_VERSION_3}
 COLUMNS = (
     "employee_id, name, surname, enrolment_id, photo_hashes, model, dimension, "
     "sealed_with, seal, vectors"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
 from app.recognition import DifferentPeople
-from app.recognition.perceptual_hash import perceptual_hash
+from app.recognition.perceptual_hash import photo_hashes
 from app.storage import Employee, NoSuchEmployee, UsedProbe, new_enrolment_id
 from app.usecases.service import Service
 
@@ -104,7 +104,7 @@ class Employees:
         else:
             seen = [recogniser.for_enrolment(photo) for photo in enrolment.photos]
             vectors = np.stack([face.vector for face in seen])
-            hashes = tuple(perceptual_hash(face.face) for face in seen)
+            hashes = tuple(each for face in seen for each in photo_hashes(face.plain))
             distances = np.linalg.norm(vectors - vectors[0], axis=1)
             if distances.max() * recogniser.model.distance_scale > _SAME_PERSON:
                 raise DifferentPeople("the pictures show different people, enrol one person")

@@ -1,12 +1,21 @@
 """Fraud detection: is a login's photo a new one, and its film one of the same living person?"""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from app.recognition.canonical import canonical, stretch
 from app.recognition.film import Film, Seen
 from app.recognition.motion import motion
-from app.recognition.perceptual_hash import difference
+from app.recognition.perceptual_hash import (
+    BYTES,
+    difference,
+    perceptual_hash,
+    photo_hashes,
+    usual_hash,
+)
+from app.storage import UsedProbe
 from app.usecases import LoginFailed
 
 MOST_SPOILT = 4
@@ -14,9 +23,17 @@ MOST_SPOILT = 4
 person's. A hand, a jerk or a passer-by may spoil four; more may hide somebody."""
 
 LEAST_MOTION = 0.002
-MOST_OF_A_COPY = 48
-"""Bits by which the hashes of a photo and its copy differ at most. How these two were chosen:
-docs/fraud.md."""
+MOST_OF_A_COPY = 64
+"""Bits by which the hashes of a photo and its copy differ at most."""
+MOST_STRETCH = 1.15
+"""How much longer in one direction the photo's face may be than that of its frames. How these three
+were chosen: docs/fraud.md."""
+
+MOST_USED = 1_000
+"""Logins of one person that are remembered. Only those that succeed are, so nobody but the person
+can fill this; it also bounds what a login compares."""
+ALWAYS_KEPT = 100
+"""The last logins that are remembered whatever the clock says, for it may jump."""
 
 
 class FraudSuspected(LoginFailed):
@@ -45,22 +62,75 @@ def check_film(film: Film, same_person: float, surely_same: float) -> None:
         raise FraudSuspected("the face in the frames does not move, blink or say a word")
 
 
-def check_not_enrolled(probe: Seen, enrolled: Sequence[bytes]) -> None:
-    """Return when the photo is no copy of those of the enrolment. Raises FraudSuspected.
+class Traces(NamedTuple):
+    """By which the pictures of a login are known again.
+
+    photo: its perceptual hashes. frames: one of each frame. stretch: how much longer in one
+    direction the photo's face is than that of a frame, in the median; at least 1.
+    """
+
+    photo: Sequence[bytes]
+    frames: Sequence[bytes]
+    stretch: float
+
+    @property
+    def all(self) -> list[bytes]:
+        """The hashes of photo and frames."""
+        return [*self.photo, *self.frames]
+
+    @property
+    def kept(self) -> bytes:
+        """What is remembered: a hash of the photo, and what most of the frames' have."""
+        return self.photo[0] + usual_hash(self.frames)
+
+
+def traces(film: Film) -> Traces:
+    """The traces of a film that has passed `check_film`."""
+    seen = [film.probe, *film.usable]
+    faces = [canonical(each.plain) for each in seen]
+    views = [each.laid[:, :2] @ face.view[:, :2] for each, face in zip(seen, faces, strict=True)]
+    stretches = [stretch(views[0], view) for view in views[1:]]
+    return Traces(
+        photo_hashes(film.probe.plain),
+        [perceptual_hash(face) for face in faces[1:]],
+        float(np.median(stretches)),
+    )
+
+
+def check_shape(login: Traces) -> None:
+    """Return when photo and frames are of one shape. Raises FraudSuspected."""
+    if login.stretch > MOST_STRETCH:
+        raise FraudSuspected("the photo and the frames are not of one shape")
+
+
+def check_not_enrolled(login: Traces, enrolled: Sequence[bytes]) -> None:
+    """Return when no picture is a copy of a photo of the enrolment. Raises FraudSuspected.
 
     enrolled: their perceptual hashes.
     """
-    if difference(probe.face, enrolled) <= MOST_OF_A_COPY:
+    if difference(login.all, enrolled) <= MOST_OF_A_COPY:
         raise FraudSuspected("the photo is a copy of one from the enrolment")
 
 
-def check_unused(probe: Seen, used: Sequence[bytes]) -> None:
-    """Return when the photo is no copy of those of earlier logins. Raises FraudSuspected.
+def check_unused(login: Traces, used: Sequence[UsedProbe], now: float, window_s: float) -> int:
+    """How many of the oldest may be forgotten, if no picture is a copy of an earlier login's.
 
-    used: their perceptual hashes.
+    used: what is remembered of those, the oldest first. now: seconds since 1970. window_s: for how
+    long they must be remembered; one that is to be remembered for longer is of a clock that was
+    wrong. Raises FraudSuspected, also if no more can be remembered.
     """
-    if difference(probe.face, used) <= MOST_OF_A_COPY:
+    kept = [
+        probe.photo_hash[start : start + BYTES]
+        for probe in used
+        for start in range(0, len(probe.photo_hash), BYTES)
+    ]
+    if difference(login.all, kept) <= MOST_OF_A_COPY:
         raise FraudSuspected("the photo was used before, take a new one")
+    may_go = [not now < probe.until <= now + window_s for probe in used[: 1 - ALWAYS_KEPT]]
+    forgotten = may_go.index(False) if False in may_go else len(may_go)
+    if len(used) - forgotten >= MOST_USED:
+        raise FraudSuspected("you have logged in too often, try again later")
+    return forgotten
 
 
 def _apart(one: Seen, other: Seen) -> float:

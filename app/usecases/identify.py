@@ -9,11 +9,17 @@ from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
 from app.liveness import LivenessClient
-from app.recognition.film import Seen, fused
-from app.recognition.perceptual_hash import perceptual_hash
+from app.recognition.film import fused
 from app.storage import Employee, NoSuchEmployee, UsedProbe
 from app.usecases import LoginFailed
-from app.usecases.fraud import check_film, check_not_enrolled, check_unused
+from app.usecases.fraud import (
+    Traces,
+    check_film,
+    check_not_enrolled,
+    check_shape,
+    check_unused,
+    traces,
+)
 from app.usecases.service import Service
 
 log = structlog.get_logger()
@@ -34,7 +40,8 @@ class NotAlive(LoginFailed):
 class Identify:
     """Finds the employee a probe shows (1:N).
 
-    replay_window_s: for how long a probe that passed fraud detection cannot be used again.
+    replay_window_s: for how long, at least, pictures that passed fraud detection cannot be used
+    again.
     """
 
     def __init__(
@@ -75,25 +82,38 @@ class Identify:
     ) -> Employee:
         if fraud_detection and not frames:
             raise ValueError("fraud detection takes frames")
-        recogniser = self._service.recogniser
-        facts["model"] = recogniser.model.name
+        facts["model"] = self._service.recogniser.model.name
         # answered while we look at the pictures
         verdict = self._liveness.ask(frames) if liveness else None
-        film = recogniser.for_film(probe, frames) if frames else None
-        if film is not None:
-            if fraud_detection:
-                check_film(film, self._near(1), self._near(SURELY_SAME))
-            vector = fused(film, self._near(SURELY_SAME))
-        else:
-            vector = recogniser.for_login(probe)
+        try:
+            vector, looked = self._look(probe, frames, fraud_detection)
+            alive = verdict is None or verdict.result()
+        finally:
+            if verdict is not None:
+                verdict.cancel()  # if the pictures are refused, nobody waits for it
         # before the search, so that whoever is removed meanwhile is not let in
-        if verdict is not None and not verdict.result():
+        if not alive:
             raise NotAlive
         employee = self._nearest(vector, facts)
-        if film is not None and fraud_detection:
-            self._use(film.probe, employee)
+        if looked is not None:
+            self._use(looked, employee)
         log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
         return employee
+
+    def _look(
+        self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool
+    ) -> tuple[NDArray[np.float32], Traces | None]:
+        """The feature vector of the probe, and by what its pictures are known again."""
+        recogniser = self._service.recogniser
+        if not frames:
+            return recogniser.for_login(probe), None
+        film = recogniser.for_film(probe, frames)
+        looked = None
+        if fraud_detection:
+            check_film(film, self._near(1), self._near(SURELY_SAME))
+            looked = traces(film)
+            check_shape(looked)
+        return fused(film, self._near(SURELY_SAME)), looked
 
     def _near(self, share: float) -> float:
         """A share of α, as an L2 distance of unit vectors."""
@@ -110,13 +130,15 @@ class Identify:
         facts["employee_id"] = employee.employee_id
         return employee
 
-    def _use(self, probe: Seen, employee: Employee) -> None:
-        """Let a probe log in once. Raises FraudSuspected, NoMatch, StoreUnavailable."""
-        check_not_enrolled(probe, employee.photo_hashes)
+    def _use(self, login: Traces, employee: Employee) -> None:
+        """Let the pictures log in once. Raises FraudSuspected, NoMatch, StoreUnavailable."""
+        check_not_enrolled(login, employee.photo_hashes)
         now = time.time()
-        used = UsedProbe(perceptual_hash(probe.face), now + self._replay_window_s)
+        window_s = self._replay_window_s
+        used = UsedProbe(login.kept, now + window_s)
         try:
-            others = self._service.store.use_probe(employee, used, now)
+            self._service.store.use_probe(
+                employee, used, lambda others: check_unused(login, others, now, window_s)
+            )
         except NoSuchEmployee as error:  # removed or replaced this moment
             raise NoMatch from error
-        check_unused(probe, others)
