@@ -3,9 +3,10 @@
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -59,7 +60,7 @@ def enrolling(service: RunningService) -> Iterator[list[int]]:
         while not over.is_set():
             body = {"name": "x", "surname": "y", "img_features": [random_vector(number)]}
             answer = service.call("POST", f"/api/store/{1_000 + number}", json=body)
-            assert answer.status_code == 200
+            assert answer.status_code == 200, answer.text
             acknowledged.append(1_000 + number)
             number += 4
 
@@ -77,7 +78,10 @@ def test_a_backup_under_load_holds_everyone_acknowledged_before(tmp_path: Path) 
     path, backup = tmp_path / "employees.db", tmp_path / "backup.db"
     with closing(SqliteStore(path)):
         fill(path, (someone(number, dimension=128) for number in range(900)))
-    with RunningService(tmp_path, WORKERS="2") as service, enrolling(service) as acknowledged:
+    with ExitStack() as running:
+        service = running.enter_context(RunningService(tmp_path, WORKERS="2"))
+        service.wait_workers(2)
+        acknowledged = running.enter_context(enrolling(service))
         while len(acknowledged) < 20:
             Event().wait(0.01)
         before = list(acknowledged)
@@ -98,6 +102,28 @@ def test_a_backup_under_load_holds_everyone_acknowledged_before(tmp_path: Path) 
     assert said == f"{len(there)} employees of sqlite:{path} are in {backup}.\n"
     assert backup.stat().st_mode & 0o077 == 0
     assert sorted(each.name for each in tmp_path.glob("*backup*")) == ["backup.db"]
+
+
+def test_a_deletion_during_a_backup_keeps_no_enrolment_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "employees.db"
+    with (
+        closing(SqliteStore(path)) as store,
+        ThreadPoolExecutor(1) as pool,
+        closing(sqlite3.connect(path, isolation_level=None)) as backup,
+    ):
+        store.add(someone(1, dimension=128))
+        store.add(someone(2, dimension=128))
+        backup.execute("BEGIN")
+        backup.execute("SELECT count(*) FROM employees").fetchone()
+        removing = pool.submit(store.remove, 1)
+        began, enrolled = time.monotonic(), 3
+        while not removing.done() or enrolled == 3:
+            store.add(someone(enrolled, dimension=128))
+            enrolled += 1
+        assert time.monotonic() - began < 3  # a writer waits for at most 5 s, then it is a 503
+        removing.result()
+        backup.execute("COMMIT")
+        assert 1 not in ids(store.read_all())
 
 
 def test_what_is_restored_is_served_at_once_by_every_worker(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 PAGE_BYTES = 16 * 1024
 BUSY_TIMEOUT_S = 5.0
+_WIPING_TIMEOUT_S = 0.5  # much less: whoever waits for readers here keeps all writers waiting
 
 
 class SqliteFile:
@@ -193,7 +194,11 @@ def _wipe_log(database: sqlite3.Connection) -> None:
     """Fold the write-ahead log back into the file and cut it off, when its readers are done."""
     reason: object = "it is being read"
     try:
-        busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        database.execute(f"PRAGMA busy_timeout = {1000 * _WIPING_TIMEOUT_S:.0f}")
+        try:
+            busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            database.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
     except sqlite3.Error as error:  # the removal itself is done
         busy, reason = True, error
     if busy:
