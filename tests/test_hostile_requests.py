@@ -102,7 +102,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], set[int]]] = {
     "strip, upright": (lambda: picture(files.png(480, STRIP)), {422}),
     "strip of one row": (lambda: picture(files.png(STRIP, 1)), {422}),
     "GIF of 10,000 frames": (lambda: picture(files.animation("GIF")), {422}),
-    "PNG of 10,000 frames": (lambda: picture(files.animation("PNG")), {422}),
+    "PNG of 10,000 frames": (lambda: picture(files.animation("PNG")), {415}),
     "WebP of 10,000 frames": (lambda: picture(files.animation("WEBP")), {422}),
     "a cut JPEG": (lambda: picture(GRACE_HOPPER.read_bytes()[:20_000]), {415}),
     "a JPEG that says it is larger": (
