@@ -48,7 +48,7 @@ from tests.films import Portrait
 from tests.photos import people, picture
 
 LOOKED_AT = 1_000  # of the 1,184 with two photos, sorted at random
-EACH = 12  # an attack is tried on every twelfth person
+EACH = 6  # an attack is tried on every sixth person
 SEED = 7
 RIVAL = Limits().rival
 LENIENT = 0.5  # score of a face that may be one in a sharper picture

@@ -15,6 +15,8 @@ from app.recognition.limiter import Overloaded, PixelBudget
 from app.recognition.structure import bounded
 from app.recognition.structure.jpeg import scans
 
+register_heif_opener(thumbnails=False)  # lets Pillow read HEIC
+
 Picture = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
@@ -100,7 +102,6 @@ class Photo:
 
     def _open(self) -> Image.Image:
         Image.init()
-        register_heif_opener(thumbnails=False)
         return Image.open(BytesIO(self._data), formats=self._formats)
 
     def _share(self, image: Image.Image, whole: int) -> AbstractContextManager[None]:
