@@ -46,13 +46,14 @@ class Kind:
     """A kind of client.
 
     count: of them. first: what each sends when it has connected. each_second: what each does then.
-    reads: bytes of its buffer for what it reads; None as usual.
+    reads: bytes of its buffer for what it reads; None as usual. apart_s: between two that begin.
     """
 
     count: int
     first: bytes
     each_second: Callable[[socket.socket], object] = lambda _: None
     reads: int | None = None
+    apart_s: float = 0.0
 
 
 def trickle(client: socket.socket) -> None:
@@ -74,7 +75,11 @@ KINDS = {
     "1,500 slow heads": Kind(1_500, b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-A: ", trickle),
     "3,000 silent connections": Kind(3_000, b""),
     "40 slow readers of 10 MB": Kind(
-        40, b"GET /api/get_all/1000/1 HTTP/1.1\r\nHost: x\r\n\r\n", read_a_little, reads=4_096
+        40,
+        b"GET /api/get_all/1000/1 HTTP/1.1\r\nHost: x\r\n\r\n",
+        read_a_little,
+        reads=4_096,
+        apart_s=0.2,  # only some listings are read at once, the others get a 503
     ),
     "40 that pipeline and read nothing": Kind(
         40, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 400, reads=4_096
@@ -178,6 +183,7 @@ def connected(port: int, kind: Kind) -> Iterator[None]:
         for client in clients:
             with suppress(OSError):
                 client.send(kind.first)
+            time.sleep(kind.apart_s)
         busy = Thread(target=go_on)
         busy.start()
         try:
