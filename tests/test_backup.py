@@ -151,6 +151,7 @@ def test_every_reader_reads_everything_anew(tmp_path: Path) -> None:
     path, backup = tmp_path / "employees.db", tmp_path / "backup.db"
     with closing(SqliteStore(path)) as store:
         at_the_beginning = store.position()
+        store.add(someone(0))
         done("backup", backup, path)
         store.add(someone(1))
         later = store.position()
@@ -221,6 +222,9 @@ def test_a_backup_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
     with closing(SqliteStore(path)) as store:
         store.add(someone(2))
         assert "VECTOR_KEYS does not hold" in refused("restore", backup, path)
+        nobody = tmp_path / "nobody.db"
+        SqliteStore(nobody).close()
+        assert f"{nobody} holds nobody" in refused("restore", nobody, path)
         assert f"there is no file {tmp_path / 'none'}" in refused(
             "restore", tmp_path / "none", path
         )
@@ -231,7 +235,19 @@ def test_a_backup_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
         assert "is no file of employees" in refused("restore", tmp_path / "empty", path)
         with closing(sqlite3.connect(backup)) as database:
             database.execute("PRAGMA user_version = 99")
-        assert "schema version 99" in refused("restore", backup, path, VECTOR_KEYS=VECTOR_KEY)
+        assert "schema version 99" in refused(
+            "restore", backup, path, VECTOR_KEYS=f"{VECTOR_KEY} plain"
+        )
+        assert ids(store.read_all()) == [2]
+
+
+def test_a_store_is_restored_with_its_own_keys_only(tmp_path: Path) -> None:
+    path, backup = tmp_path / "employees.db", tmp_path / "backup.db"
+    with closing(SqliteStore(backup)) as store:
+        store.add(someone(1))
+    with closing(SqliteStore(path, VectorKeys(VECTOR_KEY))) as store:
+        store.add(someone(2))
+        assert "VECTOR_KEYS does not hold" in refused("restore", backup, path)
         assert ids(store.read_all()) == [2]
 
 
@@ -257,6 +273,8 @@ def test_no_file_is_overwritten_and_no_store_is_made(tmp_path: Path) -> None:
     assert f"{backup} exists already" in refused("backup", backup, path)
     assert backup.read_text() == "mine"
     new = tmp_path / "new.db"
+    for taken in ("", ".", "/"):
+        assert "exists already" in refused("backup", Path(taken), path)
     assert f"there is no file {misspelt} (SQLITE_PATH)" in refused("backup", new, misspelt)
     done("backup", new, path)
     assert f"there is no file {misspelt} (SQLITE_PATH)" in refused("restore", new, misspelt)

@@ -180,7 +180,9 @@ def test_two_people_in_a_photo_cannot_be_told_apart(client: FlaskClient) -> None
 
 def test_one_bad_photo_of_several_enrols_nobody(client: FlaskClient) -> None:
     body = GRACE | {"img_base64": [photos.admiral(), photos.coffee()]}
-    assert client.post("/api/store/1", json=body).status_code == 422
+    response = client.post("/api/store/1", json=body)
+    assert response.status_code == 422
+    assert response.text == "picture 2: no face was found in the picture"
     assert page(client) == []
 
 

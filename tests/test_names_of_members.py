@@ -99,6 +99,8 @@ def test_two_photos_of_one_login(client: FlaskClient) -> None:
         ("Fraud Detection", "fraud_detection"),
         ("fraud.detection", "fraud_detection"),
         ("fraud＿detection", "fraud_detection"),
+        *((name, "liveness") for name in ("livenes", "lifeness", "liveliness", "check_liveness")),
+        *((name, "fraud_detection") for name in ("fraud_detecion", "fraud", "enableFraudCheck")),
         ("IMG_CROP", "img_crop"),
         ("imgCrop", "img_crop"),
         ("Frames", "frames"),

@@ -20,6 +20,7 @@ from app.storage import Employee, EmployeeStore, UnknownSeal
 from app.storage.mongodb import MongoStore
 from app.storage.sealing import PLAIN, CannotOpen, VectorKeys
 from app.storage.sqlite import SqliteStore
+from tests import sent_photos
 from tests.employees import as_stored, everything, ids, someone
 from tests.mongod import Mongod
 from tests.serving import ROOT, RunningService, environment
@@ -246,6 +247,17 @@ def test_a_service_changes_its_key(tmp_path: Path) -> None:
     wrong = rotated(tmp_path, OLD)
     assert wrong.returncode == 1
     assert "which VECTOR_KEYS does not hold" in wrong.stderr
+
+
+def test_a_service_that_can_open_nothing_is_not_ready(tmp_path: Path) -> None:
+    """And it does not tell people that they are not enrolled."""
+    with RunningService(tmp_path, VECTOR_KEYS=NEW) as service:
+        with closing(SqliteStore(tmp_path / "employees.db")) as store:  # somebody without the keys
+            store.add(someone(1))
+        body = {"img_base64": sent_photos.admiral()}
+        for method, path, sent in (("GET", "/readyz", None), ("POST", "/api/find_match", body)):
+            answer = service.call(method, path, json=sent)
+            assert (answer.status_code, "not ready" in answer.text) == (503, True)
 
 
 def test_a_record_that_cannot_be_opened_stops_no_change_of_keys(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What requests hold. Strict: "false" is no boolean and "1" no number."""
 
 import unicodedata
+from difflib import SequenceMatcher
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
 
@@ -109,18 +110,30 @@ def _folded(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
+def _resembles(name: str, check: str) -> bool:
+    """Whether a name, as `_folded` makes it, may ask for a check: "livenes", "is_liveness"."""
+    if len(name) > _LONGEST_MISSPELT:
+        return False
+    alike = SequenceMatcher(None, name, _folded(check), autojunk=False).ratio()
+    return check.split("_")[0] in name or alike >= _ALIKE
+
+
 _LONGEST_MISSPELT = 40
+_ALIKE = 0.8  # share of the letters
+_MOST_COMPARED = 100  # members, which costs 5 ms
 
 
 class Body(BaseModel):
     """A JSON object. Members that are null were not given, and unknown ones are passed over.
 
     example: what a client may send, shown to one that sends something other than JSON.
+    checks: members that nobody may be let in without, if they are asked for.
     """
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
     example: ClassVar[str]
+    checks: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @cache
@@ -139,8 +152,11 @@ class Body(BaseModel):
         if not isinstance(given, dict):
             return given
         given = {name: value for name, value in given.items() if value is not None}
+        checks = cls.checks if len(given) <= _MOST_COMPARED else ()
         for name in given:
-            known = cls._names().get(_folded(name), name)
+            folded = _folded(name)
+            near = (check for check in checks if _resembles(folded, check))
+            known = cls._names().get(folded) or next(near, name)
             if known != name:
                 raise ValueError(f"{name!r} is not known, write it as {known}")
         return given
@@ -185,6 +201,7 @@ class FindMatchBody(Body):
     model_config = ConfigDict(json_schema_extra=_either_name)
 
     example = '{"img_base64": "..."}'
+    checks = ("liveness", "fraud_detection")
 
     photo: Photo = Field(validation_alias=AliasChoices("img_base64", "image_base64"))
     # says that the client has cropped the picture, or not; the face is looked for in either case

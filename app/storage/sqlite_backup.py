@@ -34,11 +34,11 @@ def back_up(path: Path, backup: Path, progress: Progress) -> int:
     Others may read and write meanwhile. Returns how many employees it holds.
     progress: told pages. Raises BackupRefused.
     """
-    part = backup.with_name(f".{backup.name}.part")
     with _refusing(backup):
         _check_store(path)
         if backup.exists():
             raise BackupRefused(f"{backup} exists already: name a new file")
+        part = backup.with_name(f".{backup.name}.part")
         part.unlink(missing_ok=True)  # of a backup that was interrupted
         try:
             employees = _copy(path, "mode=rw", part, progress)
@@ -57,10 +57,13 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
 
     Others may read and write meanwhile: they see all of it or nothing, and read everything anew.
     What was enrolled since the backup is gone. Photos that logged somebody in since then stay used.
-    Returns how many employees were restored. progress: told employees. Raises BackupRefused,
-    UnknownSeal, StoreUnavailable.
+    Returns how many employees were restored. progress: told employees. Raises BackupRefused, also
+    if nobody is in the backup; UnknownSeal, also if `keys` are not those of the store;
+    StoreUnavailable.
     """
     _check_store(path)
+    with closing(SqliteStore(path, keys)) as store:  # else the services could read nothing of it
+        store.check_seals()
     for left in path.parent.glob(
         f"{_SCRATCH}*"
     ):  # with copies of everybody, by a restore that died
@@ -75,6 +78,8 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
             logged = backup.with_name(f"{backup.name}-wal").exists()
             how = "mode=ro" if logged else "mode=ro&immutable=1"
             employees = _copy(backup, how, copy, lambda *_: None)
+        if not employees:
+            raise BackupRefused(f"{backup} holds nobody: nothing was changed")
         with closing(SqliteStore(copy, keys)) as store:  # it has this release's layout then
             store.check_seals()
         with closing(SqliteFile(path)) as file:

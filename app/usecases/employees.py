@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
-from app.recognition import DifferentPeople
+from app.recognition import DifferentPeople, NotAnImage, UnusableImage
+from app.recognition.film import Seen
 from app.recognition.perceptual_hash import photo_hashes
+from app.recognition.recogniser import Recogniser
 from app.storage import Employee, NoSuchEmployee, UsedProbe, new_enrolment_id
 from app.usecases.service import Service
 
@@ -102,7 +104,7 @@ class Employees:
         if enrolment.vectors:
             vectors = _unit(enrolment.vectors, recogniser.model.dimension)
         else:
-            seen = [recogniser.for_enrolment(photo) for photo in enrolment.photos]
+            seen = _seen(recogniser, enrolment.photos)
             vectors = np.stack([face.vector for face in seen])
             hashes = tuple(each for face in seen for each in photo_hashes(face.plain))
             distances = np.linalg.norm(vectors - vectors[0], axis=1)
@@ -119,11 +121,24 @@ class Employees:
         )
 
 
+def _seen(recogniser: Recogniser, photos: Sequence[bytes]) -> list[Seen]:
+    """The face of each photo. If there are several, the exception's message says which is bad."""
+    seen = []
+    for number, photo in enumerate(photos, start=1):
+        try:
+            seen.append(recogniser.for_enrolment(photo))
+        except (UnusableImage, NotAnImage) as error:
+            if len(photos) > 1:
+                raise type(error)(f"picture {number}: {error}") from error
+            raise
+    return seen
+
+
 def _unit(vectors: Sequence[Sequence[float]], dimension: int) -> NDArray[np.float32]:
-    for vector in vectors:
+    for number, vector in enumerate(vectors, start=1):
         if len(vector) != dimension:
             raise WrongDimension(
-                f"a feature vector has {len(vector)} numbers, this model's have {dimension}"
+                f"feature vector {number} has {len(vector)} numbers, this model's have {dimension}"
             )
     rows = np.array(vectors, np.float64)
     # the largest number first, so that squares neither overflow nor vanish

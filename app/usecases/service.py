@@ -198,7 +198,11 @@ class Service:
             self._check_model(enrolling=True)
 
     def _check_model(self, enrolling: bool = False) -> None:
-        """Raise NotReady if vectors are stored, but none of the model that runs."""
+        """Raise NotReady if vectors are stored, but not of the model that runs, or unreadable."""
+        try:
+            self.store.check_seals()
+        except UnknownSeal as error:
+            raise NotReady(_AWAY[UnknownSeal], str(error)) from error
         running, stored = self.recogniser.model.name, self._stored.counts()
         foreign = bool(stored) and running not in stored
         if foreign and not self._is_foreign:
