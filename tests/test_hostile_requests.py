@@ -121,6 +121,16 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], set[int]]] = {
     "60 MB of wide characters": (lambda: text(b"", "😀".encode(), 14_900_000), {400}),
     "60 MB of lists": (lambda: b'{"a": [' + b"[]," * 19_900_000 + b"[]]}", {400}),
     "60 MB of numbers": (lambda: b'{"a": [' + b"1," * 29_900_000 + b"1]}", {400}),
+    "60 MB of long numbers": (
+        lambda: b'{"a": [' + (b"0." + b"1" * 300 + b",") * 198_000 + b"1]}",
+        {400},
+    ),
+    "20 MB of members that grow": (
+        lambda: json.dumps(
+            {"ﷺ" * 30 + str(number): 1 for number in range(200_000)}, ensure_ascii=False
+        ).encode(),
+        {400},
+    ),
     "60 MB of brackets": (lambda: b"[" * 59_000_000, {400}),
     "a body of 65 MB": (lambda: bytes(65_000_000), {413}),
     "15 frames of 4 MB": (
@@ -132,6 +142,14 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], set[int]]] = {
         {400},
     ),
 }
+
+
+def test_a_header_that_is_slow_to_parse_is_not_parsed(watched: Watched) -> None:
+    blanks = "a/b" + " " * 60_000 + "x"
+    began = time.monotonic()
+    response = watched.service.call("GET", "/nowhere", headers={"Accept": blanks})
+    assert (response.status_code, response.headers["Content-Type"][:10]) == (404, "text/plain")
+    assert time.monotonic() - began < ONE_S
 
 
 @pytest.mark.parametrize("kind", HOSTILE)

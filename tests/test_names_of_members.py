@@ -140,9 +140,17 @@ def test_nearly_the_name_of_a_member_of_an_enrolment(
 def test_other_members_are_passed_over(client: FlaskClient) -> None:
     enrolled(client)
     more = {"": 1, "_": 2, "live": True, "user_agent": "x", "L" * 100_000: 1, "é" * 5000: 1}
-    many = {f"member {number}": 1 for number in range(50_000)}
+    many = {f"member {number}": 1 for number in range(90)}
     response = client.post(FIND, json={"img_base64": photos.admiral()} | more | many)
     assert response.status_code == 200
+
+
+def test_no_check_is_lost_among_very_many_members(client: FlaskClient) -> None:
+    enrolled(client)
+    many = {f"member {number}": 1 for number in range(100)}
+    body = {"img_base64": photos.admiral(), "livenes": True} | many
+    response = client.post(FIND, json=body)
+    assert (response.status_code, response.text) == (400, "the body has more than 100 members")
 
 
 @pytest.mark.parametrize("surname", ["", " ", "\t"])

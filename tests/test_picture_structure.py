@@ -14,6 +14,7 @@ from PIL import Image, PngImagePlugin
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.image import Photo
 from app.recognition.structure import bounded
+from tests.hostile_files import jpeg_of_many_scans
 from tests.image_files import assert_similar, exif, quarters, stored
 from tests.photos import encoded, picture
 
@@ -93,6 +94,27 @@ def scattered(big: bool) -> bytes:
     return tiff({278: (4, 1, 31), 273: (4, 30_000, at), 279: (4, 30_000, at)}, more, big)
 
 
+def strips_of_the_same_bytes() -> bytes:
+    at, sizes = 8 + 48 * 32, struct.pack("<32I", *[MB] * 32)
+    more = struct.pack("<32I", *[8] * 32) + sizes + bytes(MB)
+    return tiff({278: (4, 1, 1), 273: (4, 32, at), 279: (4, 32, at + len(sizes))}, more)
+
+
+def jpeg_of_many_scans_in_a_tiff() -> bytes:
+    jpeg = jpeg_of_many_scans(95, 32)
+    return tiff({259: (3, 1, 7), 273: (4, 1, 8 + 48 * 32), 279: (4, 1, len(jpeg))}, jpeg)
+
+
+def made_of(parts: dict[int, list[int]]) -> bytes:
+    """A HEIF file without pixels. parts: the items that each item is made of."""
+    references = b"".join(
+        box(b"dimg", struct.pack(f">HH{len(some)}H", whole, len(some), *some))
+        for whole, some in parts.items()
+    )
+    inner = box(b"iref", bytes(4) + references)
+    return box(b"ftyp", b"heic\0\0\0\0mif1heic") + box(b"meta", bytes(4) + inner)
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "JPEG, empty segments": lambda: jpeg_with(b"\xff\xe3\0\2" * (8 * MB)),
     "JPEG, empty remarks": lambda: jpeg_with(b"\xff\xfe\0\2" * (8 * MB)),
@@ -113,6 +135,8 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "AVIF, a large description": lambda: avif_with(box(b"meta", bytes(32 * MB))),
     "TIFF, strips of nearly all": lambda: scattered(big=False),
     "BigTIFF, strips of nearly all": lambda: scattered(big=True),
+    "TIFF, strips of the same bytes": strips_of_the_same_bytes,
+    "TIFF, a JPEG of many scans": jpeg_of_many_scans_in_a_tiff,
     "TIFF, samples": lambda: tiff({339: (3, 10 * MB, 8)}, bytes(20 * MB)),
     "TIFF, colours": lambda: tiff({320: (3, 10 * MB, 8)}, bytes(20 * MB)),
     "BigTIFF, samples": lambda: tiff({339: (3, 10 * MB, 8)}, bytes(20 * MB), big=True),
@@ -132,6 +156,27 @@ def test_what_holds_too_much_is_refused_at_once(name: str) -> None:
         Photo(data, 50).decode(480)
     assert time.perf_counter() - started < 1
     assert 10 < len(str(refused.value)) < 100
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        pytest.param({9: [1, 1]}, id="one twice"),
+        pytest.param({9: [7, 8], 7: [1, 2], 8: [1, 2]}, id="shared"),
+        pytest.param({1: [2], 2: [1]}, id="in a circle"),
+        pytest.param({n: [n + 1] for n in range(9)}, id="deep"),
+        pytest.param({5_000: list(range(2_000))}, id="very many"),
+    ],
+)
+def test_a_picture_of_parts_that_come_again_is_refused(parts: dict[int, list[int]]) -> None:
+    with pytest.raises(NotAnImage, match="too much"):
+        bounded(made_of(parts))
+
+
+def test_a_grid_of_tiles_beside_a_map_of_tones_is_not() -> None:
+    """As phones write it, turned, and each of a grid's tiles for itself."""
+    data = made_of({1: [2, 3], 2: [4], 4: list(range(10, 790)), 3: [5, 6, 7, 8]})
+    assert bounded(data) is data
 
 
 ORDINARY: dict[str, Callable[[], bytes]] = {

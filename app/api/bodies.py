@@ -20,6 +20,7 @@ T = TypeVar("T", bound=Body)
 _VALUES = 2048
 _PART = 1 << 18  # bytes, which fit a core's cache
 _LONGEST_CODING = 20
+_LONGEST_NUMBER = 100  # digits, as reading them takes their square
 _NOT_UTF_8 = "the body is not UTF-8 text, send JSON in UTF-8"
 
 
@@ -64,7 +65,7 @@ def parse(body: bytes, max_depth: int, max_values: int) -> object:
     try:
         text = body.decode()
         del body  # it may be large
-        parsed = json.loads(text, object_pairs_hook=_members)
+        parsed = json.loads(text, object_pairs_hook=_members, parse_float=_float, parse_int=_int)
     except RecursionError:
         raise too_deep from None
     except UnicodeDecodeError:
@@ -84,6 +85,20 @@ def _values(body: bytes) -> int:
     letters = np.frombuffer(body, np.uint8)
     parts = (letters[start : start + _PART] for start in range(0, len(body), _PART))
     return sum(int(np.count_nonzero(part == sign)) for part in parts for sign in b",[{")
+
+
+def _float(digits: str) -> float:
+    return float(_short(digits))
+
+
+def _int(digits: str) -> int:
+    return int(_short(digits))
+
+
+def _short(digits: str) -> str:
+    if len(digits) > _LONGEST_NUMBER:
+        raise _bad(f"the body holds a number of more than {_LONGEST_NUMBER} digits")
+    return digits
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from app.usecases.service import NotReady
 log = structlog.get_logger()
 
 _BACK_AFTER_S = 5  # a part that is away or starting
+_LONGEST_ACCEPT = 1_000  # letters; browsers send 200, and parsing takes their square
 _ROOM_AFTER_S = 2  # a queue is worked off sooner
 
 
@@ -152,6 +153,8 @@ _HTTP = {
 
 
 def _prefers_json() -> bool:
+    if len(request.headers.get("Accept", "")) > _LONGEST_ACCEPT:
+        return False
     best = request.accept_mimetypes.best_match(
         ["text/plain", "application/problem+json", "application/json"]
     )

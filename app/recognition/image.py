@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from app.recognition import ImageTooLarge, NotAnImage
 from app.recognition.limiter import Overloaded, PixelBudget
 from app.recognition.structure import bounded
-from app.recognition.structure.jpeg import scans
+from app.recognition.structure.jpeg import MOST_SCANS, scans
 
 register_heif_opener(thumbnails=False)  # lets Pillow read HEIC
 
@@ -22,7 +22,6 @@ Picture = NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
 
 _SHARE_OF_PIXELS = {"WEBP": 0.5}  # its decoder takes 16 bytes a pixel, the others at most 8
-_MOST_SCANS = 40  # progressive JPEGs have about ten
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 _BAND = 1 << 20  # pixels that are converted at a time
 _SAMPLES, _NEARLY_ALL = 1 << 18, 0.999  # of the values that say how bright a picture is
@@ -62,14 +61,14 @@ class Photo:
         with _pillow_errors(self._formats):
             image = self._open()
             pixels = max(image.width * image.height, _tile(image))
-            self._scans = scans(self._data, _MOST_SCANS) if image.format == "JPEG" else 1
+            self._scans = scans(self._data, MOST_SCANS) if image.format == "JPEG" else 1
         self.shorter_side, self.longer_side = sorted(image.size)
         most = max_megapixels * _SHARE_OF_PIXELS.get(image.format or "", 1)
         if pixels / 1e6 > most:
             raise ImageTooLarge(
                 f"the picture has {pixels / 1e6:.1f} megapixels, at most {most:g} are taken"
             )
-        if self._scans > _MOST_SCANS:
+        if self._scans > MOST_SCANS:
             raise NotAnImage("the picture is a JPEG of too many scans")
 
     def decode(self, shorter_side: float = math.inf) -> Picture:

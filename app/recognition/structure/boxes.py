@@ -7,6 +7,8 @@ from app.recognition.structure.parts import TooMuch, number, steps
 _MOST_BOXES = 4_096
 _MOST_DESCRIPTION = 1 << 19  # bytes of a box that describes; a phone's take 4 to 20 kB
 _DESCRIBING = (b"meta", b"moov", b"moof", b"ftyp")
+_MOST_PARTS = 1_024  # items that others are made of; a phone's picture has 50
+_DEEPEST = 4  # a tone-mapped picture of a turned grid of tiles
 _MOST_OVERLAP = 2  # times the file that all items together may say to have
 _METADATA = (b"Exif", b"mime")
 _IGNORED = b"free"  # a kind of item that no decoder knows
@@ -23,6 +25,7 @@ def bounded(data: bytes) -> bytes:
     """
     left = steps(_MOST_BOXES)
     marks: list[int] = []
+    wholes: dict[int, int] = {}
     for kind, start, end in _boxes(data, 0, len(data), left):
         if kind in _DESCRIBING and end - start > _MOST_DESCRIPTION:
             raise TooMuch
@@ -37,6 +40,11 @@ def bounded(data: bytes) -> bytes:
                         marks.append(where)
             elif inner == b"iloc" and _bytes_of_items(data, begin) > _MOST_OVERLAP * len(data):
                 raise TooMuch
+            elif inner == b"iref":
+                for reference, at, _ in _boxes(data, begin + 4, after, left):
+                    if reference == b"dimg":
+                        _note_parts(wholes, data, at, 4 if data[begin] else 2)
+    _check_depth(wholes)
     if not marks:
         return data
     marked = bytearray(data)
@@ -57,6 +65,29 @@ def _boxes(data: bytes, at: int, end: int, left: Iterator[int]) -> Iterator[tupl
             raise ValueError("a box smaller than its head")
         yield kind, begin, after
         at = after
+
+
+def _note_parts(wholes: dict[int, int], data: bytes, at: int, wide: int) -> None:
+    """Note of which item others are a part. Each may be a part only once: a decoder decodes it
+    anew each time, and what is a part of parts grows as a power.
+    """
+    whole, count = number(data, at, wide), number(data, at + wide, 2)
+    first = at + wide + 2
+    for place in range(first, first + count * wide, wide):
+        part = number(data, place, wide)
+        if part in wholes or len(wholes) == _MOST_PARTS:
+            raise TooMuch
+        wholes[part] = whole
+
+
+def _check_depth(wholes: dict[int, int]) -> None:
+    """Raise TooMuch if parts are within parts deeper than any camera has them, or in a circle."""
+    for part in wholes:
+        depth, item = 0, part
+        while item in wholes:
+            depth, item = depth + 1, wholes[item]
+            if depth > _DEEPEST:
+                raise TooMuch
 
 
 def _bytes_of_items(data: bytes, at: int) -> int:

@@ -11,6 +11,7 @@ from app.recognition.structure.parts import (
     xmp_orientation,
 )
 
+MOST_SCANS = 40  # progressive pictures have about ten
 _MOST_SEGMENTS = 2_000
 _MOST_FILLED = 4_096  # bytes of nothing between two segments
 _MOST_KEPT = 1 << 17  # bytes of tables; ordinary pictures have a thousand or two

@@ -1,13 +1,18 @@
 """TIFF and BigTIFF: the first directory, of which the tags that pixels need stay."""
 
+from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
+
+from app.recognition.structure.jpeg import MOST_SCANS, scans
 from app.recognition.structure.parts import TooMuch, number
 
 _MOST_TAGS = 4_096
 _MOST_STRIPS = 32_768
 _MOST_BYTES = 1 << 16  # of the values of any other tag
 _MOST_NUMBERS = 4_096
+_MOST_OVERLAP = 2  # times the file that all strips together may say to have
 _SPARE_STRIPS = 4  # some writers say more strips than there are
 
 _PREFIXES = (b"MM\0*", b"II*\0", b"MM*\0", b"II\0*", b"MM\0+", b"II+\0")
@@ -15,12 +20,14 @@ _WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH = (
     *(256, 257, 277, 278),
     *(284, 322, 323),
 )
-_NUMBERS = {_WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH}
-_OF_STRIPS = {273, 279, 324, 325}
+_COMPRESSION, _JPEGS = 259, (6, 7)
+_NUMBERS = {_COMPRESSION, _WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH}
+_STARTS, _SIZES = (273, 324), (279, 325)
+_OF_STRIPS = {*_STARTS, *_SIZES}
 _COLOUR_MAP = 320
 # what the decoders read: how pixels are packed, compressed, coloured and turned
 _KEPT = {
-    *(254, 255, 258, 259, 262, 266, 274, 292, 293, 317, _COLOUR_MAP, 332, 334, 338, 339, 347),
+    *(254, 255, 258, 262, 266, 274, 292, 293, 317, _COLOUR_MAP, 332, 334, 338, 339, 347),
     *range(512, 522),
     *(529, 530, 531, 532, 50674),
     *_NUMBERS,
@@ -48,7 +55,7 @@ def bounded(data: bytes) -> bytes:
         raise TooMuch
     kept: dict[int, bytes] = {}
     numbers: dict[int, int] = {}
-    strips = 0
+    arrays: dict[int, list[int]] = {}
     first = directory + head
     for at in range(first, first + tags * entry, entry):
         tag, kind = number(data, at, 2, little), number(data, at + 2, 2, little)
@@ -60,7 +67,9 @@ def bounded(data: bytes) -> bytes:
                 raise ValueError("a size that is no number")
             numbers[tag] = number(data, at + 4 + word, min(_WHOLE[kind], word), little)
         elif tag in _OF_STRIPS:
-            strips = max(strips, count)
+            if count > _MOST_STRIPS:
+                raise TooMuch
+            arrays[tag] = _whole_numbers(data, at + 4 + word, kind, count, word, little)
         elif kind not in _UNITS:
             continue
         elif count * _UNITS[kind] > _MOST_BYTES or (
@@ -68,8 +77,14 @@ def bounded(data: bytes) -> bytes:
         ):
             raise TooMuch
         kept[tag] = data[at : at + entry]
-    if strips > min(_needed(numbers) + _SPARE_STRIPS, _MOST_STRIPS):
+    strips = max(map(len, arrays.values()), default=0)
+    if strips > _needed(numbers) + _SPARE_STRIPS:
         raise TooMuch
+    # a decoder reads a strip anew, even if another one has the same bytes
+    if any(sum(arrays.get(tag, ())) > _MOST_OVERLAP * len(data) for tag in _SIZES):
+        raise TooMuch
+    if numbers.get(_COMPRESSION) in _JPEGS:
+        _check_scans(data, arrays)
     after = first + tags * entry
     if len(kept) == tags and not any(data[after : after + word]):
         return data
@@ -86,6 +101,27 @@ def bounded(data: bytes) -> bytes:
             bytes(word),
         )
     )
+
+
+def _whole_numbers(
+    data: bytes, at: int, kind: int, count: int, word: int, little: bool
+) -> list[int]:
+    """The values of a tag. at: where they are, or where it says that they are."""
+    if kind not in _WHOLE:
+        raise ValueError("places that are no numbers")
+    size = _WHOLE[kind]
+    if count * size > word:
+        at = number(data, at, word, little)
+    values = np.frombuffer(data, f"{'<' if little else '>'}u{size}", count, at)
+    return [int(value) for value in values]
+
+
+def _check_scans(data: bytes, arrays: Mapping[int, list[int]]) -> None:
+    """Raise TooMuch if a strip or tile, which is a JPEG, has more scans than a JPEG may have."""
+    for starts, sizes in zip(_STARTS, _SIZES, strict=True):
+        for start, size in zip(arrays.get(starts, ()), arrays.get(sizes, ()), strict=False):
+            if scans(data[start : start + size], MOST_SCANS) > MOST_SCANS:
+                raise TooMuch
 
 
 def _needed(numbers: dict[int, int]) -> int:
