@@ -23,10 +23,11 @@ _CONNECTIONS = 2048  # that may be open in a worker, if it may have so many file
 _OTHER_FILES = 256  # descriptors that are for the store, the index, the logs and the libraries
 
 
-def create_app() -> Flask:
+def create_app(*, create_store: bool = True) -> Flask:
     """The app of this environment. Where it can never run, the process ends with a sentence.
 
     For `flask --app entry COMMAND` it is an app that has the commands and nothing else.
+    create_store: whether a SQLite file that is missing is made.
     """
     context = click.get_current_context(silent=True)
     if context and isinstance(context.command, FlaskGroup):
@@ -43,7 +44,7 @@ def create_app() -> Flask:
     from models.weights import WeightsUnavailable
 
     try:
-        return create_app()
+        return create_app(create_store=create_store)
     except (
         SettingsError,
         KeysError,
@@ -73,7 +74,21 @@ def main() -> None:
     log.configure(settings.log_level, settings.log_format)
     structlog.get_logger().info("starting", address=address)
     memory.set_up()
+    _make_store(settings)
     _Server(settings, address).run()
+
+
+def _make_store(settings: Settings) -> None:
+    """Make the SQLite file if it is missing, once: no worker that starts later may begin anew."""
+    if settings.mongo_db_url:
+        return
+    from app.storage import StoreUnavailable
+    from app.storage.opening import open_store
+
+    try:
+        open_store(settings).close()
+    except (SettingsError, StoreUnavailable) as error:
+        sys.exit(f"Cannot start: {error}")
 
 
 def _can_listen(host: str, port: int) -> None:
@@ -117,7 +132,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Adapter:
-        app = create_app()
+        app = create_app(create_store=False)
         return Adapter(app, self._bounds, app.extensions["service"].stop)
 
 

@@ -14,15 +14,19 @@ from app.audit.sinks import open_sink
 from app.parts import make_liveness_client, make_service
 from app.recognition.limiter import Limiter
 from app.settings import Settings, SettingsError, doubtful, load_settings
+from app.storage.opening import open_store
 from app.usecases.employees import Employees
 from app.usecases.identify import Identify
 from app.usecases.service import Service
 
 
-def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None, service: Service | None = None, *, create_store: bool = True
+) -> Flask:
     """Build the parts and hand them to the blueprints.
 
-    service: one of these settings that was not started yet.
+    service: one of these settings that was not started yet. create_store: whether a SQLite file
+        that is missing is made.
 
     The app answers at once; `/readyz` and the endpoints that need the gallery say 503 until it is
     loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, UnknownSeal,
@@ -38,7 +42,8 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     limits = _limits(settings)
     access = Access(keys, limits, audit, settings.trusted_proxies)
     warn_if_open(keys)
-    service = service or make_service(settings)
+    create = create_store or settings.mongo_db_url is not None
+    service = service or make_service(settings, store=open_store(settings, create=create))
     service.start()
     liveness = make_liveness_client(settings)
 

@@ -3,6 +3,7 @@
 import os
 import resource
 import shutil
+import signal
 from contextlib import closing
 from pathlib import Path
 
@@ -108,6 +109,22 @@ def test_a_file_that_is_replaced_beneath_the_service_is_served_after_a_restart(
     with RunningService(tmp_path) as service:
         listed = service.call("GET", "/api/get_all/30/1").json()["users"]
         assert [user["_id"] for user in listed] == [7]
+
+
+def test_a_worker_that_replaces_another_makes_no_file(tmp_path: Path) -> None:
+    """The service ends instead of enrolling people where nobody will look for them."""
+    path, elsewhere = tmp_path / "employees.db", tmp_path / "elsewhere.db"
+    with RunningService(tmp_path, WORKERS="2") as service:
+        service.wait_workers(2)
+        assert enrol(service, 1) == 200
+        path.rename(elsewhere)
+        os.kill(service.workers()[0], signal.SIGKILL)
+        assert service.process.wait(30) != 0
+        assert f"Cannot start: there is no SQLite file {path} (SQLITE_PATH)" in service.log
+    assert not path.exists()
+    elsewhere.rename(path)
+    with closing(SqliteStore(path)) as store:
+        assert store.count() == 1
 
 
 def test_a_full_disk_refuses_writes_and_loses_nothing(tmp_path: Path) -> None:
