@@ -13,7 +13,7 @@ from tests.serving import RunningService
 THREADS, PLACES = 8, 7
 FIND = "/api/find_match"
 PHOTO = {"img_base64": photos.astronaut()}
-QUICK_S = 1.0
+QUICK_S = 2.0
 BUSY = (503, "too many requests at once, try again")
 
 
