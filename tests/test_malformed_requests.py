@@ -49,7 +49,7 @@ def photo(**more: object) -> dict[str, Any]:
         (STORE, features([VECTOR, VECTOR * 4]), "img_features: feature vector 2 has 512 numbers"),
         (STORE, features([[float("nan")]]), "img_features.0.0: must be a finite number"),
         (STORE, features([[-float("inf")]]), "img_features.0.0: must be a finite number"),
-        (STORE, features([[10**400]]), "img_features.0.0: must be a number"),
+        (STORE, features([[10**400]]), "the body holds a number of more than 100 digits"),
         (STORE, features([["0.1"]]), "img_features.0.0: must be a number"),
         (STORE, features([[True]]), "img_features.0.0: must be a number"),
         (STORE, features([[VECTOR]]), "img_features.0.0: must be a number"),
