@@ -199,6 +199,7 @@ def test_keys_are_added_and_removed_while_several_workers_run(tmp_path: Path) ->
     path = tmp_path / "keys"
     path.write_text(KEYS["admin"][1])
     with RunningService(tmp_path, API_KEYS_FILE=str(path), WORKERS="2") as service:
+        service.wait_workers(2)
 
         def statuses(who: str) -> set[int]:
             # often enough that each worker is asked

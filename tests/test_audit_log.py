@@ -505,6 +505,7 @@ def verified(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
 def test_several_workers_of_a_service_write_one_log(tmp_path: Path) -> None:
     path = tmp_path / "audit.log"
     with RunningService(tmp_path, AUDIT_LOG=str(path), WORKERS="2") as service:
+        service.wait_workers(2)
 
         def enrol(employee_id: int) -> int:
             body = WHO | {"img_features": [random_vector(employee_id)]}

@@ -171,6 +171,7 @@ def test_a_service_forgets_in_every_worker_file_and_log(tmp_path: Path) -> None:
         LOG_LEVEL="debug",
         AUDIT_LOG=str(tmp_path / "audit.log"),
     ) as service:
+        service.wait_workers(2)
         stored = service.call(
             "POST", "/api/store/1", json=body | {"img_features": [vector.tolist()]}
         )

@@ -163,6 +163,7 @@ def test_services_share_their_counts_in_redis(redis: Redis, tmp_path: Path) -> N
         RunningService(tmp_path, WORKERS="2", **settings) as one,
         RunningService(tmp_path, **settings) as other,
     ):
+        one.wait_workers(2)
         for service in (one, other, one, other):
             answer = service.call("POST", "/api/find_match", json=PROBE, headers=headers)
             assert answer.status_code == 406

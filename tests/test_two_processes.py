@@ -29,6 +29,7 @@ def one(folder: Path) -> Iterator[RunningService]:
 def other(folder: Path) -> Iterator[RunningService]:
     """Two workers."""
     with RunningService(folder, WORKERS="2") as service:
+        service.wait_workers(2)
         yield service
 
 

@@ -63,6 +63,7 @@ def test_what_one_enrols_replaces_and_deletes_the_others_know_at_once(
         RunningService(tmp_path, **environment) as one,
         RunningService(tmp_path, WORKERS="2", **environment) as others,
     ):
+        others.wait_workers(2)  # one that starts says 503
 
         def passers_by(seed: int) -> list[int]:
             """Enrols, replaces and deletes strangers of its own; answers that are not 200."""
