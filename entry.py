@@ -27,7 +27,7 @@ def create_app(*, create_store: bool = True) -> Flask:
     """The app of this environment. Where it can never run, the process ends with a sentence.
 
     For `flask --app entry COMMAND` it is an app that has the commands and nothing else.
-    create_store: whether a SQLite file that is missing is made.
+    create_store: whether a store that is missing is made.
     """
     context = click.get_current_context(silent=True)
     if context and isinstance(context.command, FlaskGroup):
@@ -79,7 +79,7 @@ def main() -> None:
 
 
 def _make_store(settings: Settings) -> None:
-    """Make the SQLite file if it is missing, once: no worker that starts later may begin anew."""
+    """Make the SQLite file if it is missing. Workers do not: a later one might begin a second."""
     if settings.mongo_db_url:
         return
     from app.storage import StoreUnavailable
@@ -132,7 +132,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Adapter:
-        app = create_app(create_store=False)
+        app = create_app(create_store=bool(self._settings.mongo_db_url))
         return Adapter(app, self._bounds, app.extensions["service"].stop)
 
 

@@ -25,8 +25,8 @@ def create_app(
 ) -> Flask:
     """Build the parts and hand them to the blueprints.
 
-    service: one of these settings that was not started yet. create_store: whether a SQLite file
-        that is missing is made.
+    service: one of these settings that was not started yet. create_store: whether a store that
+        is missing is made.
 
     The app answers at once; `/readyz` and the endpoints that need the gallery say 503 until it is
     loaded. Raises SettingsError, KeysError, AuditUnavailable, StoreUnavailable, UnknownSeal,
@@ -42,8 +42,7 @@ def create_app(
     limits = _limits(settings)
     access = Access(keys, limits, audit, settings.trusted_proxies)
     warn_if_open(keys)
-    create = create_store or settings.mongo_db_url is not None
-    service = service or make_service(settings, store=open_store(settings, create=create))
+    service = service or make_service(settings, store=open_store(settings, create=create_store))
     service.start()
     liveness = make_liveness_client(settings)
 

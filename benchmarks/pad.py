@@ -22,7 +22,7 @@ from app.recognition.detector import FaceDetector
 from app.recognition.film import Film, Seen
 from app.recognition.image import Picture
 from app.recognition.motion import motion
-from app.recognition.perceptual_hash import BYTES, difference, photo_hashes
+from app.recognition.perceptual_hash import difference, photo_hashes
 from app.recognition.pyramid import Pyramid
 from app.recognition.recogniser import Limits, Recogniser
 from app.settings import load_settings
@@ -37,6 +37,7 @@ from app.usecases.fraud import (
     check_not_enrolled,
     check_shape,
     check_unused,
+    hashes_of,
     traces,
 )
 from app.usecases.identify import SURELY_SAME
@@ -215,7 +216,7 @@ class Judge:
             "farthest": max((_apart(film.probe, frame) for frame in film.usable), default=None),
             "stretch": round(seen.stretch, 3),
             "copy": difference(seen.all, enrolled),
-            "used": difference(seen.all, [_half(probe, n) for probe in used for n in (0, 1)]),
+            "used": difference(seen.all, hashes_of(used)),
             "refused": None,
         }
         try:
@@ -228,10 +229,6 @@ class Judge:
         else:
             used.append(UsedProbe(seen.kept, 1))
         return figures
-
-
-def _half(probe: UsedProbe, number: int) -> bytes:
-    return probe.photo_hash[number * BYTES :][:BYTES]
 
 
 def _motion(film: Film, near: float) -> float | None:

@@ -20,7 +20,7 @@ T = TypeVar("T", bound=Body)
 _VALUES = 2048
 _PART = 1 << 18  # bytes, which fit a core's cache
 _LONGEST_CODING = 20
-_LONGEST_NUMBER = 100  # digits, as reading them takes their square
+_LONGEST_NUMBER = 100  # characters; the time to read one grows with their square
 _NOT_UTF_8 = "the body is not UTF-8 text, send JSON in UTF-8"
 
 

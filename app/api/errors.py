@@ -24,8 +24,8 @@ from app.usecases.service import NotReady
 log = structlog.get_logger()
 
 _BACK_AFTER_S = 5  # a part that is away or starting
-_LONGEST_ACCEPT = 1_000  # letters; browsers send 200, and parsing takes their square
 _ROOM_AFTER_S = 2  # a queue is worked off sooner
+_LONGEST_ACCEPT = 1_000  # characters; browsers send 200. The time to parse grows with the square
 
 
 class Problem(Exception):

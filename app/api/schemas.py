@@ -120,7 +120,7 @@ def _resembles(name: str, check: str) -> bool:
 
 _LONGEST_MISSPELT = 40
 _ALIKE = 0.8  # share of the letters
-_MOST_MEMBERS = 100  # as each is compared with ours, which takes 5 ms for all
+_MOST_MEMBERS = 100  # each is compared with the checks, which takes 5 ms for so many
 
 
 class Body(BaseModel):

@@ -38,7 +38,7 @@ def difference(mine: Sequence[bytes], theirs: Sequence[bytes]) -> int:
     """How many bits differ in the most similar pair of hashes, mirrored or not; at most BITS.
 
     About a third of the bits differ in another photo of the same person. Hashes of another length,
-    as earlier releases made them, are like none.
+    as earlier releases made them, match none.
     """
     theirs = [each for each in theirs if len(each) == BYTES]
     if not mine or not theirs:

@@ -86,6 +86,10 @@ class UnknownSeal(Exception):
     """Vectors are stored that VECTOR_KEYS cannot open; the message says which, and what to do."""
 
 
+ProbeCheck = Callable[[Sequence[UsedProbe]], int]
+"""Looks at the used probes that are remembered; see `EmployeeStore.use_probe`."""
+
+
 class EmployeeStore(Protocol):
     """What every store does. All methods may raise StoreUnavailable and are thread-safe.
 
@@ -129,12 +133,7 @@ class EmployeeStore(Protocol):
     def outlines(self) -> Iterator[Outline]:
         """Who is stored, in ascending order of id, also those whose vectors cannot be read."""
 
-    def use_probe(
-        self,
-        employee: Employee,
-        probe: UsedProbe,
-        check: Callable[[Sequence[UsedProbe]], int],
-    ) -> None:
+    def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
         """Remember a probe, unless `check` raises; nothing changes then.
 
         check: is shown all that are remembered, in the order in which they were used, and says how

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ from app.storage import (
     EmployeeExists,
     NoSuchEmployee,
     Outline,
+    ProbeCheck,
     StoreUnavailable,
     UsedProbe,
 )
@@ -155,12 +156,7 @@ class MongoStore:
         skip = min(limit * (number - 1), LARGEST_SKIP)
         return list(self._readable(self._find({}, limit=limit, skip=skip)))
 
-    def use_probe(
-        self,
-        employee: Employee,
-        probe: UsedProbe,
-        check: Callable[[Sequence[UsedProbe]], int],
-    ) -> None:
+    def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
         # None finds documents without the field, too
         enrolment = {"_id": employee.employee_id, "enrolment_id": employee.enrolment_id or None}
         used = 0

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from app.storage import (
     EmployeeExists,
     NoSuchEmployee,
     Outline,
+    ProbeCheck,
     UsedProbe,
 )
 from app.storage.sealing import CannotOpen, Stored, VectorKeys
@@ -108,12 +109,7 @@ class SqliteStore:
                     model = None
                 yield Outline(str(employee_id), name, surname, model)
 
-    def use_probe(
-        self,
-        employee: Employee,
-        probe: UsedProbe,
-        check: Callable[[Sequence[UsedProbe]], int],
-    ) -> None:
+    def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
         owner = employee.employee_id
         with self._file.transaction() as database:
             if not _is_stored(database, employee):

@@ -62,11 +62,8 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
     StoreUnavailable.
     """
     _check_store(path)
-    with closing(SqliteStore(path, keys)) as store:  # else the services could read nothing of it
-        store.check_seals()
-    for left in path.parent.glob(
-        f"{_SCRATCH}*"
-    ):  # with copies of everybody, by a restore that died
+    _check_seals(path, keys)  # with other keys the services could not read what is restored
+    for left in path.parent.glob(f"{_SCRATCH}*"):  # copies of everybody, if a restore died
         if time.time() - left.stat().st_mtime > _SURELY_OVER_S:
             shutil.rmtree(left, ignore_errors=True)
     with _refusing(path), TemporaryDirectory(dir=path.parent, prefix=_SCRATCH) as folder:
@@ -80,8 +77,7 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
             employees = _copy(backup, how, copy, lambda *_: None)
         if not employees:
             raise BackupRefused(f"{backup} holds nobody: nothing was changed")
-        with closing(SqliteStore(copy, keys)) as store:  # it has this release's layout then
-            store.check_seals()
+        _check_seals(copy, keys)  # it has this release's layout then
         with closing(SqliteFile(path)) as file:
             _replace_all(file, copy, employees, progress)
             file.wipe_log()
@@ -95,6 +91,11 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _check_seals(path: Path, keys: VectorKeys) -> None:
+    with closing(SqliteStore(path, keys)) as store:
+        store.check_seals()
 
 
 def _check_store(path: Path) -> None:

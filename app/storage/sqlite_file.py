@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 PAGE_BYTES = 16 * 1024
 BUSY_TIMEOUT_S = 5.0
-_WIPING_TIMEOUT_S = 0.5  # much less: whoever waits for readers here keeps all writers waiting
+_WIPING_TIMEOUT_S = 0.5  # short, as waiting for readers here blocks all writers
 
 
 class SqliteFile:

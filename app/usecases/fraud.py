@@ -63,7 +63,7 @@ def check_film(film: Film, same_person: float, surely_same: float) -> None:
 
 
 class Traces(NamedTuple):
-    """By which the pictures of a login are known again.
+    """What tells the pictures of a login if they are sent again.
 
     photo: its perceptual hashes. frames: one of each frame. stretch: how much longer in one
     direction the photo's face is than that of a frame, in the median; at least 1.
@@ -112,6 +112,15 @@ def check_not_enrolled(login: Traces, enrolled: Sequence[bytes]) -> None:
         raise FraudSuspected("the photo is a copy of one from the enrolment")
 
 
+def hashes_of(used: Sequence[UsedProbe]) -> list[bytes]:
+    """The perceptual hashes that are remembered."""
+    return [
+        probe.photo_hash[start : start + BYTES]
+        for probe in used
+        for start in range(0, len(probe.photo_hash), BYTES)
+    ]
+
+
 def check_unused(login: Traces, used: Sequence[UsedProbe], now: float, window_s: float) -> int:
     """How many of the oldest may be forgotten, if no picture is a copy of an earlier login's.
 
@@ -119,12 +128,7 @@ def check_unused(login: Traces, used: Sequence[UsedProbe], now: float, window_s:
     long they must be remembered; one that is to be remembered for longer is of a clock that was
     wrong. Raises FraudSuspected, also if no more can be remembered.
     """
-    kept = [
-        probe.photo_hash[start : start + BYTES]
-        for probe in used
-        for start in range(0, len(probe.photo_hash), BYTES)
-    ]
-    if difference(login.all, kept) <= MOST_OF_A_COPY:
+    if difference(login.all, hashes_of(used)) <= MOST_OF_A_COPY:
         raise FraudSuspected("the photo was used before, take a new one")
     may_go = [not now < probe.until <= now + window_s for probe in used[: 1 - ALWAYS_KEPT]]
     forgotten = may_go.index(False) if False in may_go else len(may_go)

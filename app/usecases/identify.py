@@ -103,7 +103,7 @@ class Identify:
     def _look(
         self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool
     ) -> tuple[NDArray[np.float32], Traces | None]:
-        """The feature vector of the probe, and by what its pictures are known again."""
+        """The feature vector of the probe, and the traces of its pictures if fraud is checked."""
         recogniser = self._service.recogniser
         if not frames:
             return recogniser.for_login(probe), None

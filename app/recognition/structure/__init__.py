@@ -1,8 +1,8 @@
 """Bounds what a picture holds besides pixels, before any decoder sees it.
 
 Decoders of pictures keep and read all that a file holds: millions of segments, tags or texts, each
-of which takes a Python object. So here every format is walked in a bounded number of steps, what
-is no pixel is left out, and of Exif and XMP data only the orientation stays.
+of which takes a Python object. So here every format is walked in a bounded number of steps. Only
+pixels, what they need, and the orientation that Exif or XMP data give stay.
 """
 
 from app.recognition import NotAnImage

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterator
 
-from app.recognition.structure.parts import TooMuch, number, steps
+from app.recognition.structure.parts import MOST_OVERLAP, TooMuch, number, steps
 
 _MOST_BOXES = 4_096
 _MOST_DESCRIPTION = 1 << 19  # bytes of a box that describes; a phone's take 4 to 20 kB
 _DESCRIBING = (b"meta", b"moov", b"moof", b"ftyp")
 _MOST_PARTS = 1_024  # items that others are made of; a phone's picture has 50
 _DEEPEST = 4  # a tone-mapped picture of a turned grid of tiles
-_MOST_OVERLAP = 2  # times the file that all items together may say to have
 _METADATA = (b"Exif", b"mime")
 _IGNORED = b"free"  # a kind of item that no decoder knows
 
@@ -21,7 +20,7 @@ def is_boxes(data: bytes) -> bool:
 def bounded(data: bytes) -> bytes:
     """The picture, in which items of metadata are marked as unknown.
 
-    How a picture of these formats is to be turned stands in its properties, not in Exif data.
+    The properties of these formats, not their Exif data, say which way up the picture is.
     """
     left = steps(_MOST_BOXES)
     marks: list[int] = []
@@ -38,7 +37,7 @@ def bounded(data: bytes) -> bytes:
                     where = at + (8 if data[at] == 2 else 10)  # behind its number and protection
                     if item == b"infe" and data[where : where + 4] in _METADATA:
                         marks.append(where)
-            elif inner == b"iloc" and _bytes_of_items(data, begin) > _MOST_OVERLAP * len(data):
+            elif inner == b"iloc" and _bytes_of_items(data, begin) > MOST_OVERLAP * len(data):
                 raise TooMuch
             elif inner == b"iref":
                 for reference, at, _ in _boxes(data, begin + 4, after, left):
@@ -68,8 +67,9 @@ def _boxes(data: bytes, at: int, end: int, left: Iterator[int]) -> Iterator[tupl
 
 
 def _note_parts(wholes: dict[int, int], data: bytes, at: int, wide: int) -> None:
-    """Note of which item others are a part. Each may be a part only once: a decoder decodes it
-    anew each time, and what is a part of parts grows as a power.
+    """Note which item each part belongs to. Raises TooMuch if one is used twice.
+
+    A decoder would decode it each time, and parts of parts multiply.
     """
     whole, count = number(data, at, wide), number(data, at + wide, 2)
     first = at + wide + 2
@@ -81,7 +81,7 @@ def _note_parts(wholes: dict[int, int], data: bytes, at: int, wide: int) -> None
 
 
 def _check_depth(wholes: dict[int, int]) -> None:
-    """Raise TooMuch if parts are within parts deeper than any camera has them, or in a circle."""
+    """Raise TooMuch if parts are nested more deeply than cameras nest them, or in a circle."""
     for part in wholes:
         depth, item = 0, part
         while item in wholes:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from itertools import count
 
+MOST_OVERLAP = 2  # times the size of the file: what all its parts together may claim to be
 MOST_METADATA = 1 << 18  # bytes of Exif or XMP in which the orientation is looked for
 _MOST_TAGS = 1_000
 _ORIENTATION, _SHORT, _LONG = 0x0112, 3, 4

@@ -24,7 +24,7 @@ def is_png(data: bytes) -> bool:
 def bounded(data: bytes) -> bytes:
     """The picture without its metadata, whatever they hold, except for the orientation."""
     kept: list[list[int]] = [[0, len(_MAGIC)]]
-    said: dict[bytes, int | None] = {}
+    said: dict[bytes, int] = {}
     at = len(_MAGIC)
     for _ in steps(_MOST_CHUNKS):
         if at + 8 > len(data):
@@ -38,10 +38,12 @@ def bounded(data: bytes) -> bytes:
                 kept[-1][1] = end
             else:
                 kept.append([at, end])
-        elif length <= MOST_METADATA and kind not in said:
-            said[kind] = _orientation(kind, data[at + 8 : end - 4])
-            if said[kind] is None:
-                del said[kind]
+        elif (
+            length <= MOST_METADATA
+            and kind not in said
+            and (turn := _orientation(kind, data[at + 8 : end - 4]))
+        ):
+            said[kind] = turn
         at = end
         if kind == b"IEND":
             break

@@ -6,13 +6,12 @@ from typing import Literal
 import numpy as np
 
 from app.recognition.structure.jpeg import MOST_SCANS, scans
-from app.recognition.structure.parts import TooMuch, number
+from app.recognition.structure.parts import MOST_OVERLAP, TooMuch, number
 
 _MOST_TAGS = 4_096
 _MOST_STRIPS = 32_768
 _MOST_BYTES = 1 << 16  # of the values of any other tag
 _MOST_NUMBERS = 4_096
-_MOST_OVERLAP = 2  # times the file that all strips together may say to have
 _SPARE_STRIPS = 4  # some writers say more strips than there are
 
 _PREFIXES = (b"MM\0*", b"II*\0", b"MM*\0", b"II\0*", b"MM\0+", b"II+\0")
@@ -80,8 +79,8 @@ def bounded(data: bytes) -> bytes:
     strips = max(map(len, arrays.values()), default=0)
     if strips > _needed(numbers) + _SPARE_STRIPS:
         raise TooMuch
-    # a decoder reads a strip anew, even if another one has the same bytes
-    if any(sum(arrays.get(tag, ())) > _MOST_OVERLAP * len(data) for tag in _SIZES):
+    # strips may share bytes, but a decoder reads them again for each
+    if any(sum(arrays.get(tag, ())) > MOST_OVERLAP * len(data) for tag in _SIZES):
         raise TooMuch
     if numbers.get(_COMPRESSION) in _JPEGS:
         _check_scans(data, arrays)
@@ -106,18 +105,19 @@ def bounded(data: bytes) -> bytes:
 def _whole_numbers(
     data: bytes, at: int, kind: int, count: int, word: int, little: bool
 ) -> list[int]:
-    """The values of a tag. at: where they are, or where it says that they are."""
+    """The values of a tag. at: where they are, or, if they take more than a word, their offset."""
     if kind not in _WHOLE:
-        raise ValueError("places that are no numbers")
+        raise ValueError("offsets that are not whole numbers")
     size = _WHOLE[kind]
     if count * size > word:
         at = number(data, at, word, little)
-    values = np.frombuffer(data, f"{'<' if little else '>'}u{size}", count, at)
-    return [int(value) for value in values]
+    order = "<" if little else ">"
+    values: list[int] = np.frombuffer(data, f"{order}u{size}", count, at).tolist()
+    return values
 
 
 def _check_scans(data: bytes, arrays: Mapping[int, list[int]]) -> None:
-    """Raise TooMuch if a strip or tile, which is a JPEG, has more scans than a JPEG may have."""
+    """Raise TooMuch if a strip or tile, each of them a JPEG, has more scans than are allowed."""
     for starts, sizes in zip(_STARTS, _SIZES, strict=True):
         for start, size in zip(arrays.get(starts, ()), arrays.get(sizes, ()), strict=False):
             if scans(data[start : start + size], MOST_SCANS) > MOST_SCANS:

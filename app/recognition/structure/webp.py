@@ -24,14 +24,14 @@ def bounded(data: bytes) -> bytes:
     """The first frame, with the orientation."""
     kept: list[bytes] = []
     orientation = from_xmp = None
-    frames, dropped = 0, False
+    framed = dropped = False
     end = min(len(data), 8 + number(data, 4, 4, little=True))
     for kind, start, after in _chunks(data, 12, end):
         if kind in _PIXELS or (kind in _HEADS and after - start <= 8 + _HEADS[kind]):
             kept.append(data[start:after])
             continue
-        if kind == _FRAME and not frames:
-            frames = 1
+        if kind == _FRAME and not framed:
+            framed = True
             kept.append(_frame(data, start, after))
             dropped = dropped or len(kept[-1]) != after - start
             continue
