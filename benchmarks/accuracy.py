@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from app.settings import load_settings
 from benchmarks import accuracy_report, rates
 from benchmarks.comparisons import (
@@ -101,7 +102,7 @@ def main() -> None:
     alpha = settings.login_match_threshold
     runtime = choose_runtime(settings.device, settings.models_dir / "converted")
     model = Catalogue(settings.models_dir).get(options.model)
-    templates = embed(Recogniser(runtime, model, Limits()), options.faces)
+    templates = embed(Recogniser(runtime, model, PictureRequirements()), options.faces)
     train = compare_pairs(templates, options.faces / "pairs_devtrain.csv")
     test = compare_pairs(templates, options.faces / "pairs_devtest.csv")
     strangers = all_non_mated(templates, test.photos)

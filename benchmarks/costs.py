@@ -17,10 +17,10 @@ import numpy as np
 
 from app.settings import Settings
 from app.storage import EmployeeStore
-from app.storage.mongodb import MongoStore
-from app.storage.mongodb_documents import to_document
+from app.storage.mongodb.documents import to_document
+from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from benchmarks import machine
 from benchmarks.drift import everyone
 from tests.employees import fill

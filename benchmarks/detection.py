@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.recognition.detector import FaceDetector
 from app.recognition.pyramid import Pyramid
-from app.recognition.recogniser import Limits
+from app.recognition.requirements import PictureRequirements
 from benchmarks.pictures import FACES, people
 from benchmarks.rounds import Effort, interleave
 from models.runtime import choose_runtime
@@ -71,7 +71,7 @@ def _detectors() -> dict[str, Detect]:
         return detect
 
     return {
-        LOGIN: own(usual, Limits().rival),
+        LOGIN: own(usual, PictureRequirements().rival),
         OURS: own(usual, 0),
         OURS_20: own(small, 0),
         THEIRS: theirs(),

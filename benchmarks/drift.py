@@ -19,16 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from app.gallery import Row
-from app.gallery.milvus import Address, MilvusIndex
+from app.gallery import IndexEntry, batched
+from app.gallery.drift import expected_entries
+from app.gallery.milvus_index import Address, MilvusIndex
 from app.settings import Settings
 from app.storage import Employee, EmployeeStore
-from app.storage.mongodb import MongoStore
-from app.storage.mongodb_documents import to_document
+from app.storage.mongodb.documents import to_document
+from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
-from app.usecases.drift import rows
-from app.usecases.gallery import batched
+from app.storage.sqlite.store import SqliteStore
 from benchmarks import machine
 from benchmarks.services import synthetic
 from tests.employees import fill
@@ -103,11 +102,13 @@ def _measure(
 def _make_drift(index: MilvusIndex, store: EmployeeStore) -> None:
     generator = np.random.default_rng(0)
     ids = generator.permutation(store.count())[: DELETED + ALTERED] + 1
-    chosen = [row for employee in store.get(ids.tolist()) for row in rows(employee)]
+    chosen = [row for employee in store.get(ids.tolist()) for row in expected_entries(employee)]
     index.remove([row.name for row in chosen[:DELETED]])
-    index.put([Row(r.name, r.employee_id, np.roll(r.vector, 1)) for r in chosen[DELETED:]])
+    index.put([IndexEntry(r.name, r.employee_id, np.roll(r.vector, 1)) for r in chosen[DELETED:]])
     extra = synthetic(DIMENSION, ADDED)
-    index.put([Row(f"nobody's {n}", n * 1_000_003, vector) for n, vector in enumerate(extra)])
+    index.put(
+        [IndexEntry(f"nobody's {n}", n * 1_000_003, vector) for n, vector in enumerate(extra)]
+    )
 
 
 def _run(command: str, variables: dict[str, str]) -> dict[str, Any]:

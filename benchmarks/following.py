@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from app.settings import Settings
 from app.storage import EmployeeStore
-from app.storage.mongodb import MongoStore
-from app.storage.sqlite import SqliteStore
+from app.storage.mongodb.store import MongoStore
+from app.storage.sqlite.store import SqliteStore
 from benchmarks import sections
 from benchmarks.outages import DOCUMENT
 from tests.employees import someone

@@ -35,7 +35,7 @@ SERVERS = {
     "this service": [sys.executable, "entry.py"],
     "gunicorn, gthread": [
         *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread"),
-        *("--threads", str(THREADS), "--timeout", "120", "entry:create_app()"),
+        *("--threads", str(THREADS), "--timeout", "120", "app:create_app()"),
     ],
 }
 """How the app is served."""

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from app.recognition import UnusableImage
 from app.recognition.detector import FaceDetector
-from app.recognition.film import Film, fused
+from app.recognition.frame_sequence import FrameSequence, fused
 from app.recognition.recogniser import Recogniser
 from app.settings import load_settings
-from app.usecases.identify import SURELY_SAME
+from app.usecases.login import SURELY_SAME
 from benchmarks import rates
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
@@ -70,7 +70,7 @@ def main() -> None:
                     moments = [Moment(), *films.alive(rng)]
                     probe, *frames = films.filmed(source, moments, rng, camera)
                 first = recogniser.for_login(photos[0].read_bytes())
-                film: Film = recogniser.for_film(probe, frames)
+                film: FrameSequence = recogniser.for_frames(probe, frames)
             except (UnusableImage, IndexError):
                 continue
             enrolled.append(first)

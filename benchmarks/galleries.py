@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from benchmarks.comparisons import embed, person
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
@@ -97,7 +98,7 @@ def photographed(faces: Path, models_dir: Path, people: int, probes: int, cache:
 def _photos(faces: Path, models_dir: Path, cache: Path) -> tuple[Vectors, NDArray[np.str_]]:
     if not cache.exists():
         runtime = choose_runtime("cpu", models_dir / "converted")
-        recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), Limits())
+        recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), PictureRequirements())
         templates = embed(recogniser, faces)
         usable = [photo for photo in templates.rows if templates.usable(photo)]
         vectors = templates.vectors[[templates.rows[photo] for photo in usable]]

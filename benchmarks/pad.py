@@ -19,28 +19,29 @@ import numpy as np
 
 from app.recognition import UnusableImage
 from app.recognition.detector import FaceDetector
-from app.recognition.film import Film, Seen
+from app.recognition.frame_sequence import FrameSequence, ObservedFace
 from app.recognition.image import Picture
 from app.recognition.motion import motion
 from app.recognition.perceptual_hash import difference, photo_hashes
 from app.recognition.pyramid import Pyramid
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from app.settings import load_settings
 from app.storage import UsedProbe
-from app.usecases.fraud import (
+from app.usecases.fraud_detection import (
     LEAST_MOTION,
     MOST_OF_A_COPY,
     MOST_SPOILT,
     MOST_STRETCH,
     FraudSuspected,
-    check_film,
+    check_frames,
     check_not_enrolled,
     check_shape,
     check_unused,
     hashes_of,
     traces,
 )
-from app.usecases.identify import SURELY_SAME
+from app.usecases.login import SURELY_SAME
 from benchmarks.rates import Rate
 from models.catalogue import Catalogue
 from models.runtime import Runtime, choose_runtime
@@ -51,7 +52,7 @@ from tests.photos import people, picture
 LOOKED_AT = 1_000  # of the 1,184 with two photos, sorted at random
 EACH = 6  # an attack is tried on every sixth person
 SEED = 7
-RIVAL = Limits().rival
+RIVAL = PictureRequirements().rival
 LENIENT = 0.5  # score of a face that may be one in a sharper picture
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
@@ -199,7 +200,7 @@ class Judge:
 
     def enrolled(self, portrait: Portrait) -> Sequence[bytes]:
         """What is kept of an enrolment."""
-        film = self._recogniser.for_film(films.jpeg(portrait.picture, 95), [])
+        film = self._recogniser.for_frames(films.jpeg(portrait.picture, 95), [])
         return photo_hashes(film.probe.plain)
 
     def __call__(
@@ -207,7 +208,7 @@ class Judge:
     ) -> dict[str, Any]:
         """What came of a login, which is added to `used` if it got in."""
         try:
-            film = self._recogniser.for_film(*login)
+            film = self._recogniser.for_frames(*login)
         except UnusableImage as error:
             return {"refused": str(error)}
         seen = traces(film)
@@ -220,7 +221,7 @@ class Judge:
             "refused": None,
         }
         try:
-            check_film(film, self._same, self._surely)
+            check_frames(film, self._same, self._surely)
             check_shape(seen)
             check_not_enrolled(seen, enrolled)
             check_unused(seen, used, 0, 1)
@@ -231,14 +232,14 @@ class Judge:
         return figures
 
 
-def _motion(film: Film, near: float) -> float | None:
+def _motion(film: FrameSequence, near: float) -> float | None:
     faces = [
         frame.face for frame in film.usable if frame.alone and _apart(frame, film.probe) < near
     ]
     return round(motion(np.stack(faces)), 5) if faces else None
 
 
-def _apart(one: Seen, other: Seen) -> float:
+def _apart(one: ObservedFace, other: ObservedFace) -> float:
     return round(float(np.linalg.norm(one.vector - other.vector)), 4)
 
 

@@ -25,12 +25,13 @@ import faiss
 import numpy as np
 from tqdm import tqdm
 
-from app.gallery.memory import MemoryIndex
+from app.gallery.memory_gallery import MemoryGallery
+from app.gallery.memory_index import MemoryIndex
 from app.settings import load_settings
-from app.storage.sqlite import SqliteStore
-from app.usecases import gallery as usecases
+from app.storage.sqlite.store import SqliteStore
 from benchmarks.galleries import Gallery, Vectors, drawn, photographed
 from benchmarks.rounds import Effort, interleave
+from tests.employees import face_model
 
 ALPHA = 1.0  # no one farther away ever matches, so nothing farther away need be found
 COUNT = 8
@@ -166,7 +167,7 @@ def load_from_store(vectors: Vectors) -> dict[str, Any]:
             )
         database.close()
         began = time.perf_counter()
-        usecases.Gallery(store, MemoryIndex(dimension), "m", 1.0).load()
+        MemoryGallery(store, face_model("m", dimension)).load()
         seconds = time.perf_counter() - began
         store.close()
     return {"people": people, "dimension": dimension, "seconds": round(seconds, 1)}

@@ -16,7 +16,7 @@ import requests
 from numpy.typing import NDArray
 
 from app.settings import Settings
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from benchmarks.pictures import Person, jpeg
 from models.catalogue import Catalogue, FaceModel
 from tests.serving import MODELS_DIR, ROOT, RunningService, free_port

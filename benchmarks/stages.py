@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from app.parts import make_service
+from app.bootstrap import make_service
 from app.recognition.alignment import chip_to_picture
 from app.recognition.detector import FaceDetector
 from app.recognition.image import Photo
 from app.recognition.pyramid import Pyramid
-from app.recognition.recogniser import Limits, sharpness
+from app.recognition.recogniser import sharpness
+from app.recognition.requirements import PictureRequirements
 from benchmarks import straightforward
 from benchmarks.dlib_pipeline import Dlib
 from benchmarks.pictures import jpeg, people, png
@@ -29,7 +30,7 @@ from tests.serving import MODELS_DIR
 
 Login = Callable[[bytes, Timed], Any]
 
-LIMITS = Limits()
+LIMITS = PictureRequirements()
 
 
 def measure(effort: Effort) -> dict[str, Any]:

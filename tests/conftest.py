@@ -13,12 +13,13 @@ from pymongo.collection import Collection
 
 from app.access import counters
 from app.recognition.detector import FaceDetector
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from app.settings import Settings
 from app.storage import EmployeeStore
-from app.storage.mongodb import MongoStore
+from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from models.catalogue import Catalogue, FaceModel
 from models.openvino import OpenVinoRuntime
 from tests.employees import VECTOR_KEY
@@ -168,7 +169,7 @@ def detector(runtime: OpenVinoRuntime) -> FaceDetector:
 @pytest.fixture(scope="session")
 def recogniser(runtime: OpenVinoRuntime, dlib_model: FaceModel) -> Recogniser:
     """The whole pipeline with the model dlib."""
-    return Recogniser(runtime, dlib_model, Limits())
+    return Recogniser(runtime, dlib_model, PictureRequirements())
 
 
 @pytest.fixture(scope="module")

@@ -10,11 +10,11 @@ from pathlib import Path
 from threading import Event
 
 from app import create_app
-from app.parts import make_service
+from app.bootstrap import make_service
 from app.server.adapter import Adapter
 from app.settings import load_settings
-from app.usecases.watchdog import Watchdog, end_process
-from entry import _Server
+from app.watchdog import Watchdog, end_process
+from entry import Server
 from models.openvino import OpenVinoRuntime
 from models.runtime import Network, NetworkSource, Outputs, Pixels
 
@@ -42,7 +42,7 @@ class HangingRuntime(OpenVinoRuntime):
         return run
 
 
-class HangingServer(_Server):
+class HangingServer(Server):
     """Serves an app with such networks."""
 
     def load(self) -> Adapter:

@@ -1,6 +1,7 @@
 """The arrows between the packages run one way."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,20 +18,25 @@ MAY_IMPORT = {
     "values": set[str](),
     "settings": {"sentences", "spelling", "values"},
     "log": set[str](),
-    "liveness": set[str](),
-    "private": set[str](),
-    "access": set[str](),
-    "audit": {"private"},
-    "gallery": set[str](),
-    "recognition": set[str](),
-    "storage": {"settings", "private"},
-    "usecases": {"gallery", "recognition", "storage", "liveness", "audit"},
-    # errors are told by their type
-    "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"}
-    | {"access", "audit", "server"},
+    "limiter": set[str](),
+    "private_files": set[str](),
     "server": set[str](),
-    "parts": {"settings", "values", "storage", "gallery", "recognition", "usecases", "liveness"},
-    "commands": {"access", "audit", "settings", "storage", "log", "usecases", "gallery", "parts"},
+    "access": set[str](),
+    "liveness": set[str](),
+    "audit": {"private_files"},
+    "recognition": {"limiter"},
+    "storage": {"settings", "private_files"},
+    "gallery": {"storage"},
+    "watchdog": {"limiter"},
+    "model_check": {"storage"},
+    "lifecycle": {"gallery", "recognition", "storage", "limiter", "model_check", "watchdog"},
+    "usecases": {"lifecycle", "recognition", "liveness", "audit", "storage"},
+    # it tells errors by their type
+    "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
+    | {"access", "audit", "server", "limiter", "sentences"},
+    "bootstrap": {"settings", "values", "log", "access", "audit", "storage", "gallery"}
+    | {"recognition", "liveness", "limiter", "watchdog", "lifecycle"},
+    "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"},
 }
 
 PARTS = sorted(MAY_IMPORT)
@@ -81,7 +87,14 @@ def test_only_the_api_and_the_server_know_http(part: str) -> None:
         assert not roots(path) & HTTP, path
 
 
-@pytest.mark.parametrize("part", ["storage", "gallery", "api", "settings", "log", "liveness"])
+@pytest.mark.parametrize("part", ["gallery", "lifecycle", "usecases", "api"])
+def test_only_the_contract_of_the_stores_is_known(part: str) -> None:
+    for path in files(part):
+        stores = re.compile(r"app\.storage\.(sqlite|mongodb|sealing)\b")
+        assert not list(filter(stores.match, imports(path))), path
+
+
+@pytest.mark.parametrize("part", ["storage", "api", "settings", "log", "liveness"])
 def test_these_parts_know_no_networks(part: str) -> None:
     for path in files(part):
         assert "models" not in roots(path), path

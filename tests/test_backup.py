@@ -17,7 +17,7 @@ from click.testing import Result
 from app.commands import create_command_app
 from app.storage import ChangesForgotten, UsedProbe
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from tests import sent_photos as photos
 from tests.employees import VECTOR_KEY, everything, fill, ids, someone
 from tests.features import random_vector

@@ -8,7 +8,7 @@ import pytest
 from facenet_pytorch import MTCNN
 from numpy.typing import NDArray
 
-from app.recognition.detector import Face, FaceDetector
+from app.recognition.detector import DetectedFace, FaceDetector
 from app.recognition.image import Picture
 from app.recognition.pyramid import Pyramid
 from app.recognition.recogniser import Recogniser
@@ -22,7 +22,7 @@ pytestmark = needs_faces
 THRESHOLD = 0.8
 MARGIN = 0.4
 
-Find = Callable[[Picture], Face | None]
+Find = Callable[[Picture], DetectedFace | None]
 
 
 @dataclass
@@ -105,7 +105,7 @@ def facenet_pytorchs() -> Find:
     """The largest face that facenet-pytorch's own cascade finds."""
     cascade = MTCNN(keep_all=True)
 
-    def find(pixels: Picture) -> Face | None:
+    def find(pixels: Picture) -> DetectedFace | None:
         boxes, scores, landmarks = cascade.detect(pixels, landmarks=True)
         if boxes is None:
             return None
@@ -113,7 +113,7 @@ def facenet_pytorchs() -> Find:
         inside = boxes.clip(0, (columns, rows, columns, rows)).astype(float)
         sides = np.sqrt((inside[:, 2:] - inside[:, :2]).prod(axis=1))
         k = sides.argmax()
-        return Face(boxes[k].astype(float), landmarks[k].astype(float), scores[k], sides[k])
+        return DetectedFace(boxes[k].astype(float), landmarks[k].astype(float), scores[k], sides[k])
 
     return find
 
@@ -122,7 +122,7 @@ def facenet_pytorchs() -> Find:
 def test_close_ups_are_found_and_recognised_and_padding_is_why(
     detector: FaceDetector, tally: Callable[[Find], Tally]
 ) -> None:
-    def find(pixels: Picture) -> Face | None:
+    def find(pixels: Picture) -> DetectedFace | None:
         faces = detector.detect(Pyramid(pixels))
         return faces[0] if faces else None
 

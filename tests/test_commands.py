@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from tests.employees import someone
 from tests.mongod import Mongod
 from tests.serving import ROOT, environment

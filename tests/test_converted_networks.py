@@ -104,12 +104,13 @@ def test_both_runtimes_give_the_same(
 WARM = """
 import sys
 from pathlib import Path
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
 models_dir, photo = map(Path, sys.argv[1:])
 runtime = choose_runtime("cpu", models_dir / "converted")
-recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), Limits())
+recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), PictureRequirements())
 print(recogniser.for_login(photo.read_bytes()).shape)
 print(sorted({"torch", "torchvision", "facenet_pytorch"} & set(sys.modules)))
 """

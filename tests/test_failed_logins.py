@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from app.access.limits import Limits
+from app.access.rate_limits import RateLimits
 from app.api import login
 from tests import sent_photos as photos
 from tests.limiting import HERE, PROBE, Clock, came_from, refused, wait_of
@@ -11,7 +11,7 @@ from tests.redis_server import Redis
 
 
 def test_the_wait_is_short_and_ends(clock: Clock) -> None:
-    limits = Limits(per_address=0, per_key=0, failures=3)
+    limits = RateLimits(per_address=0, per_key=0, failures=3)
     for _ in range(3):
         assert wait_of(limits, HERE) == 0
         limits.login_failed(HERE)
@@ -24,7 +24,7 @@ def test_the_wait_is_short_and_ends(clock: Clock) -> None:
 
 
 def test_however_many_failed_the_wait_is_as_short(clock: Clock) -> None:
-    limits = Limits(per_address=0, per_key=0, failures=3)
+    limits = RateLimits(per_address=0, per_key=0, failures=3)
     for _ in range(200):
         for _ in range(50):  # in flight when the wait begins
             limits.login_failed(HERE)
@@ -35,7 +35,7 @@ def test_however_many_failed_the_wait_is_as_short(clock: Clock) -> None:
 
 def test_somebody_enrolled_gets_a_turn_while_a_stranger_goes_on(clock: Clock) -> None:
     """The stranger tries eight times a second, the other one twice, always just after them."""
-    limits = Limits(per_address=0, per_key=0, failures=10)
+    limits = RateLimits(per_address=0, per_key=0, failures=10)
     waited, longest = 0.0, 0.0
     for step in range(8 * 120):
         if not wait_of(limits, HERE):
@@ -48,7 +48,7 @@ def test_somebody_enrolled_gets_a_turn_while_a_stranger_goes_on(clock: Clock) ->
 
 
 def test_a_login_starts_the_count_anew(clock: Clock) -> None:
-    limits = Limits(per_address=0, per_key=0, failures=3)
+    limits = RateLimits(per_address=0, per_key=0, failures=3)
     for _ in range(4):
         limits.login_failed(HERE)
         limits.login_failed(HERE)
@@ -57,7 +57,7 @@ def test_a_login_starts_the_count_anew(clock: Clock) -> None:
 
 
 def test_a_login_ends_the_wait(clock: Clock) -> None:
-    limits = Limits(per_address=0, per_key=0, failures=1)
+    limits = RateLimits(per_address=0, per_key=0, failures=1)
     limits.login_failed(HERE)
     assert wait_of(limits, HERE) == 5
     limits.login_succeeded(HERE)  # it was in flight
@@ -65,7 +65,7 @@ def test_a_login_ends_the_wait(clock: Clock) -> None:
 
 
 def test_an_address_that_nobody_names_is_not_counted() -> None:
-    limits = Limits(per_address=0, per_key=0, failures=1)
+    limits = RateLimits(per_address=0, per_key=0, failures=1)
     for _ in range(100):
         limits.login_failed(None)
     limits.check_login(None)
@@ -173,7 +173,7 @@ def test_an_address_is_one_however_it_is_written(
 
 def test_the_wait_in_redis_is_named_and_ends(redis: Redis) -> None:
     one, other = (
-        Limits(per_address=0, per_key=0, failures=1, redis_url=redis.url) for _ in range(2)
+        RateLimits(per_address=0, per_key=0, failures=1, redis_url=redis.url) for _ in range(2)
     )
     one.login_failed(HERE)
     assert wait_of(other, HERE) == 5

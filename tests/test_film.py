@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.recognition.canonical import canonical, stretch
 from app.recognition.detector import FaceDetector
-from app.recognition.film import BadFrame, Film, Seen, fused
+from app.recognition.frame_sequence import BadFrame, FrameSequence, ObservedFace, fused
 from app.recognition.image import Picture
 from app.recognition.motion import motion
 from app.recognition.perceptual_hash import (
@@ -22,7 +22,7 @@ from app.recognition.perceptual_hash import (
     usual_hash,
 )
 from app.recognition.recogniser import Recogniser
-from app.usecases.fraud import MOST_OF_A_COPY
+from app.usecases.used_probes import MOST_OF_A_COPY
 from tests import copies, films
 from tests.films import FRAMES, Camera, Moment, Portrait
 from tests.photos import ASTRONAUT, GRACE_HOPPER, picture
@@ -37,8 +37,8 @@ def portrait(request: pytest.FixtureRequest, detector: FaceDetector) -> Portrait
 
 def moved(recogniser: Recogniser, portrait: Portrait, moments: list[Moment]) -> float:
     frames = films.filmed(portrait, moments, np.random.default_rng(1), Camera())
-    film = recogniser.for_film(frames[0], frames)
-    return motion(np.stack([seen.face for seen in film.usable]))
+    film = recogniser.for_frames(frames[0], frames)
+    return motion(np.stack([seen.grey for seen in film.usable]))
 
 
 def test_the_more_a_face_does_the_more_motion(recogniser: Recogniser, portrait: Portrait) -> None:
@@ -54,7 +54,7 @@ def test_a_word_is_motion(recogniser: Recogniser, portrait: Portrait) -> None:
 
 
 def hashes_of(recogniser: Recogniser, photo: Picture, quality: int = 50) -> tuple[bytes, ...]:
-    film = recogniser.for_film(films.jpeg(np.ascontiguousarray(photo), quality), [])
+    film = recogniser.for_frames(films.jpeg(np.ascontiguousarray(photo), quality), [])
     hashes = photo_hashes(film.probe.plain)
     assert hashes[0] == perceptual_hash(canonical(film.probe.plain))
     assert {len(each) * 8 for each in hashes} == {BITS}
@@ -93,7 +93,7 @@ def test_a_film_has_about_the_hash_of_most_of_its_frames(
     recogniser: Recogniser, portrait: Portrait
 ) -> None:
     frames = films.bona_fide(portrait, np.random.default_rng(3))
-    film = recogniser.for_film(frames[0], frames)
+    film = recogniser.for_frames(frames[0], frames)
     hashes = [perceptual_hash(canonical(seen.plain)) for seen in film.usable]
     apart = [difference([each], [usual_hash(hashes)]) for each in hashes]
     assert max(apart) <= MOST_OF_A_COPY
@@ -108,16 +108,16 @@ def test_how_much_a_picture_was_stretched(
     stretched = cv2.resize(portrait.picture, None, fx=wide, fy=high, interpolation=cv2.INTER_AREA)
     views = []
     for photo in (portrait.picture, np.asarray(stretched)):
-        seen = recogniser.for_film(films.jpeg(photo, 90), []).probe
-        views.append(seen.laid[:, :2] @ canonical(seen.plain).view[:, :2])
+        seen = recogniser.for_frames(films.jpeg(photo, 90), []).probe
+        views.append(seen.to_picture[:, :2] @ canonical(seen.plain).view[:, :2])
     assert stretch(*views) == pytest.approx(max(wide / high, high / wide), rel=0.06)
     assert stretch(views[0], views[0]) == pytest.approx(1)
 
 
-def seen(vector: NDArray[np.float64], quality: float = 1) -> Seen:
+def seen(vector: NDArray[np.float64], quality: float = 1) -> ObservedFace:
     unit = (vector / np.linalg.norm(vector)).astype(np.float32)
     face = np.zeros((96, 96, 3), np.uint8)
-    return Seen(unit, quality, True, face[..., 1], face, np.eye(2, 3))
+    return ObservedFace(unit, quality, True, face[..., 1], face, np.eye(2, 3))
 
 
 @settings(max_examples=50, deadline=None)
@@ -126,10 +126,10 @@ def test_who_is_not_surely_the_probes_person_has_no_say(seed: int, near: float) 
     rng = np.random.default_rng(seed)
     probe = seen(rng.normal(size=16))
     frames = [seen(probe.vector + rng.normal(size=16) * spread) for spread in (0.01, 0.1, 1, 9)]
-    vector = fused(Film(probe, [*frames, None]), near)
+    vector = fused(FrameSequence(probe, [*frames, None]), near)
     same = [f for f in frames if np.linalg.norm(f.vector - probe.vector) < near]
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
-    assert np.allclose(vector, fused(Film(probe, same), near))
+    assert np.allclose(vector, fused(FrameSequence(probe, same), near))
     assert np.linalg.norm(vector - probe.vector) < near  # however many frames, and whatever quality
 
 
@@ -137,5 +137,5 @@ def test_a_broken_frame_is_told_by_its_number(recogniser: Recogniser) -> None:
     photo = GRACE_HOPPER.read_bytes()
     for broken in (b"", photo[: len(photo) // 2]):
         with pytest.raises(BadFrame) as caught:
-            recogniser.for_film(photo, [photo, broken])
+            recogniser.for_frames(photo, [photo, broken])
         assert caught.value.number == 1

@@ -22,7 +22,7 @@ from app.recognition.detector import FaceDetector
 from app.recognition.perceptual_hash import BYTES
 from app.recognition.recogniser import Recogniser
 from app.storage import UsedProbe
-from app.usecases.fraud import ALWAYS_KEPT, MOST_USED
+from app.usecases.used_probes import ALWAYS_KEPT, MOST_USED
 from tests import copies, films, sent_photos
 from tests.films import FRAMES, Camera, Moment, Portrait
 from tests.photos import ASTRONAUT, FACES, GRACE_HOPPER, needs_faces, picture

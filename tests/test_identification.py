@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.storage import Employee
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from tests import sent_photos as photos
 from tests.features import at_distance, random_vector
 from tests.serving import ready_app

@@ -14,7 +14,7 @@ from bson.decimal128 import Decimal128
 from pymongo.collection import Collection
 
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from tests import sent_photos as photos
 from tests.employees import VECTOR_KEY, someone
 from tests.mongod import Mongod

@@ -14,10 +14,11 @@ from flask import Flask
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
+from app.model_check import StoredModels
 from app.storage import Employee
-from app.storage.sqlite import SqliteStore
-from app.usecases.models import StoredModels, choose_facts, choose_model
+from app.storage.sqlite.store import SqliteStore
 from models.catalogue import Catalogue, ModelUnavailable
+from models.choice import choose_facts, choose_model
 from models.weights import WeightsFile
 from tests.features import random_vector
 from tests.photos import PORTRAITS

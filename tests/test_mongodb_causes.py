@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from app.storage import StoreUnavailable
-from app.storage.mongodb import MongoStore
+from app.storage.mongodb.store import MongoStore
 from tests import outages
 from tests.mongod import Mongod
 from tests.serving import RunningService, free_port

@@ -16,9 +16,9 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.audit.chain import verify
-from app.parts import make_service
-from app.recognition.limiter import Limiter
-from app.usecases.watchdog import Watchdog
+from app.bootstrap import make_service
+from app.limiter import Limiter
+from app.watchdog import Watchdog
 from tests import sent_photos as photos
 from tests.hanging_service import PATIENCE_S, SLOW_S
 from tests.serving import ROOT, START_S, RunningService, only, ready_app
@@ -147,8 +147,8 @@ def test_a_request_that_never_ends_is_noticed_too() -> None:
     """As one that waits for a disk that hangs, after its picture was looked at."""
     ended = Event()
     turns, places = Limiter(1), Limiter(2)
-    watchdog = Watchdog(turns, patience_s=0.12, end=ended.set)
-    watchdog.watch(places, patience_s=1.2)
+    watchdog = Watchdog(turns, longest_s=0.12, end=ended.set)
+    watchdog.watch(places, longest_s=1.2)
     watchdog.start()
     with places:
         with places:

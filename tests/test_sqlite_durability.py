@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.storage import ChangesForgotten, Employee, EmployeeExists, StoreUnavailable
-from app.storage.sqlite import CHANGES_KEPT, SqliteStore
+from app.storage.sqlite.store import CHANGES_KEPT, SqliteStore
 
 ROOT = Path(__file__).parent.parent
 OPEN_FILES = Path("/proc/self/fd")
@@ -42,7 +42,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from app.storage import Employee
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 
 store = SqliteStore(Path(sys.argv[1]))
 first, step, people = map(int, sys.argv[2:])

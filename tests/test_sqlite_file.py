@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.storage import StoreUnavailable
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from tests.employees import someone
 from tests.features import random_vector
 from tests.serving import RunningService

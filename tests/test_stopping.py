@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from tests.features import random_vector
 from tests.serving import RunningService
 

@@ -6,7 +6,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -36,35 +35,33 @@ def new_key(roles: Iterable[Role], key_id: str | None = None) -> tuple[str, str]
     return key, line
 
 
-def parse(text: str) -> tuple[list[Key], list[str]]:
-    """The keys of a text, and what is wrong with the entries that are none.
+def parse(text: str) -> list[Key]:
+    """Return the keys of a text. Raises KeysError for the first bad entry.
 
     An entry is `id:role,role:sha256`; white space separates entries, and # begins a comment.
     """
     keys: dict[str, Key] = {}
-    wrong = []
     entries = [entry for line in text.splitlines() for entry in line.partition("#")[0].split()]
     for number, entry in enumerate(entries, start=1):
         match = _LINE.fullmatch(entry)
         roles = match["roles"].split(",") if match else []
         if not match:
-            wrong.append(f"entry {number} is not of the form id:role,role:sha256")
-        elif unknown := [role for role in roles if role not in set(Role)]:
-            wrong.append(f"entry {number}: {unknown[0]!r} is no role ({', '.join(Role)})")
-        elif match["id"] in keys:
-            wrong.append(f"entry {number}: the id {match['id']} is there twice")
-        else:
-            key = Key(match["id"], frozenset(map(Role, roles)), match["sha256"])
-            keys[key.key_id] = key
-    return list(keys.values()), wrong
+            raise KeysError(f"entry {number} is not of the form id:role,role:sha256")
+        if unknown := [role for role in roles if role not in set(Role)]:
+            raise KeysError(f"entry {number}: {unknown[0]!r} is no role ({', '.join(Role)})")
+        if match["id"] in keys:
+            raise KeysError(f"entry {number}: the id {match['id']} is there twice")
+        keys[match["id"]] = Key(match["id"], frozenset(map(Role, roles)), match["sha256"])
+    return list(keys.values())
 
 
 class KeyRing:
     """The keys in force. Thread-safe.
 
-    A file is looked at before every answer and read again when it has changed, by each process on
-    its own. While a part of it is unreadable nobody gains anything, and whoever its readable part
-    no longer names has lost their access; a file that cannot be read at all changes nothing.
+    Each process looks at the file before every answer, and reads it again if it has changed. If the
+    file cannot be read, or has a bad entry, the keys in force stay and the log says why.
+
+    required: whether requests need a key.
     """
 
     def __init__(self, text: str | None = None, path: Path | None = None) -> None:
@@ -82,13 +79,14 @@ class KeyRing:
                 self._signature, text = self._read(path)
             except (OSError, UnicodeDecodeError) as error:
                 raise KeysError(f"{name} cannot be read: {_reason(error)}") from None
-        keys, wrong = parse(text or "")
-        if wrong:
-            raise KeysError(f"{name}: {wrong[0]}")
+        try:
+            keys = parse(text or "")
+        except KeysError as error:
+            raise KeysError(f"{name}: {error}") from None
         if not keys and text is not None:
             raise KeysError(f"{name} holds no key: make one with flask --app entry keys new")
         self._keys = tuple(keys)
-        self.closed = text is not None
+        self.required = text is not None
 
     def find(self, presented: str) -> Key | None:
         """The key whose whole text was presented. It takes as long for any wrong one."""
@@ -116,15 +114,12 @@ class KeyRing:
             self._take(text)
 
     def _take(self, text: str) -> None:
-        keys, wrong = parse(text)
-        if wrong:
-            held = {key.sha256: key for key in self._keys}
-            keys = [
-                replace(key, roles=key.roles & held[key.sha256].roles)
-                for key in keys
-                if key.sha256 in held
-            ]
-        self._complain(wrong[0] if wrong else "" if keys else "it holds no key: nobody gets in")
+        try:
+            keys = parse(text)
+        except KeysError as error:
+            self._complain(f"{error}: the keys in force stay")
+            return
+        self._complain("" if keys else "it holds no key: nobody gets in")
         if set(keys) != set(self._keys):
             self._keys = tuple(keys)
             log.info("API keys changed", keys=sorted(key.key_id for key in keys))

@@ -9,7 +9,7 @@ from flask import current_app, g, request
 from app.access import Key, Role
 from app.access.addresses import parse
 from app.access.keys import KeyRing
-from app.access.limits import Limits
+from app.access.rate_limits import RateLimits
 from app.api.errors import Problem
 from app.audit import AuditLog, Caller
 
@@ -49,7 +49,9 @@ class Access:
     proxies: how many in front append to X-Forwarded-For.
     """
 
-    def __init__(self, keys: KeyRing, limits: Limits, audit: AuditLog, proxies: int = 0) -> None:
+    def __init__(
+        self, keys: KeyRing, limits: RateLimits, audit: AuditLog, proxies: int = 0
+    ) -> None:
         self._keys = keys
         self._limits = limits
         self._audit = audit
@@ -72,7 +74,7 @@ class Access:
         roles = _roles()
         if roles is None or request.endpoint is None or request.method == "OPTIONS":
             return
-        if self._keys.closed and (problem := _refusal(g.key, roles)):
+        if self._keys.required and (problem := _refusal(g.key, roles)):
             self._audit.write(
                 "access", problem.code, method=request.method, endpoint=request.endpoint
             )
@@ -80,7 +82,7 @@ class Access:
 
     def is_admin(self) -> bool:
         """Whether the caller may see feature vectors."""
-        return not self._keys.closed or (g.key is not None and g.key.may())
+        return not self._keys.required or (g.key is not None and g.key.may())
 
     def _address(self) -> tuple[str, bool]:
         """The caller's address, and whether a trusted proxy names it."""
@@ -92,7 +94,7 @@ class Access:
 
     def _key(self) -> Key | None:
         presented = _presented()
-        return self._keys.find(presented) if presented and self._keys.closed else None
+        return self._keys.find(presented) if presented and self._keys.required else None
 
 
 def _roles() -> tuple[Role, ...] | None:
@@ -113,7 +115,7 @@ def own_address() -> str | None:
 
 def warn_if_open(keys: KeyRing) -> None:
     """Say loudly that anyone who reaches the port may do everything."""
-    if not keys.closed:
+    if not keys.required:
         log.warning(
             "OPEN TO EVERYONE: whoever reaches this port can enrol, read and delete people. "
             "Set API_KEYS or API_KEYS_FILE."

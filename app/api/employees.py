@@ -14,9 +14,10 @@ from app.api.errors import Problem
 from app.api.middleware import text
 from app.api.openapi import describe
 from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
-from app.recognition.limiter import Limiter
+from app.limiter import Limiter
 from app.storage import Employee, NoSuchEmployee, new_enrolment_id
-from app.usecases.employees import Employees, Enrolment
+from app.usecases.employees import Employees
+from app.usecases.enrolment import Enrolment, EnrolmentRequest
 
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
@@ -24,10 +25,12 @@ _MOST_NUMBERS = 3_000_000  # of the feature vectors of a page: about 60 MB as te
 _READ_AT_ONCE = 2  # pages, each of which may take 300 MB
 
 
-def blueprint(employees: Employees, access: Access, places: Limiter, listings: int) -> Blueprint:
-    """The endpoints store, get_all, delete and export.
+def blueprint(
+    enrolment: Enrolment, employees: Employees, access: Access, slots: Limiter, listings: int
+) -> Blueprint:
+    """Return the endpoints store, get_all, delete and export.
 
-    places: for requests that may wait long. listings: how many may be there at once.
+    slots: taken by requests that may wait long. listings: how many are answered at once.
     """
     api = Blueprint("employees", __name__, url_prefix="/api")
     may_list, may_read = Limiter(listings, patience_s=0), Limiter(_READ_AT_ONCE)
@@ -36,16 +39,16 @@ def blueprint(employees: Employees, access: Access, places: Limiter, listings: i
     @allow(Role.ENROL)
     @describe("Enrol a new employee", StoreBody, errors=(409, 422))
     def enrol(employee_id: int) -> Response:
-        with places:
-            employees.add(_enrolment(employee_id))
+        with slots:
+            enrolment.add(_request(employee_id))
         return text("ok")
 
     @api.put("/store/<id:employee_id>")
     @allow(Role.ENROL)
     @describe("Replace all that is stored of an employee", StoreBody, errors=(404, 422))
     def replace(employee_id: int) -> Response:
-        with places:
-            employees.replace(_enrolment(employee_id))
+        with slots:
+            enrolment.replace(_request(employee_id))
         return text("ok")
 
     @api.get("/get_all/<page_size>/<page_number>")
@@ -108,10 +111,10 @@ def _listed(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
     yield "]}\n"
 
 
-def _enrolment(employee_id: int) -> Enrolment:
+def _request(employee_id: int) -> EnrolmentRequest:
     enrolment_id = _enrolment_id()
     body = read_body(StoreBody)
-    return Enrolment(
+    return EnrolmentRequest(
         _checked(employee_id),
         body.name,
         body.surname,

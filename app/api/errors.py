@@ -7,19 +7,18 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from app.access.limits import TooManyFailures, TooManyRequests
+from app.access.rate_limits import TooManyFailures, TooManyRequests
 from app.audit import AuditUnavailable
-from app.gallery import IndexUnavailable
-from app.liveness import LivenessUnavailable
+from app.gallery import GalleryLoading, IndexUnavailable
+from app.lifecycle import NotReady
+from app.limiter import Overloaded
+from app.liveness.client import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
-from app.recognition.film import BadFrame
-from app.recognition.limiter import Overloaded
+from app.recognition.frame_sequence import BadFrame
 from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
-from app.usecases.employees import WrongDimension
-from app.usecases.fraud import FraudSuspected
-from app.usecases.gallery import GalleryLoading
-from app.usecases.identify import NoMatch, NotAlive
-from app.usecases.service import NotReady
+from app.usecases.enrolment import WrongDimension
+from app.usecases.fraud_detection import FraudSuspected
+from app.usecases.login import NoMatch, NotAlive
 
 log = structlog.get_logger()
 

@@ -5,16 +5,16 @@ import time
 from flask import Blueprint, Response, jsonify
 
 from app.access import Role
-from app.access.limits import Limits
+from app.access.rate_limits import RateLimits
 from app.api.access import allow, own_address
 from app.api.bodies import read_body
 from app.api.openapi import describe
 from app.api.schemas import EMPLOYEE, FindMatchBody
+from app.limiter import Limiter
 from app.recognition import NotAnImage, UnusableImage
-from app.recognition.film import BadFrame
-from app.recognition.limiter import Limiter
+from app.recognition.frame_sequence import BadFrame
 from app.usecases import LoginFailed
-from app.usecases.identify import Identify
+from app.usecases.login import Login
 
 COSTLY_S = 0.5
 """A refused picture counts as a failed login if decoding it took more processor time than this.
@@ -22,8 +22,8 @@ Somebody who keeps sending costly pictures has to wait; an empty frame from a ca
 nothing."""
 
 
-def blueprint(identify: Identify, limits: Limits, places: Limiter) -> Blueprint:
-    """The endpoint find_match. places: for requests that may wait long."""
+def blueprint(log_in: Login, limits: RateLimits, slots: Limiter) -> Blueprint:
+    """Return the endpoint find_match. slots: taken by requests that may wait long."""
     api = Blueprint("login", __name__, url_prefix="/api")
 
     @api.post("/find_match")
@@ -32,11 +32,13 @@ def blueprint(identify: Identify, limits: Limits, places: Limiter) -> Blueprint:
     def find_match() -> Response:
         who = own_address()
         limits.check_login(who)
-        with places:
+        with slots:
             body = read_body(FindMatchBody)
             began = time.thread_time()
             try:
-                employee = identify(body.photo, body.film, body.liveness, body.fraud_detection)
+                employee = log_in(
+                    body.photo, body.encoded_frames, body.liveness, body.fraud_detection
+                )
             except LoginFailed:
                 limits.login_failed(who)
                 raise

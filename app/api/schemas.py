@@ -211,12 +211,12 @@ class FindMatchBody(Body):
     liveness: bool = False
     frames: list[Frame] = Field(default_factory=list)
 
-    _film: list[bytes] = PrivateAttr(default_factory=list)
+    _encoded_frames: list[bytes] = PrivateAttr(default_factory=list)
 
     @property
-    def film(self) -> list[bytes]:
+    def encoded_frames(self) -> list[bytes]:
         """The frames as encoded pictures, where a check needs them; else none."""
-        return self._film
+        return self._encoded_frames
 
     @model_validator(mode="before")
     @classmethod
@@ -236,7 +236,7 @@ class FindMatchBody(Body):
             )
         for number, frame in enumerate(self.frames):
             try:
-                self._film.append(decode(frame))
+                self._encoded_frames.append(decode(frame))
             except ValueError as error:
                 raise ValueError(f"frames.{number}: {error}") from error
         return self

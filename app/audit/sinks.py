@@ -13,7 +13,7 @@ from threading import Lock
 
 import structlog
 
-from app import private
+from app import private_files
 from app.audit import AuditUnavailable, Fields
 from app.audit.chain import BEGINNING, digest, link
 
@@ -71,11 +71,11 @@ class ChainedFile:
         self._path = path
         self._chain = path.with_name(f".{path.name}.chain")
         try:
-            private.make_folder(path.parent)
+            private_files.make_folder(path.parent)
             with self._turn() as (file, chain):
                 self.last = _last(file, chain)  # as it is at the start
                 _remember(chain, self.last)
-            private.warn_if_others_read(path, "AUDIT_LOG")
+            private_files.warn_if_others_read(path, "AUDIT_LOG")
         except OSError as error:
             raise self._unavailable(error) from error
 
@@ -129,7 +129,7 @@ class ChainedFile:
 
 
 def _opened(path: Path, flags: int = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC) -> FileIO:
-    return FileIO(path, "r+", opener=lambda name, _: os.open(name, flags, private.FOR_GROUP))
+    return FileIO(path, "r+", opener=lambda name, _: os.open(name, flags, private_files.FOR_GROUP))
 
 
 def _last(file: FileIO, chain: FileIO) -> str:

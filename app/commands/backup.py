@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from app.bootstrap import vector_keys
 from app.commands.working_on import settings_of_command
 from app.settings import Settings, SettingsError
 from app.storage import StoreUnavailable, UnknownSeal
-from app.storage.opening import vector_keys
-from app.storage.sqlite_backup import BackupRefused, Progress, back_up, restore
+from app.storage.sqlite.backup import BackupRefused, Progress, back_up, restore
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 

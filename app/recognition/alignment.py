@@ -3,11 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recognition.detector import Face
+from app.recognition.detector import DetectedFace
 from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
 
 
-def chip_to_picture(face: Face, model: FaceModel) -> NDArray[np.float64]:
+def chip_to_picture(face: DetectedFace, model: FaceModel) -> NDArray[np.float64]:
     """(2, 3) transform from points of the chip `model` takes to points of the picture."""
     match model.alignment:
         case LandmarkAlignment(points):

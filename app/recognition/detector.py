@@ -28,7 +28,7 @@ _SCORES = (0.6, 0.7)  # what passes the first two stages
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Face:
+class DetectedFace:
     """A detected face, in pixels of the picture.
 
     box: (4,) float64 x1, y1, x2, y2; may reach beyond the picture.
@@ -59,8 +59,6 @@ class FaceDetector:
         smallest_share: float = 1 / 16,
         least_score: float = 0.9,
     ) -> None:
-        # pictures are so small that OpenCV's own threads only wait for work, at others' expense
-        cv2.setNumThreads(1)
         self._propose = runtime.compile(mtcnn.proposal())
         self._refine = runtime.compile(mtcnn.refinement())
         self._output = runtime.compile(mtcnn.output())
@@ -70,7 +68,7 @@ class FaceDetector:
 
     def detect(
         self, pyramid: Pyramid, rivals: float = 0, smallest_share: float | None = None
-    ) -> list[Face]:
+    ) -> list[DetectedFace]:
         """The faces in the picture, the largest first.
 
         rivals: once a face is found, faces below this share of its side are not looked for. The
@@ -79,7 +77,7 @@ class FaceDetector:
         """
         share = self._smallest_share if smallest_share is None else smallest_share
         scales = self._scales(pyramid, share)
-        faces: list[Face] = []
+        faces: list[DetectedFace] = []
         while scales and not faces:
             band, scales = scales[:_BAND], scales[_BAND:]
             faces = distinct(self._faces(pyramid, band))
@@ -100,7 +98,7 @@ class FaceDetector:
             scale *= _SHRINK
         return scales[::-1]
 
-    def _faces(self, pyramid: Pyramid, scales: list[float]) -> list[Face]:
+    def _faces(self, pyramid: Pyramid, scales: list[float]) -> list[DetectedFace]:
         boxes = self._proposed(pyramid, scales)
         if len(boxes):
             boxes = self._refined(pyramid, boxes)
@@ -139,7 +137,7 @@ class FaceDetector:
         keep = suppress(boxes, score, 0.7)
         return squared(moved(boxes[keep], offsets[keep]))
 
-    def _found(self, pyramid: Pyramid, boxes: Boxes) -> list[Face]:
+    def _found(self, pyramid: Pyramid, boxes: Boxes) -> list[DetectedFace]:
         offsets, points, certainty = _seen_by(self._output, pyramid, boxes, 48)
         size = boxes[:, None, 2:] - boxes[:, None, :2]
         landmarks = boxes[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * size
@@ -148,7 +146,9 @@ class FaceDetector:
         inside = np.clip(boxes, 0, (columns, rows, columns, rows))
         side = np.sqrt(np.prod(inside[:, 2:] - inside[:, :2], axis=1))
         passed = np.flatnonzero(score > self._least_score)
-        return [Face(boxes[i], landmarks[i], float(score[i]), float(side[i])) for i in passed]
+        return [
+            DetectedFace(boxes[i], landmarks[i], float(score[i]), float(side[i])) for i in passed
+        ]
 
 
 def _seen_by(network: Network, pyramid: Pyramid, boxes: Boxes, side: int) -> Outputs:
@@ -164,7 +164,7 @@ def _seen_by(network: Network, pyramid: Pyramid, boxes: Boxes, side: int) -> Out
     return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
 
 
-def distinct(faces: Sequence[Face]) -> list[Face]:
+def distinct(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
     """Each face once, as its best score has it, the largest first."""
     left = sorted(faces, key=lambda face: face.score, reverse=True)
     boxes = np.array([face.box for face in left]).reshape(-1, 4)

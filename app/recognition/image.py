@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from pi_heif import register_heif_opener
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from app.limiter import Overloaded
 from app.recognition import ImageTooLarge, NotAnImage
-from app.recognition.limiter import Overloaded, PixelBudget
+from app.recognition.pixel_budget import PixelBudget
 from app.recognition.structure import bounded
 from app.recognition.structure.jpeg import MOST_SCANS, scans
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Face = NDArray[np.uint8]
+GreyFace = NDArray[np.uint8]
 _Grey = NDArray[np.float32]
 
 SIDE = 96

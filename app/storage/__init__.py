@@ -121,9 +121,6 @@ class EmployeeStore(Protocol):
         one that decides is away.
         """
 
-    def examine(self, employee_ids: Sequence[int]) -> tuple[list[Employee], set[int]]:
-        """As `get`, and the ids of those that are stored but cannot be read here, at one moment."""
-
     def page(self, size: int, number: int) -> list[Employee]:
         """Page `number` (from 1) of `size` employees, in ascending order of id; [] past the end."""
 

@@ -23,7 +23,7 @@ from flask import Flask
 
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.image import Photo
-from app.recognition.limiter import PixelBudget
+from app.recognition.pixel_budget import PixelBudget
 from tests.fuzz import mutation
 from tests.fuzz.api import NOT_HERE, fuzz_api
 from tests.serving import ready_app

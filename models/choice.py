@@ -1,15 +1,10 @@
-"""Which face model the service runs: FACE_MODEL, or what the data say."""
-
-from time import monotonic
+"""Choose the face model to run: FACE_MODEL, or what the stored vectors say."""
 
 import structlog
 
-from app.storage import EmployeeStore
 from models.catalogue import Catalogue, FaceModel, ModelFacts, ModelUnavailable
 
 log = structlog.get_logger()
-
-_COUNTED_AGAIN_S = 30.0
 
 
 def choose_model(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> FaceModel:
@@ -58,26 +53,3 @@ def choose_facts(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> M
     return catalogue.facts(
         chosen_name(wanted, stored, catalogue.own_name) or catalogue.default_name
     )
-
-
-class StoredModels:
-    """How many employees the store holds for each model.
-
-    Counting may read the whole store, so that it is done again only when the change log has grown,
-    or after a while, for what was changed by hand.
-    """
-
-    def __init__(self, store: EmployeeStore) -> None:
-        self._store = store
-        self._counted: tuple[int, float, dict[str, int]] | None = None  # position, when, counts
-
-    def counts(self) -> dict[str, int]:
-        """By the models' names. Raises StoreUnavailable."""
-        position = self._store.position()
-        if self._counted is not None:
-            counted_at, when, counts = self._counted
-            if counted_at == position and monotonic() - when < _COUNTED_AGAIN_S:
-                return counts
-        counts = self._store.models()
-        self._counted = position, monotonic(), counts
-        return counts

@@ -18,7 +18,7 @@ from pymongo.errors import (
 from pymongo.uri_parser import split_options
 
 from app.settings import Settings, SettingsError
-from app.storage.mongodb_writer import Undecided
+from app.storage.mongodb.writer import Undecided
 
 Document = dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""How often an address or a key may ask, and how soon after failed logins."""
+"""Limit how often an address or a key may ask, and how soon after failed logins."""
 
 import math
 
@@ -26,7 +26,7 @@ class TooManyFailures(TooManyRequests):
     """Too many logins failed from that address: the next one has to wait."""
 
 
-class Limits:
+class RateLimits:
     """Counts requests and failed logins. Thread-safe.
 
     Counts are shared through Redis, or kept by each process. While Redis is away each process

@@ -27,9 +27,9 @@ from app.storage import (
     StoreUnavailable,
     UsedProbe,
 )
-from app.storage.mongodb_changes import ChangeLog
-from app.storage.mongodb_client import client_of, reason
-from app.storage.mongodb_documents import (
+from app.storage.mongodb.changes import ChangeLog
+from app.storage.mongodb.client import client_of, reason
+from app.storage.mongodb.documents import (
     FIELDS,
     MODEL,
     PROBES,
@@ -43,7 +43,7 @@ from app.storage.mongodb_documents import (
     used_probes,
     using_probe,
 )
-from app.storage.mongodb_writer import Writer
+from app.storage.mongodb.writer import Writer
 from app.storage.sealing import PLAIN, VectorKeys
 
 Document = dict[str, Any]
@@ -143,13 +143,6 @@ class MongoStore:
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         found = self._find(_among(employee_ids), limit=0, may_lag=may_lag)
         return list(self._readable(found))
-
-    def examine(self, employee_ids: Sequence[int]) -> tuple[list[Employee], set[int]]:
-        found = self._find(_among(employee_ids), limit=0)
-        readable = list(self._readable(found))
-        # not bson's decimals, which no employee has
-        there = {int(each["_id"]) for each in found if isinstance(each["_id"], int | float)}
-        return readable, there - {each.employee_id for each in readable}
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)

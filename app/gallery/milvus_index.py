@@ -1,4 +1,4 @@
-"""The gallery in Milvus: rows that all processes search, so that none of them holds vectors."""
+"""The gallery in Milvus: entries that all processes search, so that none of them holds vectors."""
 
 import json
 import logging
@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.gallery import IndexUnavailable, Row
+from app.gallery import IndexEntry, IndexUnavailable
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-MOST_ROWS_FOUND = 16_384  # Milvus finds no more in one search
+MOST_FOUND = 16_384  # Milvus finds no more in one search
 NAME_BYTES = 96
 HNSW = {"M": 32, "efConstruction": 256}
 EF = 128
-_ROWS_A_WRITE = 1_000
+_ENTRIES_PER_WRITE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class MilvusIndex:
 
     Reads are strongly consistent: a search waits until it sees all that was acknowledged before.
     It connects when it is first used, so a Milvus that is away delays nothing.
-    most_rows: the most that Milvus finds at once.
+    most_found: the most that Milvus finds at once.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class MilvusIndex:
         prefix: str,
         model: str,
         dimension: int,
-        most_rows: int = MOST_ROWS_FOUND,
+        most_found: int = MOST_FOUND,
     ) -> None:
         self.dimension = dimension
-        self._most_rows = most_rows
+        self._most_found = most_found
         self.collection = re.sub(r"\W", "_", f"{prefix}_{model}", flags=re.ASCII)
         self._address = address
         self._client: MilvusClient | None = None
@@ -89,41 +89,43 @@ class MilvusIndex:
             if not self.is_complete():  # it was not marked before, either
                 raise
 
-    def put(self, rows: Sequence[Row]) -> None:
-        for start in range(0, len(rows), _ROWS_A_WRITE):
+    def put(self, entries: Sequence[IndexEntry]) -> None:
+        for start in range(0, len(entries), _ENTRIES_PER_WRITE):
             data = [
-                {"name": row.name, "employee_id": row.employee_id, "vector": row.vector}
-                for row in rows[start : start + _ROWS_A_WRITE]
+                {"name": entry.name, "employee_id": entry.employee_id, "vector": entry.vector}
+                for entry in entries[start : start + _ENTRIES_PER_WRITE]
             ]
             with self._answered() as client:
-                # not an insert: that would double a row which is put twice
+                # not an insert: that would double an entry that is put twice
                 client.upsert(self.collection, data, timeout=self._address.timeout_s)
 
     def remove(self, names: Sequence[str]) -> None:
-        for start in range(0, len(names), _ROWS_A_WRITE):
+        for start in range(0, len(names), _ENTRIES_PER_WRITE):
             # pymilvus's own way to delete by name stumbles over quotation marks
-            some = f"name in {json.dumps(names[start : start + _ROWS_A_WRITE], ensure_ascii=False)}"
+            some = json.dumps(names[start : start + _ENTRIES_PER_WRITE], ensure_ascii=False)
             with self._answered() as client:
-                client.delete(self.collection, filter=some, timeout=self._address.timeout_s)
+                client.delete(
+                    self.collection, filter=f"name in {some}", timeout=self._address.timeout_s
+                )
 
-    def rows_of(self, employee_ids: Sequence[int]) -> list[Row]:
-        rows = self._rows(f"employee_id in {[int(i) for i in employee_ids]}")
-        if len(rows) < self._most_rows or len(employee_ids) < 2:
-            return rows
+    def entries_of(self, employee_ids: Sequence[int]) -> list[IndexEntry]:
+        entries = self._entries(f"employee_id in {[int(i) for i in employee_ids]}")
+        if len(entries) < self._most_found or len(employee_ids) < 2:
+            return entries
         middle = len(employee_ids) // 2  # there may be more than one answer holds
-        return self.rows_of(employee_ids[:middle]) + self.rows_of(employee_ids[middle:])
+        return self.entries_of(employee_ids[:middle]) + self.entries_of(employee_ids[middle:])
 
-    def rows_between(self, after: int, last: int) -> Iterator[Row]:
-        rows = self._rows(f"employee_id > {after} and employee_id <= {last}")
-        if len(rows) < self._most_rows or last - after < 2:
-            yield from rows
+    def entries_between(self, after: int, last: int) -> Iterator[IndexEntry]:
+        entries = self._entries(f"employee_id > {after} and employee_id <= {last}")
+        if len(entries) < self._most_found or last - after < 2:
+            yield from entries
         else:
             middle = (after + last) // 2
-            yield from self.rows_between(after, middle)
-            yield from self.rows_between(middle, last)
+            yield from self.entries_between(after, middle)
+            yield from self.entries_between(middle, last)
 
     def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
-        count = min(count, self._most_rows)
+        count = min(count, self._most_found)
         with self._answered() as client:
             (hits,) = client.search(
                 self.collection,
@@ -150,10 +152,10 @@ class MilvusIndex:
         # an alias, because it lives and dies with the collection, and all versions have it
         return f"{self.collection}_complete"
 
-    def _rows(self, which: str) -> list[Row]:
+    def _entries(self, which: str) -> list[IndexEntry]:
         return [
-            Row(found["name"], found["employee_id"], np.array(found["vector"], np.float32))
-            for found in self._query(which, ["name", "employee_id", "vector"], self._most_rows)
+            IndexEntry(found["name"], found["employee_id"], np.array(found["vector"], np.float32))
+            for found in self._query(which, ["name", "employee_id", "vector"], self._most_found)
         ]
 
     def _query(

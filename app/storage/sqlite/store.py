@@ -19,8 +19,8 @@ from app.storage import (
     UsedProbe,
 )
 from app.storage.sealing import CannotOpen, Stored, VectorKeys
-from app.storage.sqlite_file import SqliteFile
-from app.storage.sqlite_schema import COLUMNS, PHOTO_HASH_BYTES
+from app.storage.sqlite.file import SqliteFile
+from app.storage.sqlite.schema import COLUMNS, PHOTO_HASH_BYTES
 
 log = structlog.get_logger()
 
@@ -84,11 +84,6 @@ class SqliteStore:
 
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         return self._select(f"WHERE {_AMONG}", _json(employee_ids))
-
-    def examine(self, employee_ids: Sequence[int]) -> tuple[list[Employee], set[int]]:
-        rows = self._rows(f"WHERE {_AMONG}", _json(employee_ids))
-        readable = list(self._readable(rows))
-        return readable, {row[0] for row in rows} - {each.employee_id for each in readable}
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_INTEGER)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import structlog
 
-from app import private
+from app import private_files
 from app.storage import StoreUnavailable
-from app.storage.sqlite_schema import LAYOUTS, SCHEMA_VERSION
+from app.storage.sqlite.schema import LAYOUTS, SCHEMA_VERSION
 
 log = structlog.get_logger()
 
@@ -40,10 +40,10 @@ class SqliteFile:
         self._closed = False
         try:
             if create:
-                private.make_file(self._path)
+                private_files.make_file(self._path)
             self._inode = _inode(self._path)
             self._replaced = False
-            private.warn_if_others_read(self._path, "SQLITE_PATH")
+            private_files.warn_if_others_read(self._path, "SQLITE_PATH")
         except OSError as error:
             raise self._unavailable(str(error)) from error
         with self.connection() as database, _alone_in(self._path.parent):

@@ -1,4 +1,4 @@
-"""The gallery in memory: rows of vectors, and whose they are."""
+"""An index in memory: rows of vectors, and the employee of each."""
 
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -8,21 +8,26 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from app.gallery.coded import CodedRows
+from app.gallery.coded_rows import CodedRows
 from app.gallery.rows import ExactRows, RowNumbers, Rows, Sizes, Vectors
 
 _TOUCHED_KEPT = 4_096
 
 
 class MemoryIndex:
-    """Compares the probe with every vector: in full while they are few, else by codes first.
+    """Searches the vectors of one process: in full while they are few, else by codes first.
 
-    Memory for a vector: 4 × dimension + 8 bytes up to `sizes.exact` vectors, beyond them
-    dimension + 76 bytes (588 at 512 dimensions, 204 at 128); and 40 to 70 bytes an employee.
+    All methods are thread-safe. A search that overlaps an update may still propose what the update
+    removed, but never misses an employee who is in the index before and after it.
 
-    A search runs on the thread that asks, without the lock, while updates go on: rows are dense, a
-    removed one is filled with the last one. Updates note which rows they touch, and those touched
-    while a search was under way are looked at again in its end, so none can slip through by moving.
+    Memory per vector: 4 × dimension + 8 bytes up to `sizes.exact` vectors, beyond that
+    dimension + 76 bytes (588 at 512 dimensions, 204 at 128); and 40 to 70 bytes per employee.
+
+    A search runs on the caller's thread, without the lock, while updates go on. Rows are dense: the
+    last row fills the place of a removed one. Updates record the rows they touch, and a search
+    ends by looking again at those touched meanwhile, so that no row can slip through by moving.
+
+    dimension: the length of the vectors.
     """
 
     def __init__(self, dimension: int, sizes: Sizes | None = None) -> None:
@@ -37,13 +42,19 @@ class MemoryIndex:
         self._lock = Lock()
 
     def __len__(self) -> int:
+        """Return the number of employees in the index."""
         return len(self._employees)
 
     def employees(self) -> list[int]:
+        """Return the ids of all employees in the index."""
         with self._lock:
             return list(self._employees)
 
     def put(self, owners: NDArray[np.int64], vectors: Vectors) -> None:
+        """Add employees, or replace all their vectors; best some thousand vectors at a time.
+
+        owners: (n,) the employee id of each vector. vectors: (n, dimension) of unit length.
+        """
         employees = set(owners.tolist())
         with self._lock:
             self._drop(self._employees & employees)
@@ -56,10 +67,12 @@ class MemoryIndex:
             self._touch(rows)
 
     def remove(self, employee_ids: Sequence[int]) -> None:
+        """Remove employees; ignore unknown ones."""
         with self._lock:
             self._drop(self._employees & set(employee_ids))
 
     def nearest(self, probe: Vectors, count: int) -> list[int]:
+        """Return the `count` employees nearest to the probe (dimension,), nearest first."""
         wanted = max(count, self._rows.finalists(self._count))
         while True:
             owners = self._search(probe, wanted)

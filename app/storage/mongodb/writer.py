@@ -8,7 +8,7 @@ from pymongo import WriteConcern
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError
 
-from app.storage.mongodb_changes import ChangeLog
+from app.storage.mongodb.changes import ChangeLog
 
 Document = dict[str, Any]
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Notices work that has stopped for ever, and ends the process so that another takes its place."""
+"""Notice work that has stopped for ever, and end the process so that another takes its place."""
 
 import math
 import os
@@ -9,12 +9,12 @@ from threading import Event, Thread
 
 import structlog
 
-from app.recognition.limiter import Limiter
+from app.limiter import Limiter
 
 log = structlog.get_logger()
 
-_TICKS = 12  # in which the patience with a turn passes
-_BLOCKED = 1 / 6  # of the patience, after which those who are inside let nobody else in
+_TICKS = 12  # looks at the slots before work in one counts as stuck
+_BLOCKED = 1 / 6  # share of that time after which slots that are all taken count as blocked
 
 _Held = tuple[Limiter, int]
 
@@ -23,31 +23,31 @@ def end_process(grace_s: float = 25.0) -> None:
     """End this process in good order, or after `grace_s` in any case."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(grace_s)  # the server gives other requests 15 s
-    os._exit(1)  # Python waits for all threads at the end, also for one that never ends
+    os._exit(1)  # a normal exit would wait for the thread that never ends
 
 
 class Watchdog:
-    """Watches the turns in which pictures are looked at, and the places of whole requests.
+    """Watches the slots in which pictures are processed, and those of whole requests.
 
-    Inference runs in native code, which nothing in Python can interrupt: a turn that never ends is
-    lost until the process ends. What counts is the time that this thread itself was awake for: if
+    Inference runs in native code, which nothing in Python can interrupt: a slot whose work never
+    ends is lost until the process ends. Only the time that this thread itself was awake counts: if
     the whole process is suspended, or a clock jumps, nobody has had time to work.
 
-    patience_s: how long a turn may take, far longer than the slowest honest picture.
-    end: ends the process; called once.
+    slots: of the recogniser. longest_s: how long one picture may take, far longer than the slowest
+    honest picture. end: ends the process; called once.
     """
 
     def __init__(
         self,
-        turns: Limiter,
-        patience_s: float = 60.0,
+        slots: Limiter,
+        longest_s: float = 60.0,
         end: Callable[[], None] = end_process,
     ) -> None:
-        self._patience_s = {turns: patience_s}
+        self._longest_s = {slots: longest_s}
         self._end = end
-        self._tick_s = patience_s / _TICKS
+        self._tick_s = longest_s / _TICKS
         self._awake_s = 0.0
-        self._seen: dict[_Held, float] = {}  # when each was first seen, in time awake
+        self._seen: dict[_Held, float] = {}  # the time awake when each was first seen
         self._stop = Event()
 
     def start(self) -> None:
@@ -55,28 +55,26 @@ class Watchdog:
         Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         self._stop.set()
 
-    def watch(self, places: Limiter, patience_s: float) -> None:
-        """Watch these as well."""
-        self._patience_s = {**self._patience_s, places: patience_s}
+    def watch(self, slots: Limiter, longest_s: float) -> None:
+        """Watch these slots as well."""
+        self._longest_s = {**self._longest_s, slots: longest_s}
 
     @property
     def is_stuck(self) -> bool:
-        """Something has been going on for so long that the process must be replaced."""
-        return any(self._count(limiter, 1) for limiter in self._patience_s)
+        """Whether work has been going on for so long that the process must be replaced."""
+        return any(self._count(limiter, 1) for limiter in self._longest_s)
 
     @property
     def is_blocked(self) -> bool:
-        """No turn or no place has been free for long, so that no login can be answered."""
-        return any(
-            self._count(limiter, _BLOCKED) >= limiter.at_once for limiter in self._patience_s
-        )
+        """Whether all slots of a limiter have been taken for so long that no login gets in."""
+        return any(self._count(limiter, _BLOCKED) >= limiter.slots for limiter in self._longest_s)
 
     def _count(self, limiter: Limiter, share: float) -> int:
-        """How many have been inside for that share of the patience."""
-        since = self._awake_s - share * self._patience_s[limiter]
+        """Return how many slots have been held for that share of the longest time."""
+        since = self._awake_s - share * self._longest_s[limiter]
         seen = self._seen
         return sum(seen.get((limiter, number), math.inf) <= since for number in limiter.held())
 
@@ -86,7 +84,7 @@ class Watchdog:
             now = time.monotonic()
             self._awake_s += min(now - last, 2 * self._tick_s)
             last = now
-            held = [(limiter, n) for limiter in self._patience_s for n in limiter.held()]
+            held = [(limiter, n) for limiter in self._longest_s for n in limiter.held()]
             self._seen = {each: self._seen.get(each, self._awake_s) for each in held}
             if self.is_stuck:
                 log.critical(

@@ -1,6 +1,5 @@
-"""Login: whose face does a probe show?"""
+"""Log a person in: whose face does the probe show?"""
 
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,25 +7,19 @@ import structlog
 from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
-from app.liveness import LivenessClient
-from app.recognition.film import fused
-from app.storage import Employee, NoSuchEmployee, UsedProbe
+from app.lifecycle import Service
+from app.liveness.client import LivenessClient
+from app.recognition.frame_sequence import fused
+from app.storage import Employee, NoSuchEmployee
 from app.usecases import LoginFailed
-from app.usecases.fraud import (
-    Traces,
-    check_film,
-    check_not_enrolled,
-    check_shape,
-    check_unused,
-    traces,
-)
-from app.usecases.service import Service
+from app.usecases.fraud_detection import Traces, check_frames, check_shape, traces
+from app.usecases.used_probes import use_once
 
 log = structlog.get_logger()
 
 SURELY_SAME = 0.75
-"""Share of α: nearer than that, a frame's face has a say in whose the probe is, and if it lives.
-The frames of a film are of one moment, and nearer to each other than two photos of one person."""
+"""Share of α. A frame's face that is nearer to the photo's counts for identity and liveness. The
+frames are of one moment, so they lie nearer to each other than two photos of one person."""
 
 
 class NoMatch(LoginFailed):
@@ -34,14 +27,14 @@ class NoMatch(LoginFailed):
 
 
 class NotAlive(LoginFailed):
-    """The liveness service takes the frames for something else than a living face."""
+    """The liveness service says that the frames show no living face."""
 
 
-class Identify:
-    """Finds the employee a probe shows (1:N).
+class Login:
+    """Finds the employee that a probe shows (1:N identification).
 
-    replay_window_s: for how long, at least, pictures that passed fraud detection cannot be used
-    again.
+    replay_window_s: pictures that passed fraud detection cannot be used again for at least this
+    long.
     """
 
     def __init__(
@@ -63,7 +56,7 @@ class Identify:
         liveness: bool = False,
         fraud_detection: bool = False,
     ) -> Employee:
-        """The nearest employee in the whole gallery.
+        """Return the nearest employee in the whole gallery, if their distance is below α.
 
         probe: an encoded picture. frames: encoded pictures; both checks need them.
         Raises NoMatch, NotAlive, FraudSuspected, LivenessUnavailable, UnusableImage, NotAnImage,
@@ -83,40 +76,43 @@ class Identify:
         if fraud_detection and not frames:
             raise ValueError("fraud detection takes frames")
         facts["model"] = self._service.recogniser.model.name
-        # answered while we look at the pictures
+        # The liveness service works while we look at the pictures.
         verdict = self._liveness.ask(frames) if liveness else None
         try:
-            vector, looked = self._look(probe, frames, fraud_detection)
+            vector, found = self._look(probe, frames, fraud_detection)
             alive = verdict is None or verdict.result()
         finally:
             if verdict is not None:
-                verdict.cancel()  # if the pictures are refused, nobody waits for it
-        # before the search, so that whoever is removed meanwhile is not let in
+                verdict.cancel()  # nobody waits for it if the pictures are refused
         if not alive:
             raise NotAlive
+        # Search last, so that nobody who is removed meanwhile is let in.
         employee = self._nearest(vector, facts)
-        if looked is not None:
-            self._use(looked, employee)
+        if found is not None:
+            try:
+                use_once(self._service.store, found, employee, self._replay_window_s)
+            except NoSuchEmployee as error:  # removed or replaced this moment
+                raise NoMatch from error
         log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
         return employee
 
     def _look(
         self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool
     ) -> tuple[NDArray[np.float32], Traces | None]:
-        """The feature vector of the probe, and the traces of its pictures if fraud is checked."""
+        """Return the probe's feature vector, and the pictures' traces if fraud is checked."""
         recogniser = self._service.recogniser
         if not frames:
             return recogniser.for_login(probe), None
-        film = recogniser.for_film(probe, frames)
-        looked = None
+        sequence = recogniser.for_frames(probe, frames)
+        found = None
         if fraud_detection:
-            check_film(film, self._near(1), self._near(SURELY_SAME))
-            looked = traces(film)
-            check_shape(looked)
-        return fused(film, self._near(SURELY_SAME)), looked
+            check_frames(sequence, self._near(1), self._near(SURELY_SAME))
+            found = traces(sequence)
+            check_shape(found)
+        return fused(sequence, self._near(SURELY_SAME)), found
 
     def _near(self, share: float) -> float:
-        """A share of α, as an L2 distance of unit vectors."""
+        """Return a share of α as an L2 distance of unit vectors."""
         return share * self._service.threshold / self._service.recogniser.model.distance_scale
 
     def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
@@ -129,16 +125,3 @@ class Identify:
             raise NoMatch
         facts["employee_id"] = employee.employee_id
         return employee
-
-    def _use(self, login: Traces, employee: Employee) -> None:
-        """Let the pictures log in once. Raises FraudSuspected, NoMatch, StoreUnavailable."""
-        check_not_enrolled(login, employee.photo_hashes)
-        now = time.time()
-        window_s = self._replay_window_s
-        used = UsedProbe(login.kept, now + window_s)
-        try:
-            self._service.store.use_probe(
-                employee, used, lambda others: check_unused(login, others, now, window_s)
-            )
-        except NoSuchEmployee as error:  # removed or replaced this moment
-            raise NoMatch from error

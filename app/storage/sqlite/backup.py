@@ -9,11 +9,11 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app import private
+from app import private_files
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
-from app.storage.sqlite_file import BUSY_TIMEOUT_S, SqliteFile
-from app.storage.sqlite_schema import SCHEMA_VERSION
+from app.storage.sqlite.file import BUSY_TIMEOUT_S, SqliteFile
+from app.storage.sqlite.schema import SCHEMA_VERSION
+from app.storage.sqlite.store import SqliteStore
 
 Progress = Callable[[int, int], None]
 """Told how much is done, and of how much."""
@@ -43,7 +43,7 @@ def back_up(path: Path, backup: Path, progress: Progress) -> int:
         try:
             employees = _copy(path, "mode=rw", part, progress)
             _sync(part)
-            if not private.make_file(backup):  # somebody was faster
+            if not private_files.make_file(backup):  # somebody was faster
                 raise BackupRefused(f"{backup} exists already: name a new file")
             part.replace(backup)
         finally:
@@ -121,7 +121,7 @@ def _copy(path: Path, how: str, copy: Path, progress: Progress) -> int:
     how: the parameters of SQLite's URI. Returns how many employees it holds. Raises BackupRefused,
     sqlite3.Error, OSError.
     """
-    private.make_file(copy)
+    private_files.make_file(copy)
     with _opened(path, how) as source, _opened(copy, "mode=rw") as target:
         source.execute("BEGIN")  # keeps its view: no write makes the copying begin anew
         try:

@@ -1,0 +1,83 @@
+"""Find where a shared index differs from the store."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+import numpy as np
+
+from app.gallery import IndexEntry
+from app.storage import Employee
+
+_OWN_ID = re.compile(r"[0-9a-f]{32}")
+_SAME_WITHIN = 1e-6  # more than float32 loses on its way to the index and back
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """What must change in the index. False if nothing must.
+
+    missing: entries to add. wrong: entries to overwrite, as they should be. garbage: entries that
+    belong to no record.
+    """
+
+    missing: list[IndexEntry] = field(default_factory=list)
+    wrong: list[IndexEntry] = field(default_factory=list)
+    garbage: list[IndexEntry] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.wrong or self.garbage)
+
+    def employees(self) -> list[int]:
+        """Return the ids of the employees concerned, in ascending order."""
+        return sorted({entry.employee_id for entry in self.missing + self.wrong + self.garbage})
+
+    def add(self, other: "Drift") -> None:
+        """Add the drift of other employees."""
+        self.missing.extend(other.missing)
+        self.wrong.extend(other.wrong)
+        self.garbage.extend(other.garbage)
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of entries of each kind."""
+        return {
+            "missing": len(self.missing),
+            "wrong": len(self.wrong),
+            "garbage": len(self.garbage),
+        }
+
+
+def expected_entries(employee: Employee) -> list[IndexEntry]:
+    """Return the entries that a record should have in the index.
+
+    A vector with a number that is not finite matches nobody, so it has no entry. Records of other
+    clients may lack an enrolment id of ours; a hash of their vectors takes its place.
+    """
+    enrolment = employee.enrolment_id
+    if not _OWN_ID.fullmatch(enrolment):
+        content = enrolment.encode() + employee.vectors.tobytes()
+        enrolment = blake2b(content, digest_size=16).hexdigest()
+    return [
+        IndexEntry(f"{employee.employee_id}-{enrolment}-{number}", employee.employee_id, vector)
+        for number, vector in enumerate(employee.vectors)
+        if np.isfinite(vector).all()
+    ]
+
+
+def drift_between(entries: Sequence[IndexEntry], records: Sequence[Employee]) -> Drift:
+    """Compare all entries of some employees with all their records."""
+    wanted = {entry.name: entry for employee in records for entry in expected_entries(employee)}
+    found = {entry.name: entry for entry in entries}
+    return Drift(
+        missing=[entry for name, entry in wanted.items() if name not in found],
+        wrong=[
+            entry for name, entry in wanted.items() if name in found and _differ(entry, found[name])
+        ],
+        garbage=[entry for name, entry in found.items() if name not in wanted],
+    )
+
+
+def _differ(entry: IndexEntry, other: IndexEntry) -> bool:
+    same_owner = entry.employee_id == other.employee_id
+    return not same_owner or bool(np.abs(entry.vector - other.vector).max() > _SAME_WITHIN)

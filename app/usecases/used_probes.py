@@ -1,0 +1,71 @@
+"""Refuse pictures that were used before: copies of an enrolment photo, or of an earlier login.
+
+Each employee's used probes are kept for a while; the oldest are deleted when the next one is added.
+"""
+
+import time
+from collections.abc import Sequence
+
+from app.recognition.perceptual_hash import BYTES, difference
+from app.storage import Employee, EmployeeStore, UsedProbe
+from app.usecases.fraud_detection import FraudSuspected, Traces
+
+MOST_OF_A_COPY = 64
+"""Bits by which the hashes of a photo and its copy differ at most (docs/fraud.md)."""
+
+MOST_USED = 1_000
+"""Logins of one person that are kept, which bounds what a login compares. Only successful logins
+are kept, so nobody but the person can fill this."""
+ALWAYS_KEPT = 100
+"""The last logins are kept whatever the clock says, because it may jump."""
+
+
+def use_once(
+    store: EmployeeStore, login: Traces, employee: Employee, replay_window_s: float
+) -> None:
+    """Let the pictures of a login through once, and keep their hashes.
+
+    replay_window_s: how long they are kept at least. Raises FraudSuspected, NoSuchEmployee,
+    StoreUnavailable.
+    """
+    check_not_enrolled(login, employee.photo_hashes)
+    now = time.time()
+    store.use_probe(
+        employee,
+        UsedProbe(login.kept, now + replay_window_s),
+        lambda used: check_unused(login, used, now, replay_window_s),
+    )
+
+
+def check_not_enrolled(login: Traces, enrolled: Sequence[bytes]) -> None:
+    """Raise FraudSuspected if a picture is a copy of an enrolment photo.
+
+    enrolled: the perceptual hashes of those photos.
+    """
+    if difference(login.all, enrolled) <= MOST_OF_A_COPY:
+        raise FraudSuspected("the photo is a copy of one from the enrolment")
+
+
+def check_unused(login: Traces, used: Sequence[UsedProbe], now: float, window_s: float) -> int:
+    """Return how many of the oldest used probes may be deleted.
+
+    used: the used probes, oldest first. now: seconds since 1970. window_s: how long they must be
+    kept; one that is to be kept for longer comes from a clock that was wrong.
+    Raises FraudSuspected if a picture is a copy of an earlier login's, or if no more can be kept.
+    """
+    if difference(login.all, hashes_of(used)) <= MOST_OF_A_COPY:
+        raise FraudSuspected("the photo was used before, take a new one")
+    expired = [not now < probe.until <= now + window_s for probe in used[: 1 - ALWAYS_KEPT]]
+    deleted = expired.index(False) if False in expired else len(expired)
+    if len(used) - deleted >= MOST_USED:
+        raise FraudSuspected("you have logged in too often, try again later")
+    return deleted
+
+
+def hashes_of(used: Sequence[UsedProbe]) -> list[bytes]:
+    """Return the perceptual hashes of used probes."""
+    return [
+        probe.photo_hash[start : start + BYTES]
+        for probe in used
+        for start in range(0, len(probe.photo_hash), BYTES)
+    ]
