@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
+from flask import Flask
+
 from app import create_app
-from app.bootstrap import make_service
-from app.server.adapter import Adapter
-from app.settings import load_settings
+from app.bootstrap import make_service, set_up_process
+from app.settings import Settings
 from app.watchdog import Watchdog, end_process
 from entry import Server
 from models.openvino import OpenVinoRuntime
@@ -45,17 +46,15 @@ class HangingRuntime(OpenVinoRuntime):
 class HangingServer(Server):
     """Serves an app with such networks."""
 
-    def load(self) -> Adapter:
-        settings = load_settings()
+    def build(self, settings: Settings) -> Flask:
         service = make_service(
             settings,
             lambda _, cache: HangingRuntime(settings.sqlite_path.parent, cache),
             lambda turns: Watchdog(turns, PATIENCE_S, partial(end_process, GRACE_S)),
         )
-        app = create_app(settings, service)
-        return Adapter(app, self._bounds, service.stop)
+        return create_app(settings, service)
 
 
 if __name__ == "__main__":
-    settings = load_settings()
+    settings = set_up_process()
     sys.exit(HangingServer(settings, f"{settings.host}:{settings.port}").run())

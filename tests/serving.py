@@ -15,7 +15,7 @@ import pytest
 import requests
 from flask import Flask
 
-from app import create_app
+from app import create_app, log
 from app.settings import Settings
 from tests.log_scan import leaks
 
@@ -163,7 +163,9 @@ def environment(**variables: str) -> dict[str, str]:
 
 def ready_app(folder: Path, **settings: object) -> Flask:
     """The app in this process, with its SQLite file in `folder`, ready to log people in."""
-    app = create_app(only(**{"sqlite_path": folder / "employees.db"} | settings))
+    chosen = only(**{"sqlite_path": folder / "employees.db"} | settings)
+    log.configure(chosen.log_level, chosen.log_format)
+    app = create_app(chosen)
     assert app.extensions["service"].wait(START_S)
     return app
 

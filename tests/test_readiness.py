@@ -120,7 +120,7 @@ def test_a_process_that_is_stuck_says_so_to_whoever_asks_if_it_lives(tmp_path: P
 
     def watch(limiter: Limiter) -> Watchdog:
         turns.append(limiter)
-        return Watchdog(limiter, patience_s=0.6, end=ended.set)
+        return Watchdog(limiter, longest_s=0.6, end=ended.set)
 
     settings = only(sqlite_path=tmp_path / "employees.db", max_in_flight=TURNS)
     app = create_app(settings, make_service(settings, watch=watch))
