@@ -40,7 +40,7 @@ def create_app(*, create_store: bool = True) -> Flask:
     from app.audit import AuditUnavailable
     from app.storage import StoreUnavailable, UnknownSeal
     from models.catalogue import ModelUnavailable
-    from models.runtime import RuntimeUnavailable
+    from models.network import RuntimeUnavailable
     from models.weights import WeightsUnavailable
 
     try:

@@ -17,7 +17,8 @@ from app.usecases.service import Gallery, Service
 from app.usecases.watchdog import Watchdog
 from app.values import is_file
 from models.catalogue import Catalogue, FaceModel, ModelFacts
-from models.runtime import Runtime, choose_runtime
+from models.network import Runtime
+from models.runtime import choose_runtime
 
 
 def make_service(

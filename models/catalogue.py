@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import state_dict, weights
-from models.converted import Origin, Tensors
-from models.runtime import NetworkSource, RuntimeUnavailable, fingerprint
+from models.network import NetworkSource, Tensors, sha256
+from models.package_data import package_file
 
 if TYPE_CHECKING:
     from torch import nn
@@ -154,15 +154,13 @@ _FACENET = ModelFacts(
     alignment=BoxAlignment(margin=14 / 160),
     distance_scale=1.0,
 )
-# Of the networks when they are converted: models.converted.
+# see models.digest
 _DLIB_DIGEST = "e339b5013959f96cc1ee842778921e473fa600c040e73401f94e52e257fd699e"
 _FACENET_DIGEST = "8793c1de2960d57cdf071bed748437ce530093cd16f78c0c2196ff6c6e168098"
 
 
 def _dlib() -> NetworkSource:
-    from models.packaged import packaged_file
-
-    path = packaged_file(
+    path = package_file(
         "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
     )
 
@@ -172,12 +170,12 @@ def _dlib() -> NetworkSource:
 
         return FromPixels(UnitVectors(load(path), mirrored=True), mean=0.0, scale=1.0)
 
-    weights_hash = fingerprint(path.read_bytes())
-    origin = Origin(_DLIB_DIGEST)
-    return NetworkSource("dlib", weights_hash, _DLIB.side, build, embeds=True, origin=origin)
+    return NetworkSource(
+        "dlib", sha256(path.read_bytes()), _DLIB.side, build, _DLIB_DIGEST, embeds=True
+    )
 
 
-def _facenet(name: str, path: Path, sha256: str) -> NetworkSource:
+def _facenet(name: str, path: Path, expected: str) -> NetworkSource:
     def build() -> "nn.Module":
         from models.inception_resnet import load
         from models.pixels import FromPixels, UnitVectors
@@ -187,13 +185,14 @@ def _facenet(name: str, path: Path, sha256: str) -> NetworkSource:
 
     def checked() -> bytes:
         data = path.read_bytes()
-        if fingerprint(data) != sha256.lower():
-            raise RuntimeUnavailable(f"{path} has another SHA-256 than it had at the start")
+        if sha256(data) != expected.lower():
+            raise weights.WeightsUnavailable(f"{path} has another SHA-256 than at the start")
         return data
 
     def tensors() -> Tensors:
         read = state_dict.read(checked())
         return {f"self.network.network.{name}": tensor for name, tensor in read.items()}
 
-    origin = Origin(_FACENET_DIGEST, tensors)
-    return NetworkSource(name, sha256.lower(), _FACENET.side, build, embeds=True, origin=origin)
+    return NetworkSource(
+        name, expected.lower(), _FACENET.side, build, _FACENET_DIGEST, tensors, embeds=True
+    )

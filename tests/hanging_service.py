@@ -15,8 +15,8 @@ from app.server.adapter import Adapter
 from app.settings import load_settings
 from app.usecases.watchdog import Watchdog, end_process
 from entry import _Server
+from models.network import Network, NetworkSource, Outputs, Pixels
 from models.openvino import OpenVinoRuntime
-from models.runtime import Network, NetworkSource, Outputs, Pixels
 
 PATIENCE_S, GRACE_S, SLOW_S = 2.4, 1.0, 1.2
 

@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 from app.recognition.recogniser import Recogniser
 from models import mtcnn
 from models.catalogue import Catalogue, FaceModel
+from models.network import NetworkSource
 from models.openvino import OpenVinoRuntime
-from models.runtime import NetworkSource, TorchRuntime
+from models.pytorch import TorchRuntime
 from tests import facenet_weights
 from tests.photos import PORTRAITS
 from tests.serving import MODELS_DIR, ROOT

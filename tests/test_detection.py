@@ -14,7 +14,7 @@ from app.recognition.alignment import chip_to_picture, similarity
 from app.recognition.detector import Face, FaceDetector, distinct, moved, squared, suppress
 from app.recognition.pyramid import Pyramid
 from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
-from models.runtime import NetworkSource
+from models.network import NetworkSource
 from tests.chips import largest_face
 from tests.photos import GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, picture
 
@@ -134,7 +134,7 @@ def model(alignment: BoxAlignment | LandmarkAlignment, side: int) -> FaceModel:
     def build() -> None:
         raise NotImplementedError
 
-    return FaceModel("any", side, 1, alignment, 1.0, NetworkSource("any", "", side, build))
+    return FaceModel("any", side, 1, alignment, 1.0, NetworkSource("any", "", side, build, ""))
 
 
 def test_landmarks_come_to_lie_where_the_model_wants_them() -> None:

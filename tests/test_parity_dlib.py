@@ -14,12 +14,12 @@ from models import dlib_resnet
 from models.catalogue import FaceModel
 from models.dlib_resnet import CorruptWeights
 from models.openvino import OpenVinoRuntime
-from models.packaged import packaged_file
+from models.package_data import package_file
 from tests.chips import chips
 from tests.photos import PORTRAITS
 from tests.serving import MODELS_DIR
 
-WEIGHTS = packaged_file(
+WEIGHTS = package_file(
     "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
 )
 

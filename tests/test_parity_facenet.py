@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from models.catalogue import BoxAlignment, Catalogue, FaceModel, ModelUnavailable
 from models.openvino import OpenVinoRuntime
-from models.runtime import TorchRuntime
+from models.pytorch import TorchRuntime
 from models.weights import VGGFACE2, WeightsFile, WeightsUnavailable
 from tests import facenet_weights
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from app.recognition import (
@@ -24,12 +23,10 @@ from app.recognition.alignment import affine, chip_to_picture, similarity
 from app.recognition.detector import Face, FaceDetector
 from app.recognition.film import BadFrame, Film, Seen
 from app.recognition.image import FORMATS, Photo, Picture
-from app.recognition.limiter import Limiter, Overloaded, PixelBudget
+from app.recognition.limiter import Limiter, PixelBudget
 from app.recognition.pyramid import Pyramid, magnification
 from models.catalogue import FaceModel
-from models.runtime import Runtime, RuntimeUnavailable
-
-log = structlog.get_logger()
+from models.network import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,11 +274,7 @@ class Recogniser:
         return vector
 
     def _vectors(self, chips: Picture) -> NDArray[np.float32]:
-        try:
-            (vectors,) = self._embed(chips)
-        except RuntimeUnavailable as error:  # it is compiled when it is first needed
-            log.error("the network cannot run", reason=str(error))
-            raise Overloaded from error
+        (vectors,) = self._embed(chips)
         if not np.isfinite(vectors).all():
             raise FloatingPointError(f"the network of {self.model.name} gave no finite vector")
         return vectors
