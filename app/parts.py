@@ -1,6 +1,7 @@
 """The parts of the service that the settings ask for."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,11 +13,11 @@ from app.recognition.recogniser import Limits, Recogniser
 from app.settings import Settings, SettingsError
 from app.storage import EmployeeStore
 from app.storage.opening import open_store
-from app.usecases.models import choose_facts, choose_model
 from app.usecases.service import Gallery, Service
 from app.usecases.watchdog import Watchdog
 from app.values import is_file
-from models.catalogue import Catalogue, FaceModel, ModelFacts
+from models.catalogue import Catalogue, FaceModel
+from models.choice import choose_model
 from models.network import Runtime
 from models.runtime import choose_runtime
 
@@ -37,12 +38,7 @@ def make_service(
         megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
     )
 
-    def choose(stored: dict[str, int]) -> FaceModel:
-        return choose_model(settings.face_model, stored, catalogue)
-
-    def describe(stored: dict[str, int]) -> ModelFacts:
-        return choose_facts(settings.face_model, stored, catalogue)
-
+    choose = partial(choose_model, settings.face_model, catalogue=catalogue)
     turns = Limiter(settings.max_in_flight)
 
     def build(model: FaceModel) -> Recogniser:
@@ -55,7 +51,7 @@ def make_service(
         store,
         settings.login_match_threshold,
         choose,
-        describe,
+        partial(choose, fetch=False),
         build,
         make_gallery,
         watch(turns),
@@ -70,7 +66,7 @@ def make_catalogue(settings: Settings) -> Catalogue:
     return Catalogue(settings.models_dir, own_weights)
 
 
-def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[ModelFacts], Gallery]:
+def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceModel], Gallery]:
     """Makes the gallery of a model. Raises SettingsError where it needs what is not installed."""
     if settings.gallery_index == "memory":
         from app.gallery.memory import MemoryIndex

@@ -131,10 +131,10 @@ def test_a_similarity_never_mirrors() -> None:
 
 
 def model(alignment: BoxAlignment | LandmarkAlignment, side: int) -> FaceModel:
-    def build() -> None:
+    def network() -> NetworkSource:
         raise NotImplementedError
 
-    return FaceModel("any", side, 1, alignment, 1.0, NetworkSource("any", "", side, build, ""))
+    return FaceModel("any", side, 1, alignment, 1.0, network)
 
 
 def test_landmarks_come_to_lie_where_the_model_wants_them() -> None:

@@ -17,7 +17,7 @@ from app.storage.sqlite import SqliteStore
 from app.usecases.gallery import Gallery
 from app.usecases.service import Service
 from app.usecases.watchdog import Watchdog
-from models.catalogue import ModelFacts
+from models.catalogue import FaceModel
 from tests.employees import someone
 
 FOLLOW_S = 0.01
@@ -50,7 +50,7 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
     made: list[FailingGallery] = []
 
     def start(errors: list[Exception]) -> FailingGallery:
-        def make_gallery(model: ModelFacts) -> FailingGallery:
+        def make_gallery(model: FaceModel) -> FailingGallery:
             gallery = FailingGallery(store, MemoryIndex(8), model.name, model.distance_scale)
             gallery.errors = errors
             made.append(gallery)

@@ -14,8 +14,8 @@ from app.commands.working_on import existing_store, settings_of_command
 from app.parts import make_catalogue
 from app.settings import SettingsError
 from app.storage import Outline, StoreUnavailable
-from app.usecases.models import chosen_name
 from models.catalogue import ModelUnavailable
+from models.choice import chosen_name
 
 employees = AppGroup("employees", help="Who is enrolled.")
 
@@ -33,8 +33,8 @@ def to_enrol_again(as_json: bool) -> None:
     try:
         settings = settings_of_command()
         with closing(existing_store(settings)) as store:
-            own = make_catalogue(settings).own_name
-            model = chosen_name(settings.face_model, store.models(), own)
+            catalogue = make_catalogue(settings)
+            model = chosen_name(settings.face_model, store.models(), catalogue)
             total, listed = 0, 0
             for outline in store.outlines():
                 total += 1

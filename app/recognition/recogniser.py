@@ -111,8 +111,8 @@ class Recogniser:
         self._limits = limits or Limits()
         self._limiter = limiter or nullcontext()
         self._budget = PixelBudget(self._limits.megapixels * 1e6)
+        self._embed = runtime.compile(model.network())
         self._detector = FaceDetector(runtime)
-        self._embed = runtime.compile(model.network)
 
     def for_enrolment(self, data: bytes) -> Seen:
         """The only large face. Raises NotAnImage, UnusableImage."""

@@ -16,7 +16,7 @@ from app.storage import Employee, EmployeeStore, StoreUnavailable, UnknownSeal
 from app.usecases.gallery import GalleryLoading
 from app.usecases.models import StoredModels
 from app.usecases.watchdog import Watchdog
-from models.catalogue import FaceModel, ModelFacts, ModelUnavailable
+from models.catalogue import FaceModel, ModelUnavailable
 
 log = structlog.get_logger()
 
@@ -75,8 +75,8 @@ class Service:
     then the service comes up in the background as soon as the store answers.
 
     threshold: α; a probe matches when its distance is below it.
-    choose: which model to run, given how many employees the store holds for each. describe: what
-        is known of that model; fetches nothing, unlike `choose`.
+    choose: returns the model to run, given how many employees the store holds for each; it may
+        fetch weights. describe: returns the same model without fetching anything.
     build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
     watchdog: of the recogniser's turns. follow_s: between looks at what has changed in the store,
         so that logins after a quiet time find little to catch up.
@@ -87,9 +87,9 @@ class Service:
         store: EmployeeStore,
         threshold: float,
         choose: Callable[[dict[str, int]], FaceModel],
-        describe: Callable[[dict[str, int]], ModelFacts],
+        describe: Callable[[dict[str, int]], FaceModel],
         build: Callable[[FaceModel], Recogniser],
-        make_gallery: Callable[[ModelFacts], Gallery],
+        make_gallery: Callable[[FaceModel], Gallery],
         watchdog: Watchdog,
         follow_s: float = 5.0,
     ) -> None:
