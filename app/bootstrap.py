@@ -1,6 +1,7 @@
 """Make the parts of the service that the settings ask for."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -25,9 +26,10 @@ from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys
 from app.values import is_file
 from app.watchdog import Watchdog
-from models.catalogue import Catalogue, FaceModel, ModelFacts, ModelUnavailable
-from models.choice import choose_facts, choose_model
-from models.runtime import Runtime, RuntimeUnavailable, choose_runtime
+from models.catalogue import Catalogue, FaceModel, ModelUnavailable
+from models.choice import choose_model
+from models.network import Runtime, RuntimeUnavailable
+from models.runtime import choose_runtime
 from models.weights import WeightsUnavailable
 
 log = structlog.get_logger()
@@ -75,12 +77,7 @@ def make_service(
         megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
     )
 
-    def choose(stored: dict[str, int]) -> FaceModel:
-        return choose_model(settings.face_model, stored, catalogue)
-
-    def expected(stored: dict[str, int]) -> ModelFacts:
-        return choose_facts(settings.face_model, stored, catalogue)
-
+    choose = partial(choose_model, settings.face_model, catalogue=catalogue)
     slots = Limiter(settings.max_in_flight)
 
     def build(model: FaceModel) -> Recogniser:
@@ -92,7 +89,7 @@ def make_service(
         store,
         settings.login_match_threshold,
         choose,
-        expected,
+        partial(choose, fetch=False),
         build,
         gallery_maker(settings, store),
         watch(slots),
@@ -113,11 +110,12 @@ def make_gallery(settings: Settings, store: EmployeeStore) -> Gallery:
     Raises SettingsError, StoreUnavailable, ModelUnavailable, UnknownSeal.
     """
     store.check_seals()
-    model = choose_facts(settings.face_model, store.models(), make_catalogue(settings))
+    catalogue = make_catalogue(settings)
+    model = choose_model(settings.face_model, store.models(), catalogue, fetch=False)
     return gallery_maker(settings, store)(model)
 
 
-def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[ModelFacts], Gallery]:
+def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceModel], Gallery]:
     """Return what makes the gallery of a model.
 
     Raises SettingsError if the settings need what is not installed.

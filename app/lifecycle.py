@@ -14,7 +14,7 @@ from app.model_check import ModelCheck
 from app.recognition.recogniser import Recogniser
 from app.storage import Employee, EmployeeStore, StoreUnavailable, UnknownSeal
 from app.watchdog import Watchdog
-from models.catalogue import FaceModel, ModelFacts, ModelUnavailable
+from models.catalogue import FaceModel, ModelUnavailable
 
 log = structlog.get_logger()
 
@@ -48,8 +48,8 @@ class Service:
     the service starts in the background as soon as the store answers.
 
     threshold: α; a probe matches if its distance is below it.
-    choose: returns the model to run, given how many employees the store holds for each. expected:
-        returns what is known of that model, and fetches nothing, unlike `choose`.
+    choose: returns the model to run, given how many employees the store holds for each; it may
+        fetch weights. expected: returns the same model without fetching anything.
     build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
     watchdog: watches the slots of the recogniser.
     catch_up_s: seconds between checks for changes in the store, so that logins after a quiet time
@@ -61,9 +61,9 @@ class Service:
         store: EmployeeStore,
         threshold: float,
         choose: Callable[[dict[str, int]], FaceModel],
-        expected: Callable[[dict[str, int]], ModelFacts],
+        expected: Callable[[dict[str, int]], FaceModel],
         build: Callable[[FaceModel], Recogniser],
-        make_gallery: Callable[[ModelFacts], Gallery],
+        make_gallery: Callable[[FaceModel], Gallery],
         watchdog: Watchdog,
         catch_up_s: float = 5.0,
     ) -> None:

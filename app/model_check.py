@@ -6,7 +6,7 @@ from time import monotonic
 import structlog
 
 from app.storage import EmployeeStore
-from models.catalogue import ModelFacts, ModelUnavailable
+from models.catalogue import FaceModel, ModelUnavailable
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ class ModelCheck:
     """
 
     def __init__(
-        self, store: EmployeeStore, expected: Callable[[dict[str, int]], ModelFacts]
+        self, store: EmployeeStore, expected: Callable[[dict[str, int]], FaceModel]
     ) -> None:
         self._stored = StoredModels(store)
         self._expected = expected

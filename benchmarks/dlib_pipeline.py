@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.straightforward import Timed, untimed
-from models.packaged import packaged_file
+from models.package_data import package_file
 
 
 class Dlib:
@@ -35,4 +35,4 @@ class Dlib:
 
 
 def _packaged(name: str) -> str:
-    return str(packaged_file("face_recognition_models", f"models/{name}"))
+    return str(package_file("face_recognition_models", f"models/{name}"))

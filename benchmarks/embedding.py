@@ -23,7 +23,7 @@ PRECISIONS = {"float32": (torch.float32, "f32"), "bfloat16": (torch.bfloat16, "b
 def measure(effort: Effort) -> dict[str, Any]:
     """Times of one face, what they mean in GFLOP/s, and the matrix product of this machine."""
     network = load_network(random_weights()).eval()
-    source = setups()["facenet"].model().network
+    source = setups()["facenet"].model().network()
     ours = {
         name: OpenVinoRuntime(MODELS_DIR / "converted", bfloat16=name == "bfloat16")
         for name in PRECISIONS

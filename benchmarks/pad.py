@@ -44,7 +44,8 @@ from app.usecases.fraud_detection import (
 from app.usecases.login import SURELY_SAME
 from benchmarks.rates import Rate
 from models.catalogue import Catalogue
-from models.runtime import Runtime, choose_runtime
+from models.network import Runtime
+from models.runtime import choose_runtime
 from tests import copies, films
 from tests.films import Portrait
 from tests.photos import people, picture

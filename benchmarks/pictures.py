@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from models.packaged import packaged_file
+from models.package_data import package_file
 
 FACES = Path(__file__).parents[2] / "shared" / "faces"
 LOGIN_SIZE = (640, 480)
@@ -33,8 +33,8 @@ def people(count: int = 12) -> list[Person]:
         pairs = [sorted(person.iterdir())[:2] for person in sorted(folder.glob("p*"))]
     else:
         pairs = [
-            [packaged_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")],
-            [packaged_file("skimage", "data/astronaut.png")],
+            [package_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")],
+            [package_file("skimage", "data/astronaut.png")],
         ]
     return [
         Person(employee_id, *(framed(Image.open(photo)) for photo in (pair[0], pair[-1])))

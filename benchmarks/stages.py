@@ -76,7 +76,7 @@ def _own(setup: Setup, folder: Path) -> Iterator[Login]:
     service.start()
     assert service.wait(60)
     runtime = choose_runtime("cpu", MODELS_DIR / "converted")
-    detector, network = FaceDetector(runtime), runtime.compile(model.network)
+    detector, network = FaceDetector(runtime), runtime.compile(model.network())
 
     def login(data: bytes, timed: Timed) -> Any:  # noqa: ANN401
         photo = Photo(data, LIMITS.megapixels)

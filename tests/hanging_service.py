@@ -17,7 +17,7 @@ from app.settings import Settings
 from app.watchdog import Watchdog, end_process
 from entry import Server
 from models.openvino import OpenVinoRuntime
-from models.runtime import Network, NetworkSource, Outputs, Pixels
+from models.network import Network, NetworkSource, Outputs, Pixels
 
 PATIENCE_S, GRACE_S, SLOW_S = 2.4, 1.0, 1.2
 

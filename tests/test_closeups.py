@@ -81,7 +81,7 @@ def tally(
     runtime: OpenVinoRuntime,
 ) -> Callable[[Find], Tally]:
     """Tries all close-ups with one way to find a face; alignment and network stay the same."""
-    network = runtime.compile(dlib_model.network)
+    network = runtime.compile(dlib_model.network())
 
     def tried(find: Find) -> Tally:
         counts = Tally()

@@ -17,8 +17,9 @@ from structlog.testing import capture_logs
 from app.recognition.recogniser import Recogniser
 from models import mtcnn
 from models.catalogue import Catalogue, FaceModel
+from models.network import NetworkSource
 from models.openvino import OpenVinoRuntime
-from models.runtime import NetworkSource, TorchRuntime
+from models.pytorch import TorchRuntime
 from tests import facenet_weights
 from tests.photos import PORTRAITS
 from tests.serving import MODELS_DIR, ROOT
@@ -77,7 +78,7 @@ def test_every_network_comes_out_of_the_conversion_as_this_release_knows_it(
 
     The network of InceptionResnetV1 is tried below.
     """
-    for source in (mtcnn.proposal(), mtcnn.refinement(), mtcnn.output(), dlib_model.network):
+    for source in (mtcnn.proposal(), mtcnn.refinement(), mtcnn.output(), dlib_model.network()):
         runtime.compile(unbuildable(source))
 
 
@@ -131,7 +132,7 @@ def test_a_warm_start_and_a_login_need_no_pytorch(recogniser: Recogniser) -> Non
 def test_many_threads_get_what_one_gets(
     recogniser: Recogniser, runtime: OpenVinoRuntime, dlib_model: FaceModel
 ) -> None:
-    network = runtime.compile(dlib_model.network)
+    network = runtime.compile(dlib_model.network())
     batches = np.random.default_rng(0).integers(0, 255, (24, 2, 150, 150, 3), np.uint8)
     alone = [network(batch)[0] for batch in batches]
     with ThreadPoolExecutor(8) as threads:
@@ -267,7 +268,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 def own_source(own: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> NetworkSource:
     catalogue = Catalogue(tmp_path_factory.mktemp("models"), own)
     assert catalogue.own_name
-    return catalogue.get(catalogue.own_name).network
+    return catalogue.get(catalogue.own_name).network()
 
 
 def test_weights_of_ones_own_are_compared_with_their_file(
@@ -297,10 +298,10 @@ def test_a_broken_note_of_the_precision_is_written_anew(
         if (folder / "network.xml").is_file() and folder.name.startswith("dlib-"):
             shutil.copytree(folder, tmp_path / folder.name)
     runtime = OpenVinoRuntime(tmp_path)
-    runtime.compile(unbuildable(dlib_model.network))
+    runtime.compile(unbuildable(dlib_model.network()))
     for note in tmp_path.glob("*/precision-*"):
         note.write_bytes(content)
-    network = runtime.compile(unbuildable(dlib_model.network))
+    network = runtime.compile(unbuildable(dlib_model.network()))
     assert network(pixels(1, 150, 150))[0].shape == (1, 128)
     assert all(note.read_bytes() in (b"f32", b"bf16") for note in tmp_path.glob("*/precision-*"))
 

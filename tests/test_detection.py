@@ -14,7 +14,7 @@ from app.recognition.alignment import chip_to_picture, similarity
 from app.recognition.detector import DetectedFace, FaceDetector, distinct, moved, squared, suppress
 from app.recognition.pyramid import Pyramid
 from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
-from models.runtime import NetworkSource
+from models.network import NetworkSource
 from tests.chips import largest_face
 from tests.photos import GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, picture
 
@@ -131,10 +131,10 @@ def test_a_similarity_never_mirrors() -> None:
 
 
 def model(alignment: BoxAlignment | LandmarkAlignment, side: int) -> FaceModel:
-    def build() -> None:
+    def network() -> NetworkSource:
         raise NotImplementedError
 
-    return FaceModel("any", side, 1, alignment, 1.0, NetworkSource("any", "", side, build))
+    return FaceModel("any", side, 1, alignment, 1.0, network)
 
 
 def test_landmarks_come_to_lie_where_the_model_wants_them() -> None:

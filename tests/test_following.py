@@ -17,7 +17,7 @@ from app.recognition.recogniser import Recogniser
 from app.storage import StoreUnavailable
 from app.storage.sqlite.store import SqliteStore
 from app.watchdog import Watchdog
-from models.catalogue import ModelFacts
+from models.catalogue import FaceModel
 from tests.employees import someone
 
 FOLLOW_S = 0.01
@@ -50,7 +50,7 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
     made: list[FailingGallery] = []
 
     def start(errors: list[Exception]) -> FailingGallery:
-        def make_gallery(model: ModelFacts) -> FailingGallery:
+        def make_gallery(model: FaceModel) -> FailingGallery:
             gallery = FailingGallery(store, replace(model, dimension=8))
             gallery.errors = errors
             made.append(gallery)

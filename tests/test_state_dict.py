@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from models import state_dict
-from models.packaged import packaged_file
+from models.package_data import package_file
 
 SHARED = torch.arange(24.0).reshape(4, 6)
 TENSORS = {
@@ -48,7 +48,7 @@ def test_a_state_dict_is_read(archive: bool, kind: type) -> None:
 
 @pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
 def test_files_of_old_releases_are_read(name: str) -> None:
-    path: Path = packaged_file("facenet_pytorch", f"data/{name}.pt")
+    path: Path = package_file("facenet_pytorch", f"data/{name}.pt")
     assert_same(path.read_bytes(), torch.load(path, weights_only=True))
 
 

@@ -33,8 +33,8 @@ def to_enrol_again(as_json: bool) -> None:
     try:
         settings = settings_of_command()
         with closing(existing_store(settings)) as store:
-            own = make_catalogue(settings).own_name
-            model = chosen_name(settings.face_model, store.models(), own)
+            catalogue = make_catalogue(settings)
+            model = chosen_name(settings.face_model, store.models(), catalogue)
             total, listed = 0, 0
             for outline in store.outlines():
                 total += 1

@@ -7,17 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.storage import Employee
-from models.catalogue import ModelFacts
+from models.catalogue import FaceModel
 
 
-def comparable(employees: Sequence[Employee], model: ModelFacts) -> list[Employee]:
+def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee]:
     """Return the employees whose vectors the model made."""
     wanted = model.name, model.dimension
     return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
 
 
 def nearest(
-    employees: Sequence[Employee], probe: NDArray[np.float32], model: ModelFacts
+    employees: Sequence[Employee], probe: NDArray[np.float32], model: FaceModel
 ) -> tuple[Employee, float] | None:
     """Return the nearest of comparable employees and their distance; None if there are none.
 

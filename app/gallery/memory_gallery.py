@@ -13,7 +13,7 @@ from app.gallery import GalleryLoading, batched
 from app.gallery.comparison import comparable, nearest
 from app.gallery.memory_index import MemoryIndex
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
-from models.catalogue import ModelFacts
+from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ class MemoryGallery:
     """
 
     def __init__(
-        self, store: EmployeeStore, model: ModelFacts, index: MemoryIndex | None = None
+        self, store: EmployeeStore, model: FaceModel, index: MemoryIndex | None = None
     ) -> None:
         """index: an empty one by default."""
         self._store = store

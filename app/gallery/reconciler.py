@@ -6,7 +6,7 @@ from app.gallery import IndexUnavailable, SharedIndex
 from app.gallery.comparison import comparable
 from app.gallery.drift import Drift, drift_between
 from app.storage import EmployeeStore
-from models.catalogue import ModelFacts
+from models.catalogue import FaceModel
 
 _ROUNDS = 8  # writers of one employee at once, before the rest is left to the next catch-up
 
@@ -22,7 +22,7 @@ class NotReconciled(IndexUnavailable):
 class Reconciler:
     """Compares the entries of employees with their records, and corrects the entries."""
 
-    def __init__(self, store: EmployeeStore, index: SharedIndex, model: ModelFacts) -> None:
+    def __init__(self, store: EmployeeStore, index: SharedIndex, model: FaceModel) -> None:
         self._store = store
         self._index = index
         self._model = model

@@ -20,7 +20,7 @@ from app.storage import (
     EmployeeStore,
     NoSuchEmployee,
 )
-from models.catalogue import ModelFacts
+from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class SharedGallery:
     store holds at that moment, so stale entries of earlier enrolments affect no login.
     """
 
-    def __init__(self, store: EmployeeStore, index: SharedIndex, model: ModelFacts) -> None:
+    def __init__(self, store: EmployeeStore, index: SharedIndex, model: FaceModel) -> None:
         self.store = store
         self.index = index
         self.model = model

@@ -11,7 +11,7 @@ from app.recognition.image import Picture
 from app.recognition.mosaic import mosaic
 from app.recognition.pyramid import Pyramid
 from models import mtcnn
-from models.runtime import Network, Outputs, Runtime
+from models.network import Network, Outputs, Runtime
 
 Boxes = NDArray[np.float64]
 Scores = NDArray[np.float32]

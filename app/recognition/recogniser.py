@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
-from app.limiter import Limiter, Overloaded
+from app.limiter import Limiter
 from app.recognition import (
     FaceTooBlurred,
     FaceTooSmall,
@@ -29,9 +28,7 @@ from app.recognition.pixel_budget import PixelBudget
 from app.recognition.pyramid import Pyramid, magnification
 from app.recognition.requirements import PictureRequirements
 from models.catalogue import FaceModel
-from models.runtime import Runtime, RuntimeUnavailable
-
-log = structlog.get_logger()
+from models.network import Runtime
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,7 +66,7 @@ class Recogniser:
         self._slots = slots or nullcontext()
         self._budget = PixelBudget(self._requirements.megapixels * 1e6)
         self._search = FaceSearch(FaceDetector(runtime), self._requirements)
-        self._embed = runtime.compile(model.network)
+        self._embed = runtime.compile(model.network())
 
     def for_enrolment(self, data: bytes) -> ObservedFace:
         """Return the only large face. Raises NotAnImage, UnusableImage."""
@@ -164,11 +161,7 @@ class Recogniser:
         ]
 
     def _vectors(self, chips: Picture) -> NDArray[np.float32]:
-        try:
-            (vectors,) = self._embed(chips)
-        except RuntimeUnavailable as error:  # a network is compiled when it is first needed
-            log.error("the network cannot run", reason=str(error))
-            raise Overloaded from error
+        (vectors,) = self._embed(chips)
         if not np.isfinite(vectors).all():
             raise FloatingPointError(f"the network of {self.model.name} gave no finite vector")
         return vectors
