@@ -23,7 +23,7 @@ endef
 export NO_TORCH
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit licences clean
+.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ lock: | $(BIN)/pip ## pin anew, with hashes, what the requirements bring along
 
 audit: $(DEV) ## look for known vulnerabilities in what is pinned, and at the licences
 	$(BIN)/python -m tests.audit
+
+settings: $(DEV) ## write docs/settings.md from the descriptions in app/settings
+	$(BIN)/python -m tools.settings_page
 
 licences: $(DEV) ## write docs/licences.md
 	$(BIN)/python -m tests.licences --write

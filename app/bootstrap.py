@@ -23,7 +23,6 @@ from app.recognition.requirements import PictureRequirements
 from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys
-from app.values import is_file
 from app.watchdog import Watchdog
 from models.catalogue import Catalogue, FaceModel, ModelFacts, ModelUnavailable
 from models.choice import choose_facts, choose_model
@@ -136,7 +135,7 @@ def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[ModelFa
             "GALLERY_INDEX is milvus, but pymilvus is not installed: "
             "pip install -r requirements-milvus.lock"
         ) from None
-    if is_file(settings.milvus_uri) and find_spec("milvus_lite") is None:
+    if settings.milvus_is_a_file and find_spec("milvus_lite") is None:
         raise SettingsError(
             "MILVUS_URI is a file, but milvus-lite is not installed: "
             "pip install -r requirements-dev.lock"
