@@ -1,4 +1,4 @@
-"""docs/settings.md is generated from the settings,."""
+"""docs/settings.md is generated from the settings."""
 
 import re
 
