@@ -123,8 +123,8 @@ class Fields(BaseSettings):
     face_model: Literal["auto", "vggface2", "dlib", "facenet"] = Field(
         "auto",
         description="The [face model](operations.md#face-models). `auto` takes the model of the "
-        "stored vectors; for an empty database it takes `vggface2` if its weights are present "
-        "or can be downloaded, else `dlib`.",
+        "stored vectors; for an empty database `facenet` if `FACENET_WEIGHTS` is set, else "
+        "`vggface2` if its weights are present or can be downloaded, else `dlib`.",
     )
     facenet_weights: AbsolutePath | None = Field(
         None, description="Your own InceptionResnetV1 state dict, for the model `facenet`."
@@ -146,7 +146,7 @@ class Fields(BaseSettings):
         ge=0,
         le=1,
         description="α: a probe matches if its distance is below it. "
-        "[Lower it](accuracy.md#choose-α-for-the-number-of-people-enrolled) for large galleries.",
+        "[Lower it](accuracy.md#choose-the-threshold-for-your-gallery) for large galleries.",
     )
     liveness_service_url: WebAddress | None = Field(
         None,
