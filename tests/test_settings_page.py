@@ -1,4 +1,4 @@
-"""docs/settings.md is generated from the settings."""
+"""docs/settings.md is generated from the settings, and the README agrees with it."""
 
 import re
 
@@ -25,3 +25,12 @@ def test_every_setting_is_described_in_a_sentence() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert re.fullmatch(r"(?s)[A-Z0-9α`\[].+\.", field.description), name
+
+
+def test_the_readme_names_settings_with_their_defaults() -> None:
+    rows = re.findall(
+        r"^\| `([A-Z_]+)` \| (.*?) ?\|", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) >= 10
+    for name, default in rows:
+        assert default == settings_page.default(name.lower()), name
