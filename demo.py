@@ -31,7 +31,7 @@ KEPT = {"device", "face_model", "login_match_threshold", "models_dir"} | {
     "facenet_weights",
     "facenet_weights_sha256",
 }
-"""Settings taken from the environment. Those of a database are not, because it may be a real one."""
+"""Settings taken from the environment; those of a database are not, as it may be a real one."""
 
 
 class Portrait(NamedTuple):

@@ -100,7 +100,7 @@ def attacks(
 
     yield "8 of 15 frames of another person", mixed
     yield (
-        "two faces: one's own beside a photo",
+        "two faces: one's own next to a photo",
         lambda: Login(films.jpeg(photo), films.beside(person.now, other.now, rng)),
     )
     for name, copy in COPIES.items():

@@ -1,5 +1,6 @@
 """The documentation is consistent: links resolve, and commands, calls and settings exist."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -10,6 +11,8 @@ from flask import Flask
 
 from app.commands import create_command_app
 from app.settings import Settings
+from benchmarks import accuracy_report, pad, report, scaling_report
+from benchmarks.__main__ import figures_in
 from tests.serving import ROOT
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -42,6 +45,19 @@ def test_links_resolve(page: Path) -> None:
         linked = (page.parent / path).resolve() if path else page
         assert linked.exists(), target
         assert not anchor or anchor in anchors(linked), target
+
+
+def test_generated_pages_agree_with_the_figures_next_to_them() -> None:
+    docs = ROOT / "docs"
+    figures = json.loads((docs / "accuracy.json").read_text())
+    page = accuracy_report.markdown(figures, "accuracy.png")
+    assert page == (docs / "accuracy.md").read_text()
+    figures = json.loads((docs / "benchmarks/scaling.json").read_text())
+    assert scaling_report.page(figures) == (docs / "benchmarks/scaling.md").read_text()
+    page = report.page(figures_in(docs / "benchmarks"))
+    assert page == (docs / "benchmarks/README.md").read_text()
+    figures = json.loads((docs / "fraud.json").read_text())
+    assert pad.table(figures["logins"]) in (docs / "fraud.md").read_text()
 
 
 def test_every_page_is_in_the_index() -> None:
