@@ -1,7 +1,7 @@
-"""Enrols two people in a real service, logs them in with altered photos, and shows every answer.
+"""Enrol two people in a real service, log them in with altered photos, and show every answer.
 
 The photos come with installed packages: Grace Hopper with matplotlib, Eileen Collins with
-scikit-image. The employees live in a temporary SQLite file, whatever the environment says.
+scikit-image. The employees are stored in a temporary SQLite file, whatever the environment says.
 """
 
 import base64
@@ -31,7 +31,7 @@ KEPT = {"device", "face_model", "login_match_threshold", "models_dir"} | {
     "facenet_weights",
     "facenet_weights_sha256",
 }
-"""Settings the service takes from the environment; those of a real database are not among them."""
+"""Settings taken from the environment; those of a database are not, as it may be a real one."""
 
 
 class Portrait(NamedTuple):
@@ -49,7 +49,7 @@ class Portrait(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A request, and the answer it must get; `answer` is text, or JSON without the vectors."""
+    """A request and the answer it must get: text, or JSON without the vectors."""
 
     method: str
     path: str
@@ -60,7 +60,7 @@ class Call(NamedTuple):
 
 
 def calls() -> Iterator[Call]:
-    """The demonstration, one call after the other."""
+    """Yield the calls of the demonstration in order."""
     hopper_photo = Image.open(Path(get_data_path(), "sample_data", "grace_hopper.jpg"))
     astronaut = Image.fromarray(data.astronaut())
     hopper = Portrait(1, "Grace", "Hopper", hopper_photo, (175, 112, 356, 340))
@@ -86,7 +86,7 @@ def calls() -> Iterator[Call]:
 
 
 def altered(person: Portrait) -> dict[str, bytes]:
-    """What a camera may make of a portrait."""
+    """Return the portrait as different cameras might take it."""
     photo, (left, top, right, bottom) = person.photo, person.face
     edge = (right - left) // 8
     close_up = photo.crop((left - edge, top - edge, right + edge, bottom + edge))
@@ -101,7 +101,7 @@ def altered(person: Portrait) -> dict[str, bytes]:
 
 
 def encoded(photo: Image.Image, image_format: str = "PNG", **options: int) -> bytes:
-    """The photo as the bytes of a file."""
+    """Return the photo as the bytes of a file."""
     buffer = BytesIO()
     photo.save(buffer, image_format, **options)
     return buffer.getvalue()
@@ -126,7 +126,7 @@ def _list(*people: Portrait) -> Call:
 
 @contextmanager
 def service() -> Iterator[str]:
-    """Run the service on a spare port; the URL it answers at. Ends it, whatever happens."""
+    """Run the service on a free port, yield its URL, and end it whatever happens."""
     with tempfile.TemporaryDirectory(prefix="demo-") as folder, socket.socket() as spare:
         spare.bind(("127.0.0.1", 0))
         port = spare.getsockname()[1]
@@ -144,7 +144,7 @@ def service() -> Iterator[str]:
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is ours to handle
+                start_new_session=True,  # Ctrl-C must reach this process alone
             )
         try:
             url = f"http://127.0.0.1:{port}"
@@ -174,13 +174,13 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
                     print(f"Ready after {time.monotonic() - began:.1f} s.\n", flush=True)
                     return
             except requests.RequestException:
-                pass  # it does not listen yet
+                pass  # it is not listening yet
             time.sleep(0.1)
     sys.exit(f"The service did not start. Its log:\n\n{log.read_text(errors='replace')}")
 
 
 def demonstrate(url: str) -> bool:
-    """Make the calls and print a line for each; whether all answers were as expected."""
+    """Make the calls, print a line for each, and return whether all answers were as expected."""
     planned = list(calls())
     request, sent = (max(map(len, column)) for column in zip(*map(_request, planned), strict=True))
     row = f"{{}}  {{:{request}}}  {{:{sent}}}  {{:>5}}  {{:>6}}  {{}}".format
@@ -209,7 +209,7 @@ def _request(call: Call) -> tuple[str, str]:
 
 
 def _read(response: requests.Response) -> Any:  # noqa: ANN401  text or JSON
-    """The body; users without their feature vectors, which are long."""
+    """Return the body, without feature vectors, which are long."""
     if response.headers["Content-Type"] != "application/json":
         return response.text
     body = response.json()
@@ -228,7 +228,7 @@ def _said(answer: Any) -> str:  # noqa: ANN401  text or JSON
 
 
 def main() -> None:
-    """Exits with 1 where an answer was unexpected, and with 130 after Ctrl-C."""
+    """Run the demonstration. Exit with 1 if an answer was unexpected, with 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with service() as url:

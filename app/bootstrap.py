@@ -24,7 +24,6 @@ from app.recognition.requirements import PictureRequirements
 from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys
-from app.values import is_file
 from app.watchdog import Watchdog
 from models.catalogue import Catalogue, FaceModel, ModelUnavailable
 from models.choice import choose_model
@@ -134,7 +133,7 @@ def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceMod
             "GALLERY_INDEX is milvus, but pymilvus is not installed: "
             "pip install -r requirements-milvus.lock"
         ) from None
-    if is_file(settings.milvus_uri) and find_spec("milvus_lite") is None:
+    if settings.milvus_is_a_file and find_spec("milvus_lite") is None:
         raise SettingsError(
             "MILVUS_URI is a file, but milvus-lite is not installed: "
             "pip install -r requirements-dev.lock"

@@ -20,7 +20,7 @@ from tests.serving import MODELS_DIR
 Boxes = NDArray[np.float64]
 Detect = Callable[[Image.Image], Boxes]
 
-LOGIN = "this service, as a login looks"
+LOGIN = "this service, as in a login"
 OURS = "this service, every face"
 OURS_20 = "this service, every face from 20 px"
 THEIRS = "facenet-pytorch"

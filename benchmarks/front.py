@@ -94,7 +94,7 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     rows = [
-        f"| /healthz beside | {' | '.join(SERVERS)} |",
+        f"| `/healthz` during | {' | '.join(SERVERS)} |",
         f"|---|{'---|' * len(SERVERS)}",
     ]
     for name, kind in KINDS.items():

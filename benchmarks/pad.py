@@ -30,18 +30,15 @@ from app.settings import load_settings
 from app.storage import UsedProbe
 from app.usecases.fraud_detection import (
     LEAST_MOTION,
-    MOST_OF_A_COPY,
     MOST_SPOILT,
     MOST_STRETCH,
     FraudSuspected,
     check_frames,
-    check_not_enrolled,
     check_shape,
-    check_unused,
-    hashes_of,
     traces,
 )
 from app.usecases.login import SURELY_SAME
+from app.usecases.used_probes import MOST_OF_A_COPY, check_not_enrolled, check_unused, hashes_of
 from benchmarks.rates import Rate
 from models.catalogue import Catalogue
 from models.network import Runtime
@@ -104,7 +101,7 @@ def attacks(
 
     yield "8 of 15 frames of another person", mixed
     yield (
-        "two faces: one's own beside a photo",
+        "two faces: one's own next to a photo",
         lambda: Login(films.jpeg(photo), films.beside(person.now, other.now, rng)),
     )
     for name, copy in COPIES.items():
@@ -287,9 +284,11 @@ def table(rows: list[dict[str, Any]]) -> str:
         if name in (BONA_FIDE, COME_BACK):
             refused = Rate(let_in.of - let_in.count, let_in.of)
             whys = Counter(row["refused"] for row in these if row["refused"])
-            reasons = "; ".join(f"{count} times: {why}" for why, count in whys.most_common())
-            who = "with another photo and film" if name == COME_BACK else "who are refused"
-            lines += ["", f"BPCER, living people {who}: {refused}.", reasons]
+            again = " who come back with another photo and new frames" * (name == COME_BACK)
+            lines += ["", f"BPCER, living people{again}: {refused}."]
+            if whys:
+                reasons = "; ".join(f"{count} × {why}" for why, count in whys.most_common())
+                lines += ["", f"Refused: {reasons}."]
         else:
             lines.append(f"| {name} | {let_in.value:.1%} | {let_in.count} of {let_in.of} |")
     return "\n".join(lines)

@@ -16,8 +16,8 @@ from app.bootstrap import make_service, set_up_process
 from app.settings import Settings
 from app.watchdog import Watchdog, end_process
 from entry import Server
-from models.openvino import OpenVinoRuntime
 from models.network import Network, NetworkSource, Outputs, Pixels
+from models.openvino import OpenVinoRuntime
 
 PATIENCE_S, GRACE_S, SLOW_S = 2.4, 1.0, 1.2
 

@@ -14,9 +14,7 @@ HTTP = {"flask", "werkzeug", "gunicorn"}
 # What each package or module of `app` may import of `app`, beside itself.
 MAY_IMPORT = {
     "sentences": set[str](),
-    "spelling": set[str](),
-    "values": set[str](),
-    "settings": {"sentences", "spelling", "values"},
+    "settings": {"sentences"},
     "log": set[str](),
     "limiter": set[str](),
     "private_files": set[str](),
@@ -34,7 +32,7 @@ MAY_IMPORT = {
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences"},
-    "bootstrap": {"settings", "values", "log", "access", "audit", "storage", "gallery"}
+    "bootstrap": {"settings", "log", "access", "audit", "storage", "gallery"}
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"},
 }

@@ -1,4 +1,4 @@
-"""A setting that is misspelt is named with the one that is meant; nothing else is spoken of."""
+"""A misspelt setting is reported with the name it resembles; other variables are ignored."""
 
 import re
 import subprocess
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import SECURITY, Settings, SettingsError, doubtful, load_settings
-from app.spelling import nearest
+from app.settings.spelling import nearest
 from tests.serving import ROOT, RunningService, environment
 from tests.test_settings import nothing_is_set, start
 
@@ -17,7 +17,7 @@ __all__ = ["nothing_is_set"]
 KNOWN = [name.upper() for name in Settings.model_fields]
 
 MEANT = {
-    # letters that are missing, added, swapped
+    # missing, added or swapped letters
     "LOGIN_MATCH_TRESHOLD": "LOGIN_MATCH_THRESHOLD",
     "LIVENES_SERVICE_URL": "LIVENESS_SERVICE_URL",
     "SQLLITE_PATH": "SQLITE_PATH",
@@ -36,17 +36,18 @@ MEANT = {
     "__API_KEYS": "API_KEYS",
     "API_KEYS ": "API_KEYS",
     "\ufeffAPI_KEYS": "API_KEYS",
-    # one of many, many of one
+    # singular for plural, plural for singular
     "API_KEY": "API_KEYS",
     "VECTOR_KEY": "VECTOR_KEYS",
     "AUDIT_LOGS": "AUDIT_LOG",
     "TRUSTED_PROXY": "TRUSTED_PROXIES",
     "CORS_ORIGIN": "CORS_ORIGINS",
     "WORKER": "WORKERS",
-    # words that are missing, moved, added, or another word for the same
+    # missing, moved or added words, and synonyms
     "MONGO_URL": "MONGO_DB_URL",
     "MONGOURL": "MONGO_DB_URL",
     "LOGIN_TRESHOLD": "LOGIN_MATCH_THRESHOLD",
+    "MATCH_THRESHOLD": "LOGIN_MATCH_THRESHOLD",
     "LIVENESS_URL": "LIVENESS_SERVICE_URL",
     "MONGO_TIMEOUT": "MONGO_DB_TIMEOUT_S",
     "KEYS_API": "API_KEYS",
@@ -69,7 +70,7 @@ MEANT = {
     "APIKEYFILE": "API_KEYS_FILE",
 }
 
-# Services of the cluster, as Kubernetes, OpenShift and Docker's links name them.
+# Services of the cluster, for which Kubernetes, OpenShift and Docker links set variables.
 SERVICES = [
     *("MONGO", "MONGO_DB", "MONGO_DB_URL", "REDIS", "REDIS_URL", "LIVENESS", "LIVENESS_SERVICE"),
     *("AUDIT_LOG", "API_KEYS", "IMAGE_REGISTRATION"),
@@ -95,22 +96,22 @@ OTHERS = [
     *("DB_USERNAME", "POSTGRES_URL", "SERVICE_URL", "REDIS_HOST", "MONGO_INITDB_ROOT_USERNAME"),
     *("MONGO_VERSION", "REDIS_VERSION", "REDIS_DOWNLOAD_URL", "OPENSHIFT_BUILD_NAME"),
     *("STI_SCRIPTS_URL", "POD_IP", "NODE_NAME", "LOG_FILE", "MODEL_NAME", "IMAGE_NAME"),
-    *("REQUEST_TIMEOUT", "READ_TIMEOUT", "K8_IMAGE_REGISTRATION_SERVICE"),
+    *("REQUEST_TIMEOUT", "READ_TIMEOUT", "KEYS_FILE", "LIVENESS", "K8_IMAGE_REGISTRATION_SERVICE"),
 ]
 
 
 @pytest.mark.parametrize(("name", "meant"), MEANT.items())
-def test_the_nearest_setting_is_found(name: str, meant: str) -> None:
+def test_a_misspelt_name_finds_the_setting_it_means(name: str, meant: str) -> None:
     assert nearest(name, KNOWN) == meant
 
 
 @pytest.mark.parametrize("name", [*INJECTED, *OTHERS, *KNOWN, *map(str.lower, KNOWN)])
-def test_what_is_no_setting_or_is_one_is_not_taken_for_another(name: str) -> None:
+def test_other_variables_and_correct_names_resemble_no_setting(name: str) -> None:
     assert nearest(name, KNOWN) is None
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_every_setting_is_found_by_its_misspellings(name: str) -> None:
+def test_every_setting_is_found_from_typical_typing_errors(name: str) -> None:
     middle = len(name) // 2
     for typed in (name.replace("_", ""), name + "_", name[:middle] + name[middle:].lower() + "-"):
         assert typed.upper() in KNOWN or nearest(typed, KNOWN) == name
@@ -119,14 +120,14 @@ def test_every_setting_is_found_by_its_misspellings(name: str) -> None:
         assert nearest(name[:3] + name[4:], KNOWN) == name
 
 
-def test_security_hangs_on_settings_that_exist() -> None:
+def test_settings_marked_as_security_exist() -> None:
     assert set(Settings.model_fields) >= SECURITY
 
 
 @pytest.mark.parametrize(
     "name", [name for name, meant in MEANT.items() if meant.lower() in SECURITY]
 )
-def test_where_security_hangs_on_it_nothing_starts(
+def test_a_misspelt_security_setting_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "hunter2")
@@ -140,16 +141,20 @@ def test_where_security_hangs_on_it_nothing_starts(
     assert doubtful() == []
 
 
-def test_elsewhere_it_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_misspelt_setting_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAXIMAGEMEGAPIXELS", "99")
     assert load_settings().max_image_megapixels != 99
     (sentence,) = doubtful()
-    assert sentence.startswith("MAXIMAGEMEGAPIXELS is no setting: if MAX_IMAGE_MEGAPIXELS is meant")
+    assert sentence.startswith(
+        "MAXIMAGEMEGAPIXELS is not a setting: did you mean MAX_IMAGE_MEGAPIXELS?"
+    )
     assert "99" not in sentence
 
 
-def test_where_the_right_one_is_set_too_it_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be another program's; what is in force was said."""
+def test_a_misspelt_name_is_a_warning_if_the_right_one_is_set_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The variable may belong to another program."""
     monkeypatch.setenv("LOGIN_TRESHOLD", "0.7")
     monkeypatch.setenv("login_match_threshold", "0.6")
     assert load_settings().login_match_threshold == 0.6
@@ -157,37 +162,37 @@ def test_where_the_right_one_is_set_too_it_is_a_warning(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("value", ["", " ", "\r\n"])
-def test_what_is_empty_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_empty_misspelt_variable_is_ignored(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("API_KEY", value)
     load_settings()
     assert doubtful() == []
 
 
-def test_a_start_names_them_all_at_once_with_what_else_is_wrong() -> None:
+def test_a_start_reports_misspelt_names_and_bad_values_together() -> None:
     _, output = start(API_KEY="hunter2", MONGO_URL="hunter2", WORKERS="0")
     assert output.startswith("Cannot start: ")
-    for word in ("API_KEY ", "API_KEYS ", "MONGO_URL ", "MONGO_DB_URL ", "WORKERS: "):
+    for word in ("API_KEY ", "API_KEYS?", "MONGO_URL ", "MONGO_DB_URL?", "WORKERS: "):
         assert word in output
     assert "hunter2" not in output
 
 
-def test_an_address_of_another_service_is_no_port() -> None:
+def test_a_port_variable_injected_by_docker_is_rejected() -> None:
     _, output = start(PORT="tcp://10.0.0.1:80")
     assert output == "Cannot start: PORT: must be a whole number, not 'tcp://10.0.0.1:80'\n"
 
 
-def test_the_log_of_a_start_warns_and_is_silent_of_others(tmp_path: Path) -> None:
+def test_the_start_logs_one_warning_and_ignores_injected_variables(tmp_path: Path) -> None:
     others = dict.fromkeys([*INJECTED, "HOSTNAME", "LANG"], "tcp://10.0.0.1:80")
     with RunningService(tmp_path, REDIS_URI="redis://hunter2", **others) as service:
         log = service.log
-    warnings = [line for line in log.splitlines() if "is no setting" in line]
+    warnings = [line for line in log.splitlines() if "is not a setting" in line]
     assert len(warnings) == 1
-    assert "REDIS_URI is no setting: if REDIS_URL is meant" in warnings[0]
+    assert "REDIS_URI is not a setting: did you mean REDIS_URL?" in warnings[0]
     assert "hunter2" not in log
 
 
 @pytest.mark.parametrize("command", [["vectors", "rotate"], ["gallery", "check"]])
-def test_commands_say_it_too(tmp_path: Path, command: list[str]) -> None:
+def test_commands_report_misspelt_settings(tmp_path: Path, command: list[str]) -> None:
     def run(**variables: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "flask", "--app", "entry", *command],
@@ -200,5 +205,5 @@ def test_commands_say_it_too(tmp_path: Path, command: list[str]) -> None:
         assert done.returncode != 0
         return done.stderr
 
-    assert "VECTOR_KEY is no setting: if VECTOR_KEYS is meant" in run(VECTOR_KEY="hunter2")
-    assert "Warning: LOGLEVEL is no setting: if LOG_LEVEL is meant" in run(LOGLEVEL="debug")
+    assert "VECTOR_KEY is not a setting: did you mean VECTOR_KEYS?" in run(VECTOR_KEY="hunter2")
+    assert "Warning: LOGLEVEL is not a setting: did you mean LOG_LEVEL?" in run(LOGLEVEL="debug")

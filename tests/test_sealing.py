@@ -227,7 +227,7 @@ def rotated(folder: Path, keys: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_service_changes_its_key(tmp_path: Path) -> None:
-    """From no encryption to a key, and to another one, as the README says."""
+    """From no encryption to a key, and to another one, as docs/operations.md says."""
     body = {"name": "Grace", "surname": "Hopper", "img_features": [[1.0] * 128]}
     with RunningService(tmp_path) as service:
         assert service.call("POST", "/api/store/1", json=body).status_code == 200

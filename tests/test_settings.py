@@ -1,4 +1,4 @@
-"""Settings: environment variables, checked at start, and all in the README's table."""
+"""Settings are environment variables, and a bad one stops the start with a clear message."""
 
 import json
 import re
@@ -70,7 +70,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("name", "value", "takes"), BAD)
-def test_a_bad_value_is_named_with_what_is_taken(
+def test_a_bad_value_is_reported_with_the_values_it_takes(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, takes: str
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -81,7 +81,7 @@ def test_a_bad_value_is_named_with_what_is_taken(
 
 
 def start(**variables: str) -> tuple[int, str]:
-    """Exit code and output of a start that fails."""
+    """Start the service, which must fail; return its exit code and output."""
     process = subprocess.run(
         [sys.executable, "entry.py"],
         cwd=ROOT,
@@ -97,8 +97,8 @@ def start(**variables: str) -> tuple[int, str]:
     return process.returncode, process.stdout
 
 
-def test_every_bad_value_is_named_and_nothing_starts() -> None:
-    # what two variables say together is looked at when each of them is right
+def test_all_bad_values_are_reported_at_once_and_nothing_starts() -> None:
+    # combinations of variables are checked only after each variable is valid
     bad = {
         name: value
         for name, value, takes in BAD
@@ -132,7 +132,7 @@ def test_every_bad_value_is_named_and_nothing_starts() -> None:
         ({"LIVENESS_SERVICE_URL": "service:hunter2@liveness"}, "LIVENESS_SERVICE_URL"),
     ],
 )
-def test_what_can_never_run_stops_with_a_sentence(
+def test_settings_that_can_never_work_stop_the_start_with_a_sentence(
     tmp_path: Path, variables: dict[str, str], sentence: str
 ) -> None:
     _, output = start(**{"SQLITE_PATH": str(tmp_path / "employees.db")} | variables)
@@ -141,7 +141,7 @@ def test_what_can_never_run_stops_with_a_sentence(
     assert "hunter2" not in output
 
 
-def test_a_package_that_milvus_needs_is_asked_for(tmp_path: Path) -> None:
+def test_milvus_without_its_package_stops_the_start(tmp_path: Path) -> None:
     (tmp_path / "pymilvus.py").write_text("raise ModuleNotFoundError(name='pymilvus')")
     milvus = {"GALLERY_INDEX": "milvus", "MILVUS_URI": "http://127.0.0.1:19530"}
     _, output = start(SQLITE_PATH=str(tmp_path / "e.db"), PYTHONPATH=str(tmp_path), **milvus)
@@ -149,14 +149,29 @@ def test_a_package_that_milvus_needs_is_asked_for(tmp_path: Path) -> None:
     assert "requirements-milvus.lock" in output
 
 
-def test_one_file_of_milvus_is_not_for_several_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_workers_cannot_share_a_milvus_file(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("GALLERY_INDEX", "milvus"), ("MILVUS_URI", "x.db"), ("WORKERS", "2")):
         monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError, match="set WORKERS to 1"):
         load_settings()
 
 
-def test_what_is_not_set_has_a_default() -> None:
+@pytest.mark.parametrize("keys", [" ".join(["A" * 43 + "="] * 2), "plain " + "A" * 43 + "="])
+def test_keys_cannot_be_rotated_while_milvus_is_the_index(
+    monkeypatch: pytest.MonkeyPatch, keys: str
+) -> None:
+    monkeypatch.setenv("VECTOR_KEYS", keys)
+    load_settings()
+    monkeypatch.setenv("GALLERY_INDEX", "milvus")
+    monkeypatch.setenv("MILVUS_URI", "http://milvus:19530")
+    with pytest.raises(SettingsError, match="set GALLERY_INDEX to memory, run flask") as caught:
+        load_settings()
+    assert "AAAA" not in str(caught.value)
+    monkeypatch.setenv("VECTOR_KEYS", keys.split()[-1])
+    assert load_settings().gallery_index == "milvus"
+
+
+def test_unset_variables_have_defaults() -> None:
     settings = load_settings()
     assert (settings.host, settings.port) == ("0.0.0.0", 5005)
     assert settings.login_match_threshold == 0.8
@@ -177,7 +192,7 @@ def test_an_empty_value_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
     assert load_settings() == defaults
 
 
-def test_values_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "8080")
     monkeypatch.setenv("LOGIN_MATCH_THRESHOLD", "0.55")
     monkeypatch.setenv("LIVENESS_SERVICE_URL", "http://liveness:8080/")
@@ -188,7 +203,7 @@ def test_values_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.log_level == "debug"
 
 
-def test_the_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MONGO_DB_PASSWORD", "hunter2")
     settings = load_settings()
     assert settings.mongo_db_password is not None
@@ -196,7 +211,7 @@ def test_the_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in f"{settings!r} {settings}"
 
 
-def test_a_password_in_the_address_is_taken_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_password_in_the_liveness_url_is_removed_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVENESS_SERVICE_URL", "https://me:hunt%40er2@liveness:8080/v1/")
     settings = load_settings()
     assert settings.liveness_service_url == "https://liveness:8080/v1"
@@ -206,7 +221,9 @@ def test_a_password_in_the_address_is_taken_out_of_it(monkeypatch: pytest.Monkey
     assert "hunt" not in f"{settings!r} {settings}"
 
 
-def test_one_way_to_authenticate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_liveness_token_and_a_password_exclude_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("LIVENESS_TOKEN", "hunter2")
     assert "hunter2" not in repr(load_settings())
     monkeypatch.setenv("LIVENESS_SERVICE_URL", "https://me:hunter2@liveness")
@@ -215,39 +232,7 @@ def test_one_way_to_authenticate(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [name.upper() for name in Settings.model_fields])
-def test_the_readme_tells_of_every_setting(name: str) -> None:
-    rows = [line for line in (ROOT / "README.md").read_text().splitlines() if line[:1] == "|"]
-    assert any(f"`{name}`" in row for row in rows)
-
-
-def test_the_readme_tells_the_defaults_and_of_nothing_else() -> None:
-    section = (ROOT / "README.md").read_text().partition("## Settings")[2].partition("###")[0]
-    rows = re.findall(r"^\| (`.+?) \| (.*?) ?\|", section, re.MULTILINE)
-    told = set[str]()
-    for variables, text in rows:
-        names, defaults = re.findall("`([A-Z_0-9]+)`", variables), re.findall("`(.+?)`", text)
-        told |= set(names)
-        for number, name in enumerate(names):
-            default = Settings.model_fields[name.lower()].get_default(
-                call_default_factory=True, validated_data={"max_body_mb": 0}
-            )
-            if isinstance(default, Path):
-                default = default.relative_to(ROOT)
-            if isinstance(default, bool):
-                default = str(default).lower()
-            if name == "IMAGE_FORMATS":
-                assert text == "all of them"
-            elif default is None:
-                assert not defaults, name
-            else:
-                assert defaults[number] == (
-                    f"{default:g}" if isinstance(default, float) else str(default)
-                ), name
-    assert told == {name.upper() for name in Settings.model_fields}
-
-
-def test_the_log_says_what_runs(tmp_path: Path) -> None:
+def test_the_log_shows_the_settings_that_matter_at_start(tmp_path: Path) -> None:
     alpha = {"LOGIN_MATCH_THRESHOLD": "0.75"}
     with RunningService(tmp_path, LOG_FORMAT="json", LOG_LEVEL="info", **alpha) as service:
         service.call("DELETE", "/api/5", headers={"X-Request-ID": "look-for-me"})
@@ -261,7 +246,7 @@ def test_the_log_says_what_runs(tmp_path: Path) -> None:
     assert (request["method"], request["path"], request["status"]) == ("DELETE", "/api/5", 200)
 
 
-def test_redis_that_is_away_is_said_once_at_the_start(tmp_path: Path) -> None:
+def test_an_absent_redis_is_logged_once_at_start(tmp_path: Path) -> None:
     address = f"redis://:hunter2@127.0.0.1:{free_port()}"
     with RunningService(tmp_path, REDIS_URL=address, LOGIN_FAILURES="5") as service:
         (line,) = [line for line in service.log.splitlines() if "REDIS_URL" in line]
@@ -270,7 +255,7 @@ def test_redis_that_is_away_is_said_once_at_the_start(tmp_path: Path) -> None:
         assert "hunter2" not in service.log
 
 
-def test_a_store_that_is_new_is_said_to_be(tmp_path: Path) -> None:
+def test_creating_a_new_database_is_logged(tmp_path: Path) -> None:
     with RunningService(tmp_path) as first:
         assert first.log.count("a new, empty store is made") == 1
     with RunningService(tmp_path) as second:
