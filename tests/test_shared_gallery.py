@@ -287,7 +287,7 @@ def test_a_login_ends_where_no_near_record_can_be_opened(
     ahead = with_keys(new)
     for number in range(20):
         add(ahead, someone(number))
-    with pytest.raises(IndexUnavailable, match="can be opened"):
+    with pytest.raises(IndexUnavailable, match="can be decrypted"):
         with_keys(new_key()).nearest(someone(3).vectors[0])
 
 
