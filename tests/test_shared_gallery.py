@@ -287,8 +287,12 @@ def test_a_login_ends_where_no_near_record_can_be_opened(
     ahead = with_keys(new)
     for number in range(20):
         add(ahead, someone(number))
-    with pytest.raises(IndexUnavailable, match="can be opened"):
-        with_keys(new_key()).nearest(someone(3).vectors[0])
+    behind = with_keys(new_key())
+    with pytest.raises(IndexUnavailable, match="VECTOR_KEYS does not hold"):
+        behind.nearest(someone(3).vectors[0])
+    with pytest.raises(IndexUnavailable, match="VECTOR_KEYS does not hold"):
+        behind.catch_up()
+    assert holds_exactly(ahead, *ahead.store.read_all())
 
 
 def test_a_vector_that_is_none_keeps_nobody_from_being_found(gallery: SharedGallery) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from app.storage import ChangesForgotten, Employee, EmployeeExists, StoreUnavailable
-from app.storage.sqlite.store import CHANGES_KEPT, SqliteStore
+from app.storage.sqlite.changes import CHANGES_KEPT
+from app.storage.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parent.parent
 OPEN_FILES = Path("/proc/self/fd")

@@ -1,4 +1,4 @@
-"""Feature vectors → the nearest employee.
+"""Find the employee nearest to a feature vector.
 
 An index only proposes candidates; the answer is computed from the records that the store holds.
 """
@@ -18,30 +18,30 @@ T = TypeVar("T")
 
 
 class IndexUnavailable(Exception):
-    """The index did not answer in time, or refused; the message says so without secrets."""
+    """The index did not answer in time, or refused. The message says why, without secrets."""
 
 
 class GalleryLoading(Exception):
-    """The whole store is being read; until that is done nobody can be found."""
+    """The whole store is being read, and nobody can be found until that is done."""
 
 
 class Gallery(Protocol):
-    """Find the nearest employee. `memory_gallery` and `shared_gallery` implement it.
+    """Finds the nearest employee; implemented in `memory_gallery` and `shared_gallery`.
 
     All methods may raise StoreUnavailable, IndexUnavailable and GalleryLoading.
     """
 
     def __len__(self) -> int:
-        """Return about how many employees can be found."""
+        """Return the approximate number of employees who can be found."""
 
     def load(self) -> None:
-        """Prepare to find employees; called once, before every other method."""
+        """Prepare to find employees. Must be called once, before any other method."""
 
     def catch_up(self) -> None:
         """Bring what has changed in the store into the index."""
 
     def check_ready(self) -> None:
-        """Return if a login can be answered."""
+        """Return if a login can be answered; raise otherwise."""
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
         """Return the nearest employee and their distance; None if the gallery is empty.
@@ -55,9 +55,11 @@ class Gallery(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IndexEntry:
-    """One feature vector of one enrolment in a shared index. Never changed, only added and removed.
+    """One feature vector of one enrolment in a shared index.
 
-    name: unique among all vectors of all enrolments. vector: (dimension,) of unit length.
+    Entries are added and removed, but never changed.
+
+    name: unique among all vectors of all enrolments. vector: (dimension,), of unit length.
     """
 
     name: str
@@ -66,7 +68,7 @@ class IndexEntry:
 
 
 class SharedIndex(Protocol):
-    """Entries that all processes search.
+    """An index that all processes share.
 
     All methods are thread-safe and may raise IndexUnavailable. A search finds every entry that
     any process put before the search began.
@@ -80,10 +82,10 @@ class SharedIndex(Protocol):
         """Create the index if it does not exist."""
 
     def is_complete(self) -> bool:
-        """Return whether the index has ever held everyone in the store; a new index has not."""
+        """Return whether the index has been marked as complete; a new index is not."""
 
     def mark_complete(self) -> None:
-        """Record that the index holds everyone."""
+        """Record that the index holds every employee in the store."""
 
     def put(self, entries: Sequence[IndexEntry]) -> None:
         """Add entries; overwrite the vectors of entries that exist."""
@@ -98,10 +100,10 @@ class SharedIndex(Protocol):
         """Yield the entries of employees with after < id ≤ last, in any order."""
 
     def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
-        """Return name and employee id of the `count` nearest entries, nearest first."""
+        """Return the names and employee ids of the `count` nearest entries, nearest first."""
 
     def flush(self) -> None:
-        """Index what was put now rather than later."""
+        """Index the entries put so far now rather than later."""
 
     def __len__(self) -> int:
         """Return the number of entries."""

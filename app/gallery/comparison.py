@@ -19,10 +19,11 @@ def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee
 def nearest(
     employees: Sequence[Employee], probe: NDArray[np.float32], model: FaceModel
 ) -> tuple[Employee, float] | None:
-    """Return the nearest of comparable employees and their distance; None if there are none.
+    """Return the nearest employee and their distance; None if there are no employees.
 
-    probe: (dimension,) float32 of unit length. The distance is that of the nearest vector of the
-    employee: L2 × `distance_scale`.
+    The distance is that of the employee's nearest vector: L2 × `distance_scale`.
+
+    employees: comparable with the model. probe: (dimension,) float32 of unit length.
     """
     if not employees:
         return None
@@ -32,5 +33,5 @@ def nearest(
 
 
 def _distance(employee: Employee, probe: NDArray[np.float32], scale: float) -> float:
-    least = float(np.linalg.norm(employee.vectors - probe, axis=1).min())
-    return least * scale if math.isfinite(least) else math.inf
+    shortest = float(np.linalg.norm(employee.vectors - probe, axis=1).min())
+    return shortest * scale if math.isfinite(shortest) else math.inf

@@ -1,4 +1,4 @@
-"""Find where a shared index differs from the store."""
+"""Find the entries in which a shared index differs from the store."""
 
 import re
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ import numpy as np
 from app.gallery import IndexEntry
 from app.storage import Employee
 
-_OWN_ID = re.compile(r"[0-9a-f]{32}")
-_SAME_WITHIN = 1e-6  # more than float32 loses on its way to the index and back
+_ENROLMENT_ID = re.compile(r"[0-9a-f]{32}")
+_TOLERANCE = 1e-6  # more than float32 numbers may change on the way to the index and back
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """What must change in the index. False if nothing must.
+    """The entries that must change in the index. Falsy if there are none.
 
-    missing: entries to add. wrong: entries to overwrite, as they should be. garbage: entries that
-    belong to no record.
+    missing: entries to add. wrong: the correct entries, which must overwrite those in the index.
+    garbage: entries to remove, because they belong to no record.
     """
 
     missing: list[IndexEntry] = field(default_factory=list)
@@ -30,7 +30,7 @@ class Drift:
         return bool(self.missing or self.wrong or self.garbage)
 
     def employees(self) -> list[int]:
-        """Return the ids of the employees concerned, in ascending order."""
+        """Return the ids of the employees concerned in ascending order."""
         return sorted({entry.employee_id for entry in self.missing + self.wrong + self.garbage})
 
     def add(self, other: "Drift") -> None:
@@ -51,11 +51,11 @@ class Drift:
 def expected_entries(employee: Employee) -> list[IndexEntry]:
     """Return the entries that a record should have in the index.
 
-    A vector with a number that is not finite matches nobody, so it has no entry. Records of other
-    clients may lack an enrolment id of ours; a hash of their vectors takes its place.
+    A vector with a number that is not finite has no entry, because it matches nobody. Records
+    written by other clients may lack our enrolment id, so a hash of their vectors replaces it.
     """
     enrolment = employee.enrolment_id
-    if not _OWN_ID.fullmatch(enrolment):
+    if not _ENROLMENT_ID.fullmatch(enrolment):
         content = enrolment.encode() + employee.vectors.tobytes()
         enrolment = blake2b(content, digest_size=16).hexdigest()
     return [
@@ -66,7 +66,7 @@ def expected_entries(employee: Employee) -> list[IndexEntry]:
 
 
 def drift_between(entries: Sequence[IndexEntry], records: Sequence[Employee]) -> Drift:
-    """Compare all entries of some employees with all their records."""
+    """Return the drift between all entries of some employees and all their records."""
     wanted = {entry.name: entry for employee in records for entry in expected_entries(employee)}
     found = {entry.name: entry for entry in entries}
     return Drift(
@@ -80,4 +80,4 @@ def drift_between(entries: Sequence[IndexEntry], records: Sequence[Employee]) ->
 
 def _differ(entry: IndexEntry, other: IndexEntry) -> bool:
     same_owner = entry.employee_id == other.employee_id
-    return not same_owner or bool(np.abs(entry.vector - other.vector).max() > _SAME_WITHIN)
+    return not same_owner or bool(np.abs(entry.vector - other.vector).max() > _TOLERANCE)

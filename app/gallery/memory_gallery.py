@@ -1,4 +1,4 @@
-"""The gallery in the memory of one process, kept equal to the store that all processes share."""
+"""The gallery in the memory of one process, which catches up with the shared store."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,19 +17,19 @@ from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
-_CANDIDATES = 8  # employees asked for at first
-_BATCH = 1_024  # employees read at a time, and the most candidates of one search
-_PROGRESS_EVERY_S = 5.0
+_CANDIDATES = 8  # employees that a search proposes at first
+_BATCH = 1_024  # employees read at a time, and the maximum number proposed
+_PROGRESS_EVERY_S = 5.0  # between log lines
 _LOADING = "the gallery is being read again"
-_RELOAD_S = 1.0  # a request waits this long for a reload; most galleries load faster
+_RELOAD_WAIT_S = 1.0  # how long a request waits for a reload; most galleries load faster
 
 
 class MemoryGallery:
     """Finds the nearest employee: the index proposes, the store disposes.
 
-    Before each search the index catches up with the store's change log, so every acknowledged write
-    of any process is found. The answer is computed from the records that the store holds at that
-    moment, so a deleted or replaced face never matches, whatever the index remembers.
+    Before each search the index catches up with the store's change log, so a search sees every
+    acknowledged write of any process. The answer is computed from the records that the store holds
+    at that moment, so a deleted or replaced face never matches, even if the index still has it.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class MemoryGallery:
 
     def load(self) -> None:
         """Read the whole store into the index. Raises StoreUnavailable."""
-        # Take the position first: changes made while we read are then read once more.
+        # Take the position before reading, so that changes made meanwhile are read once more.
         position = self._store.position()
         unseen = set(self._index.employees())
         total, read, others = self._store.count(), 0, 0
@@ -95,8 +95,9 @@ class MemoryGallery:
     def catch_up(self) -> None:
         """Bring what has changed in the store into the index.
 
-        Raises StoreUnavailable, and GalleryLoading if the change log no longer reaches back to what
-        the index knows; the whole store is then read again in the background.
+        Raises StoreUnavailable. If the change log no longer reaches back to the index's position,
+        starts to read the whole store again in the background, and raises GalleryLoading if that
+        takes long.
         """
         self._check_complete()
         position = self._position
@@ -104,7 +105,7 @@ class MemoryGallery:
             if not self._store.changes_since(position).employee_ids:
                 return
             with self._lock:
-                # Ask again: another thread may have caught up meanwhile.
+                # Check again, because another thread may have caught up meanwhile.
                 position = self._position
                 changes = self._store.changes_since(position)
                 for ids in batched(sorted(changes.employee_ids), _BATCH):
@@ -121,7 +122,7 @@ class MemoryGallery:
             self.catch_up()
 
     def _check_complete(self) -> None:
-        if not self._complete.wait(_RELOAD_S):
+        if not self._complete.wait(_RELOAD_WAIT_S):
             raise GalleryLoading(_LOADING)
 
     def _start_reload(self, position: int) -> None:
@@ -130,7 +131,7 @@ class MemoryGallery:
             if self._position != position or not self._complete.is_set():
                 return
             self._complete.clear()
-        log.warning("the change log does not reach back to what is known: reading the whole store")
+        log.warning("the change log does not reach back far enough: reading the whole store")
         Thread(target=self._reload, name="reload-gallery", daemon=True).start()
 
     def _reload(self) -> None:
@@ -145,7 +146,7 @@ class MemoryGallery:
             self._complete.set()
 
     def _put(self, employees: Sequence[Employee]) -> list[Employee]:
-        """Put the employees of the gallery's model into the index, and return those."""
+        """Put the employees of the gallery's model into the index, and return them."""
         known = comparable(employees, self._model)
         if known:
             owners = [employee.employee_id for employee in known]
@@ -166,8 +167,8 @@ class MemoryGallery:
             )
 
     def _remove_stale(self, employee_ids: Sequence[int]) -> None:
-        """Remove employees that the store no longer holds, although its change log omits that."""
-        with self._lock:  # nobody who was enrolled and put again just now is removed
+        """Remove employees whom the store lost without an entry in its change log."""
+        with self._lock:  # without it, an employee who was just enrolled again could be removed
             stored = comparable(self._store.get(employee_ids), self._model)
             there = {employee.employee_id for employee in stored}
             self._index.remove([e for e in employee_ids if e not in there])

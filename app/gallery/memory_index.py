@@ -1,4 +1,4 @@
-"""An index in memory: rows of vectors, and the employee of each."""
+"""An index in memory: rows of vectors, each with its owner, an employee."""
 
 from collections import deque
 from collections.abc import Collection, Sequence
@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from app.gallery.coded_rows import CodedRows
 from app.gallery.rows import ExactRows, RowNumbers, Rows, Sizes, Vectors
 
-_TOUCHED_KEPT = 4_096
+_TOUCHED_KEPT = 4_096  # rows; a search during which more are touched starts over
 
 
 class MemoryIndex:
-    """Searches the vectors of one process: in full while they are few, else by codes first.
+    """Searches the vectors of one process: all of them exactly if they are few, otherwise by codes.
 
     All methods are thread-safe. A search that overlaps an update may still propose what the update
     removed, but never misses an employee who is in the index before and after it.
@@ -24,8 +24,8 @@ class MemoryIndex:
     dimension + 76 bytes (588 at 512 dimensions, 204 at 128); and 40 to 70 bytes per employee.
 
     A search runs on the caller's thread, without the lock, while updates go on. Rows are dense: the
-    last row fills the place of a removed one. Updates record the rows they touch, and a search
-    ends by looking again at those touched meanwhile, so that no row can slip through by moving.
+    last row takes the place of a removed one. Updates record the rows they touch, and a search ends
+    by comparing again those touched meanwhile, so that it misses no row that moved.
 
     dimension: the length of the vectors.
     """
@@ -53,7 +53,7 @@ class MemoryIndex:
     def put(self, owners: NDArray[np.int64], vectors: Vectors) -> None:
         """Add employees, or replace all their vectors; best some thousand vectors at a time.
 
-        owners: (n,) the employee id of each vector. vectors: (n, dimension) of unit length.
+        owners: (n,), the employee id of each vector. vectors: (n, dimension), of unit length.
         """
         employees = set(owners.tolist())
         with self._lock:
@@ -72,17 +72,17 @@ class MemoryIndex:
             self._drop(self._employees & set(employee_ids))
 
     def nearest(self, probe: Vectors, count: int) -> list[int]:
-        """Return the `count` employees nearest to the probe (dimension,), nearest first."""
+        """Return the `count` employees nearest to the probe, (dimension,), nearest first."""
         wanted = max(count, self._rows.finalists(self._count))
         while True:
             owners = self._search(probe, wanted)
             employees = list(dict.fromkeys(owners.tolist()))
             if len(employees) >= count or wanted >= self._count:
                 return employees[:count]
-            wanted *= 4  # a few employees with many vectors took all the places
+            wanted *= 4  # some employees own several of the rows found
 
     def _search(self, probe: Vectors, wanted: int) -> NDArray[np.int64]:
-        """The owners of about `wanted` rows, the nearest first."""
+        """Return the owners of about `wanted` rows, nearest first."""
         while True:
             with self._lock:
                 rows, owners, count, touches = self._rows, self._owners, self._count, self._touches
@@ -91,7 +91,7 @@ class MemoryIndex:
             with self._lock:
                 missed = self._touches - touches
                 if missed > len(self._touched):
-                    continue  # more was touched than is remembered
+                    continue  # more rows were touched than are recorded
                 if missed:
                     untouched = ~np.isin(found, again := self._last_touched(missed))
                     similarity = np.concatenate(
@@ -101,14 +101,17 @@ class MemoryIndex:
             return found_owners[np.argsort(-similarity)]
 
     def _touch(self, rows: RowNumbers) -> None:
+        """Record that rows have changed."""
         self._touched.extend(rows.tolist())
         self._touches += len(rows)
 
     def _last_touched(self, number: int) -> RowNumbers:
+        """Return the rows in the last `number` records that are still in use."""
         rows = np.unique(np.array(list(islice(reversed(self._touched), number)), np.intp))
         return rows[rows < self._count]
 
     def _make_room(self, vectors: Vectors) -> None:
+        """Make room for these vectors; switch to codes once there are too many for exact rows."""
         count = self._count + len(vectors)
         if count > len(self._owners):
             self._owners = np.resize(self._owners, max(count, 2 * len(self._owners)))
@@ -119,10 +122,10 @@ class MemoryIndex:
             self._rows = coded
 
     def _drop(self, employees: Collection[int]) -> None:
-        """Forget employees who are all in the index."""
+        """Remove employees, all of whom are in the index."""
         if not employees:
             return
-        gone = _among(self._owners[: self._count], employees)
+        gone = _owned_by(employees, self._owners[: self._count])
         kept = self._count - int(np.count_nonzero(gone))
         holes = np.flatnonzero(gone[:kept])
         last = kept + np.flatnonzero(~gone[kept:])
@@ -134,11 +137,11 @@ class MemoryIndex:
         self._touch(holes)
 
 
-def _among(owners: NDArray[np.int64], employees: Collection[int]) -> NDArray[np.bool]:
-    """Which of the owners are among the employees."""
+def _owned_by(employees: Collection[int], owners: NDArray[np.int64]) -> NDArray[np.bool]:
+    """Return for each owner, (n,), whether it is one of the employees."""
     ids = np.sort(np.fromiter(employees, np.int64, len(employees)))
     if len(ids) == 1:
-        among: NDArray[np.bool] = owners == ids[0]
-    else:  # np.isin would sort all owners
-        among = ids[np.minimum(np.searchsorted(ids, owners), len(ids) - 1)] == owners
-    return among
+        owned: NDArray[np.bool] = owners == ids[0]
+    else:  # faster than np.isin, which sorts all owners
+        owned = ids[np.minimum(np.searchsorted(ids, owners), len(ids) - 1)] == owners
+    return owned

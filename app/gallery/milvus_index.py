@@ -1,4 +1,4 @@
-"""The gallery in Milvus: entries that all processes search, so that none of them holds vectors."""
+"""The shared index in Milvus, so that no process needs to hold vectors in memory."""
 
 import json
 import logging
@@ -18,19 +18,21 @@ from app.gallery import IndexEntry, IndexUnavailable
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
-MOST_FOUND = 16_384  # Milvus finds no more in one search
-NAME_BYTES = 96
-HNSW = {"M": 32, "efConstruction": 256}
-EF = 128
-_ENTRIES_PER_WRITE = 1_000
+MOST_FOUND = 16_384  # the maximum number of results that Milvus returns
+NAME_BYTES = 96  # an id of up to 20 characters, 32 of an enrolment, and the number of the vector
+HNSW = {"M": 32, "efConstruction": 256}  # links per entry, and candidates considered for them
+EF = 128  # candidates of a search; must be at least the number of results
+_ENTRIES_PER_WRITE = 1_000  # 2 MB of vectors at 512 dimensions
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where Milvus is.
+    """How to reach Milvus.
 
-    uri: http://host:port, https://host:port, or a path that ends in .db (milvus-lite, in this
-    process). token: `user:password` or an API key. timeout_s: how long one operation may take.
+    uri: http://host:port, https://host:port, or a path that ends in .db (milvus-lite, which runs in
+        this process).
+    token: `user:password` or an API key.
+    timeout_s: the time limit of one operation.
     """
 
     uri: str
@@ -39,11 +41,12 @@ class Address:
 
 
 class MilvusIndex:
-    """A SharedIndex in the collection `<prefix>_<model>`, which `prepare` makes.
+    """A SharedIndex in the collection `<prefix>_<model>`, which `prepare` creates.
 
-    Reads are strongly consistent: a search waits until it sees all that was acknowledged before.
-    It connects when it is first used, so a Milvus that is away delays nothing.
-    most_found: the most that Milvus finds at once.
+    Reads are strongly consistent: a search waits until it sees all writes acknowledged before.
+    The index connects when it is first used, so that the service can start while Milvus is down.
+
+    most_found: the maximum number of results that Milvus returns.
     """
 
     def __init__(
@@ -64,24 +67,24 @@ class MilvusIndex:
     def prepare(self) -> None:
         from pymilvus import MilvusException
 
-        with self._answered() as client:
+        with self._connection() as client:
             if not client.has_collection(self.collection, timeout=self._address.timeout_s):
                 self._create(client)
                 self._create_indexes(client)
             try:
                 client.load_collection(self.collection, timeout=self._address.timeout_s)
-            except MilvusException:  # who made the collection did not come to the indexes, perhaps
+            except MilvusException:  # its creator may have died before creating the indexes
                 self._create_indexes(client)
                 client.load_collection(self.collection, timeout=self._address.timeout_s)
 
     def is_complete(self) -> bool:
-        with self._answered() as client:
+        with self._connection() as client:
             aliases = client.list_aliases(self.collection, timeout=self._address.timeout_s)
         return self._complete_alias in aliases["aliases"]
 
     def mark_complete(self) -> None:
         try:
-            with self._answered() as client:
+            with self._connection() as client:
                 client.create_alias(
                     self.collection, self._complete_alias, timeout=self._address.timeout_s
                 )
@@ -95,15 +98,15 @@ class MilvusIndex:
                 {"name": entry.name, "employee_id": entry.employee_id, "vector": entry.vector}
                 for entry in entries[start : start + _ENTRIES_PER_WRITE]
             ]
-            with self._answered() as client:
-                # not an insert: that would double an entry that is put twice
+            with self._connection() as client:
+                # An insert would duplicate an entry that is put twice.
                 client.upsert(self.collection, data, timeout=self._address.timeout_s)
 
     def remove(self, names: Sequence[str]) -> None:
         for start in range(0, len(names), _ENTRIES_PER_WRITE):
-            # pymilvus's own way to delete by name stumbles over quotation marks
+            # Use a filter: pymilvus fails to delete by name if a name contains quotation marks.
             some = json.dumps(names[start : start + _ENTRIES_PER_WRITE], ensure_ascii=False)
-            with self._answered() as client:
+            with self._connection() as client:
                 client.delete(
                     self.collection, filter=f"name in {some}", timeout=self._address.timeout_s
                 )
@@ -112,7 +115,7 @@ class MilvusIndex:
         entries = self._entries(f"employee_id in {[int(i) for i in employee_ids]}")
         if len(entries) < self._most_found or len(employee_ids) < 2:
             return entries
-        middle = len(employee_ids) // 2  # there may be more than one answer holds
+        middle = len(employee_ids) // 2  # the answer may have been cut off, so ask for less
         return self.entries_of(employee_ids[:middle]) + self.entries_of(employee_ids[middle:])
 
     def entries_between(self, after: int, last: int) -> Iterator[IndexEntry]:
@@ -126,7 +129,7 @@ class MilvusIndex:
 
     def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
         count = min(count, self._most_found)
-        with self._answered() as client:
+        with self._connection() as client:
             (hits,) = client.search(
                 self.collection,
                 data=[probe.tolist()],
@@ -140,7 +143,7 @@ class MilvusIndex:
             return [(hit["name"], hit["entity"]["employee_id"]) for hit in hits]
 
     def flush(self) -> None:
-        with self._answered() as client:
+        with self._connection() as client:
             client.flush(self.collection, timeout=self._address.timeout_s)
 
     def __len__(self) -> int:
@@ -149,23 +152,25 @@ class MilvusIndex:
 
     @property
     def _complete_alias(self) -> str:
-        # an alias, because it lives and dies with the collection, and all versions have it
+        # An alias is dropped with its collection, and all versions of Milvus have aliases.
         return f"{self.collection}_complete"
 
-    def _entries(self, which: str) -> list[IndexEntry]:
+    def _entries(self, expression: str) -> list[IndexEntry]:
         return [
             IndexEntry(found["name"], found["employee_id"], np.array(found["vector"], np.float32))
-            for found in self._query(which, ["name", "employee_id", "vector"], self._most_found)
+            for found in self._query(
+                expression, ["name", "employee_id", "vector"], self._most_found
+            )
         ]
 
     def _query(
-        self, which: str, fields: list[str], limit: int | None = None
+        self, expression: str, fields: list[str], limit: int | None = None
     ) -> list[dict[str, Any]]:
-        with self._answered() as client:
+        with self._connection() as client:
             return list(
                 client.query(
                     self.collection,
-                    filter=which,
+                    filter=expression,
                     output_fields=fields,
                     limit=limit,
                     consistency_level="Strong",
@@ -188,7 +193,7 @@ class MilvusIndex:
                 timeout=self._address.timeout_s,
             )
         except MilvusException:
-            # another process was faster
+            # Another process may have created it first.
             if not client.has_collection(self.collection, timeout=self._address.timeout_s):
                 raise
 
@@ -196,35 +201,35 @@ class MilvusIndex:
         from pymilvus import MilvusException
 
         indexes = client.prepare_index_params()
-        # of unit vectors the inner product ranks as the L2 distance does
+        # For unit vectors, the inner product gives the same order as the L2 distance.
         indexes.add_index("vector", index_type="HNSW", metric_type="IP", params=HNSW)
         indexes.add_index("employee_id", index_type="INVERTED")
-        # Another process may be faster; whether they are there, loading the collection tells.
+        # Another process may create them first. If they are missing, loading the collection fails.
         with suppress(MilvusException):
             client.create_index(
                 self.collection,
                 indexes,
-                sync=False,  # pymilvus would wait half a second for each
+                sync=False,  # otherwise pymilvus waits half a second for each
                 timeout=self._address.timeout_s,
             )
 
     @contextmanager
-    def _answered(self) -> "Iterator[MilvusClient]":
-        """The client; its errors as IndexUnavailable."""
+    def _connection(self) -> "Iterator[MilvusClient]":
+        """Yield the client; raise its errors as IndexUnavailable."""
         from grpc import RpcError
         from pymilvus import MilvusException
 
         try:
-            yield self._connected()
-        # ValueError: another thread is just connecting anew
+            yield self._connected_client()
+        # pymilvus raises ValueError while another thread reconnects.
         except (MilvusException, RpcError, ValueError) as error:
             raise IndexUnavailable(self._reason(error)) from error
 
-    def _connected(self) -> "MilvusClient":
+    def _connected_client(self) -> "MilvusClient":
         if self._client:
             return self._client
         if not self._connecting.acquire(timeout=self._address.timeout_s):
-            raise IndexUnavailable(self._too_late)
+            raise IndexUnavailable(self._timed_out)
         try:
             if not self._client:
                 self._client = import_client()(
@@ -237,7 +242,7 @@ class MilvusIndex:
             self._connecting.release()
 
     @property
-    def _too_late(self) -> str:
+    def _timed_out(self) -> str:
         return f"the index (MILVUS_URI) did not answer within {self._address.timeout_s:g} s"
 
     def _reason(self, error: Exception) -> str:
@@ -245,21 +250,21 @@ class MilvusIndex:
 
         code = error.code() if isinstance(error, RpcError) else getattr(error, "code", None)
         if code == StatusCode.DEADLINE_EXCEEDED:
-            return self._too_late
+            return self._timed_out
         if code in (StatusCode.UNAUTHENTICATED, StatusCode.PERMISSION_DENIED):
-            return "the index refused its user (MILVUS_TOKEN)"
+            return "the index rejected the credentials (MILVUS_TOKEN)"
         if code in (StatusCode.UNAVAILABLE, 2):
             return "the index (MILVUS_URI) cannot be reached"
-        # the message itself may quote what was sent
+        # The message itself may quote the request.
         return (
             f"the index (MILVUS_URI) cannot be used: {type(error).__name__} {code or ''}".rstrip()
         )
 
 
 def import_client() -> "type[MilvusClient]":
-    """pymilvus's client, its own log silenced. Raises ImportError where it is not installed.
+    """Return pymilvus's client class, and silence its log. Raises ImportError if not installed.
 
-    On import pymilvus reads MILVUS_URI itself, and fails where that is the path of a file.
+    On import, pymilvus itself reads MILVUS_URI, and fails if that is the path of a file.
     """
     uri = os.environ.get("MILVUS_URI")
     os.environ["MILVUS_URI"] = ""
@@ -270,7 +275,7 @@ def import_client() -> "type[MilvusClient]":
             del os.environ["MILVUS_URI"]
         else:
             os.environ["MILVUS_URI"] = uri
-    # every failure is a traceback there; here it is a sentence in our own log
+    # It logs a traceback for each failure, which our own log reports as a sentence.
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
     client: type[MilvusClient] = MilvusClient
     return client

@@ -1,18 +1,18 @@
-"""Make a shared index match the store: the entries of some employees at a time."""
+"""Make the entries of some employees in a shared index match their records in the store."""
 
 from collections.abc import Sequence
 
 from app.gallery import IndexUnavailable, SharedIndex
 from app.gallery.comparison import comparable
 from app.gallery.drift import Drift, drift_between
-from app.storage import EmployeeStore
+from app.storage import EmployeeStore, UnknownSeal
 from models.catalogue import FaceModel
 
-_ROUNDS = 8  # writers of one employee at once, before the rest is left to the next catch-up
+_ROUNDS = 8  # attempts while others write the same employees, before a later catch-up takes over
 
 
 class NotReconciled(IndexUnavailable):
-    """Some employees' entries still differ from their records; `employee_ids` says whose."""
+    """The entries of `employee_ids` still differ from their records after all attempts."""
 
     def __init__(self, employee_ids: Sequence[int]) -> None:
         super().__init__(f"entries of {len(employee_ids)} employees keep changing in the index")
@@ -30,19 +30,22 @@ class Reconciler:
     def drift_of(self, employee_ids: Sequence[int]) -> Drift:
         """Return how the entries of these employees differ from their records.
 
-        Raises StoreUnavailable, IndexUnavailable.
+        Raises StoreUnavailable; IndexUnavailable, also if records are undecryptable here.
         """
-        # Read the entries first: an entry that its record does not have now is then outdated,
-        # rather than newer than the record that was read.
+        # Read the entries before the records. An entry that its record lacks is then outdated, and
+        # not newer than the record.
         entries = self._index.entries_of(employee_ids)
-        return drift_between(entries, comparable(self._store.get(employee_ids), self._model))
+        records = self._store.get(employee_ids)
+        if {entry.employee_id for entry in entries} - {each.employee_id for each in records}:
+            self._check_decryptable()
+        return drift_between(entries, comparable(records, self._model))
 
     def reconcile(self, employee_ids: Sequence[int]) -> Drift:
         """Make the entries of these employees match their records; return the drift found first.
 
-        Writers take no lock. An entry's name holds the id of its enrolment, so an entry that its
-        record does not have is of a superseded enrolment and may be removed while others write. An
-        entry that is put may be superseded meanwhile, so compare again until nothing differs.
+        Writers take no lock. An entry's name contains its enrolment id, so an entry that its record
+        lacks belongs to a superseded enrolment, and can be removed while others write. An entry may
+        also be superseded while it is put, so compare again until nothing differs.
         Raises NotReconciled, StoreUnavailable, IndexUnavailable.
         """
         found, left = Drift(), list(employee_ids)
@@ -52,5 +55,12 @@ class Reconciler:
             found = found or drift
             self._index.put(drift.missing + drift.wrong)
             self._index.remove([entry.name for entry in drift.garbage])
-            left = drift.employees()  # writers of the others reconcile those themselves
+            left = drift.employees()  # if others change later, their writers reconcile them
         raise NotReconciled(left)
+
+    def _check_decryptable(self) -> None:
+        """Raise IndexUnavailable if records are undecryptable; they would look removed."""
+        try:
+            self._store.check_seals()
+        except UnknownSeal as error:
+            raise IndexUnavailable(str(error)) from error

@@ -1,4 +1,4 @@
-"""The gallery in an index that all processes share."""
+"""The gallery whose index all processes share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,8 +24,8 @@ from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
-_CANDIDATES = 8  # entries asked for at first; several may belong to one employee
-_MOST_CANDIDATES = 16_384  # the most that Milvus returns
+_CANDIDATES = 8  # entries that a search proposes at first; an employee may have several
+_MOST_CANDIDATES = 16_384  # the maximum that Milvus returns
 _BATCH = 1_000  # employees reconciled at a time
 
 
@@ -43,14 +43,14 @@ class SharedGallery:
         self.model = model
         self.reconciler = Reconciler(store, index, model)
         self._position: int | None = None
-        self._suspects: set[int] = set()  # employees whose entries were seen to be stale
+        self._suspects: set[int] = set()  # employees whose entries may be stale
         self._catching_up = Lock()
 
     def __len__(self) -> int:
         return self.store.count() if len(self.index) else 0
 
     def load(self) -> None:
-        """Create the index if it does not exist. Raises IndexUnavailable if it lacks employees."""
+        """Create the index if it does not exist. Raises IndexUnavailable if it is not complete."""
         self.index.prepare()
         if next(self.store.read_all(), None) is None:
             self.index.mark_complete()
@@ -59,7 +59,7 @@ class SharedGallery:
     def check_ready(self) -> None:
         """Return if a login can be answered. Raises IndexUnavailable, StoreUnavailable."""
         self._check_complete()
-        self.store.get([], may_lag=True)  # as a login asks
+        self.store.get([], may_lag=True)  # as a login does
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
         """Return the nearest employee and their distance; None if the gallery is empty.
@@ -80,19 +80,19 @@ class SharedGallery:
                 return nearest(records, probe, self.model)
             # Every proposal was stale: ask for more, or remove the stale entries first.
             if count == _MOST_CANDIDATES and not self._reconcile(sorted(stale)):
-                raise IndexUnavailable("none of the nearest records can be opened here")
+                raise IndexUnavailable("the nearest entries keep changing in the index")
             count = min(4 * count, _MOST_CANDIDATES)
 
     @contextmanager
     def writing(self, employee_id: int) -> Iterator[None]:
-        """Bring the record that is written inside the block into the index.
+        """Bring what the block writes to the store into the index. Raises IndexUnavailable.
 
-        If the record exists already, or is gone, an earlier attempt may have written it and then
-        failed to reach the index; that is made good, too. If the index cannot be reached now, the
-        record stays, but the write is not acknowledged: repeating the request, or `catch_up`,
-        brings it into the index. Raises IndexUnavailable.
+        If the block finds that the record already exists, or is gone, an earlier attempt may have
+        written it without reaching the index, so that is corrected, too. If the index cannot be
+        reached, the write to the store remains, but is not acknowledged. The index gets it when the
+        request is repeated, or from `catch_up`.
         """
-        self._check_complete()  # better no write than half of one
+        self._check_complete()  # refuse the write rather than make half of it
         try:
             yield
         except (EmployeeExists, NoSuchEmployee):
@@ -101,7 +101,7 @@ class SharedGallery:
         self._reconcile([employee_id])
 
     def catch_up(self) -> None:
-        """Reconcile what any process wrote: one of them may have stopped half-way.
+        """Reconcile what all processes wrote; one may have died between store and index.
 
         Raises StoreUnavailable, IndexUnavailable.
         """
@@ -116,10 +116,10 @@ class SharedGallery:
                 for ids in batched(sorted(left), _BATCH):
                     try:
                         if drift := self._reconcile(ids):
-                            # usually of a write that is under way
+                            # The usual cause is a write that is under way.
                             log.info("the index was corrected", **drift.counts())
                     except NotReconciled:
-                        pass  # they are suspects again
+                        pass  # _reconcile has added them to the suspects
                     left -= set(ids)
             finally:
                 self._suspects |= suspects & left

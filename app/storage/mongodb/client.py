@@ -1,12 +1,16 @@
-"""The connection to MongoDB that the settings ask for, and what its errors mean."""
+"""The connection to MongoDB: its settings, its deadline, and the meaning of its errors."""
 
 import errno
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import pymongo
 from bson.errors import BSONError
 from pymongo import MongoClient
+from pymongo.common import MIN_HEARTBEAT_INTERVAL
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
@@ -18,19 +22,21 @@ from pymongo.errors import (
 from pymongo.uri_parser import split_options
 
 from app.settings import Settings, SettingsError
+from app.storage import StoreUnavailable
 from app.storage.mongodb.writer import Undecided
 
 Document = dict[str, Any]
 
 DEFAULT_DATABASE = "whosthatpokemon"
+# Error codes of the server; 8000 is what MongoDB Atlas returns.
 AUTHENTICATION_FAILED = (18, 8000)
 UNAUTHORIZED = 13
 
 
 def client_of(settings: Settings) -> tuple[MongoClient[Document], str]:
-    """A client that connects when it is first used, and the name of the database.
+    """Return a client that connects when it is first used, and the name of the database.
 
-    Raises SettingsError when the settings make no connection string.
+    Raises SettingsError if the settings do not form a connection string.
     """
     if not settings.mongo_db_url:
         raise SettingsError("MONGO_DB_URL is not set")
@@ -41,20 +47,21 @@ def client_of(settings: Settings) -> tuple[MongoClient[Document], str]:
         )
     if "://" in address:
         raise SettingsError(
-            "MONGO_DB_URL is host:port/database alone: what stands before :// is MONGO_DB_PROTOCOL"
+            "MONGO_DB_URL must be host:port/database alone: what precedes :// goes into "
+            "MONGO_DB_PROTOCOL"
         )
     password = settings.mongo_db_password
     if password and not settings.mongo_db_username:
-        raise SettingsError("MONGO_DB_PASSWORD is set, MONGO_DB_USERNAME is not")
+        raise SettingsError("MONGO_DB_PASSWORD is set, but MONGO_DB_USERNAME is not")
     if settings.mongo_db_username and not password:
-        raise SettingsError("MONGO_DB_USERNAME is set, MONGO_DB_PASSWORD is not")
+        raise SettingsError("MONGO_DB_USERNAME is set, but MONGO_DB_PASSWORD is not")
     timeout_ms = round(settings.mongo_db_timeout_s * 1000)
     try:
         if options:
-            split_options(options)  # a misspelt one is refused here, and elsewhere passed over
+            split_options(options)  # raises on a misspelt option, which MongoClient ignores
         client: MongoClient[Document] = MongoClient(
             f"{settings.mongo_db_protocol}://{settings.mongo_db_url}",
-            # Given beside the URI, the password is in no string that could be shown.
+            # Kept out of the URI, so that no message can show the password.
             username=settings.mongo_db_username,
             password=password.get_secret_value() if password else None,
             connect=False,
@@ -70,8 +77,22 @@ def client_of(settings: Settings) -> tuple[MongoClient[Document], str]:
     return client, database
 
 
-def reason(error: PyMongoError | BSONError, timeout_s: float, client: MongoClient[Document]) -> str:
-    """What went wrong, as a sentence without secrets and without what was stored.
+@contextmanager
+def operation(client: MongoClient[Document], timeout_s: float) -> Iterator[None]:
+    """Apply one deadline to all calls in the block; raise their errors as StoreUnavailable."""
+    # pymongo looks for a server for up to one heartbeat longer than it should.
+    deadline_s = max(timeout_s / 2, timeout_s - MIN_HEARTBEAT_INTERVAL)
+    try:
+        with pymongo.timeout(deadline_s):
+            yield
+    except (PyMongoError, BSONError) as error:
+        raise StoreUnavailable(_reason(error, timeout_s, client)) from error
+
+
+def _reason(
+    error: PyMongoError | BSONError, timeout_s: float, client: MongoClient[Document]
+) -> str:
+    """Return what went wrong, as a sentence without secrets and without stored data.
 
     client: knows why it found no server.
     """
@@ -88,7 +109,7 @@ def reason(error: PyMongoError | BSONError, timeout_s: float, client: MongoClien
                 "(MONGO_DB_USERNAME, MONGO_DB_PASSWORD)"
             )
         if error.code == UNAUTHORIZED:
-            return "the database does not permit this to its user (MONGO_DB_USERNAME)"
+            return "the database does not permit its user (MONGO_DB_USERNAME) to do this"
         # The message itself may quote the document.
         return f"the database refused: {(error.details or {}).get('codeName', error.code)}"
     if isinstance(error, ConnectionFailure):
@@ -96,15 +117,15 @@ def reason(error: PyMongoError | BSONError, timeout_s: float, client: MongoClien
     if isinstance(error, ConfigurationError):
         if type(error.__cause__).__module__.startswith("dns."):
             return (
-                "the host of the database (MONGO_DB_URL) is not to be found in the DNS, as "
-                f"MONGO_DB_PROTOCOL mongodb+srv needs it: {error.__cause__}"
+                "the host of the database (MONGO_DB_URL) cannot be found in DNS, which "
+                f"MONGO_DB_PROTOCOL mongodb+srv requires: {error.__cause__}"
             )
         return f"the database (MONGO_DB_URL) cannot be used: {error}"
     return f"the database cannot be used: {type(error).__name__}"
 
 
 def _causes(client: MongoClient[Document]) -> list[str]:
-    """Why servers cannot be used, each sentence once; nothing of those that are merely slow."""
+    """Return why servers cannot be used, each sentence once; omit servers that are merely slow."""
     topology = client.topology_description
     servers = topology.server_descriptions().items()
     if not servers:
@@ -112,15 +133,15 @@ def _causes(client: MongoClient[Document]) -> list[str]:
     sentences = [
         sentence.format(server=f"{host}:{port} (MONGO_DB_URL)")
         for (host, port), server in servers
-        if server.error and (sentence := _sentence(server.error))
+        if server.error and (sentence := _server_error(server.error))
     ]
     if topology.topology_type_name == "ReplicaSetNoPrimary":
         sentences.append("the replica set (MONGO_DB_URL) has no primary")
     return list(dict.fromkeys(sentences))
 
 
-def _sentence(error: Exception) -> str | None:
-    """What an attempt to reach {server} says. pymongo keeps the cause in the text alone."""
+def _server_error(error: Exception) -> str | None:
+    """Return what went wrong with {server}; pymongo keeps the cause only in the text."""
     text = str(error)
     number = re.search(r"\[Errno (-?\d+)\]", text)
     code = int(number[1]) if number else 0
@@ -132,7 +153,7 @@ def _sentence(error: Exception) -> str | None:
     if "SSL" in text:
         return "{server} does not speak TLS, which MONGO_DB_URL or MONGO_DB_PROTOCOL asks for"
     if code < 0:
-        return "the host of {server} is not known to the DNS"
+        return "the host of {server} cannot be resolved"
     if code == errno.ECONNREFUSED:
         return "nothing listens at {server}: the connection is refused"
     if code == errno.ECONNRESET or "connection closed" in text:

@@ -1,18 +1,16 @@
-"""Employees in MongoDB: standalone, replica set or sharded cluster."""
+"""The employees in MongoDB: standalone server, replica set or sharded cluster."""
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from functools import partial
 from typing import Any, Self
 
 import pymongo
 import structlog
 from bson.codec_options import CodecOptions
-from bson.errors import BSONError
 from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.collection import Collection
-from pymongo.common import MIN_HEARTBEAT_INTERVAL
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
@@ -28,28 +26,27 @@ from app.storage import (
     UsedProbe,
 )
 from app.storage.mongodb.changes import ChangeLog
-from app.storage.mongodb.client import client_of, reason
+from app.storage.mongodb.client import client_of, operation
 from app.storage.mongodb.documents import (
     FIELDS,
     MODEL,
-    PROBES,
     SEALED_WITH,
     UnreadableDocument,
     from_document,
     outline,
-    same_probes,
-    sealing,
+    reseal_update,
     to_document,
-    used_probes,
-    using_probe,
 )
+from app.storage.mongodb.probes import UsedProbes
 from app.storage.mongodb.writer import Writer
 from app.storage.sealing import PLAIN, VectorKeys
 
 Document = dict[str, Any]
 
+# The deadline of an operation applies to one batch, not to the whole collection.
 READ_BATCH = 256
 COUNT_BATCH = 50_000
+# Caps on the size and start of a page, within MongoDB's range; no collection is as large.
 LARGEST_LIMIT = 2**31 - 1
 LARGEST_SKIP = 2**62
 
@@ -57,7 +54,7 @@ LARGEST_SKIP = 2**62
 class MongoStore:
     """An EmployeeStore in a MongoDB collection, with its change log in `<collection>_changes`.
 
-    A write is acknowledged when a majority of the replica set has it on disk, and its change too.
+    A write is acknowledged once a majority of the replica set has it and its change on disk.
     """
 
     def __init__(
@@ -71,12 +68,10 @@ class MongoStore:
     ) -> None:
         self._client = client
         self._keys = keys
-        self._timeout_s = timeout_s
-        # pymongo gives up looking for a server up to one heartbeat later than it is told to.
-        self._deadline_s = max(timeout_s / 2, timeout_s - MIN_HEARTBEAT_INTERVAL)
+        self._operation = partial(operation, client, timeout_s)
         self._database = client.get_database(
             database,
-            # One broken character must not make a whole batch unreadable.
+            # One invalid character must not make a whole batch unreadable.
             codec_options=CodecOptions(unicode_decode_error_handler="replace"),
             read_preference=ReadPreference.PRIMARY,
             read_concern=ReadConcern("majority"),
@@ -88,6 +83,7 @@ class MongoStore:
             read_preference=ReadPreference.PRIMARY_PREFERRED if read_from_secondary else None
         )
         self._changes = ChangeLog(self._database[f"{collection}_changes"])
+        self._probes = UsedProbes(self._employees)
         self._writer = Writer(self._employees, self._changes)
         self._logger = structlog.get_logger()
 
@@ -95,10 +91,11 @@ class MongoStore:
     def connect(
         cls, settings: Settings, keys: VectorKeys | None = None, *, create: bool = True
     ) -> Self:
-        """A store that connects when it is first used, so a database that is away delays nothing.
+        """Return a store that connects when it is first used, so it can start without a database.
 
-        create: False connects at once, and raises StoreUnavailable if the collection is not there.
-        Raises SettingsError when the settings make no connection string.
+        Raises SettingsError if the settings do not form a connection string.
+
+        create: if False, connect at once; raise StoreUnavailable if the collection does not exist.
         """
         client, database = client_of(settings)
         try:
@@ -113,7 +110,7 @@ class MongoStore:
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
         if not create:
-            store._must_exist()
+            store._check_exists()
         return store
 
     @property
@@ -121,28 +118,28 @@ class MongoStore:
         return f"mongodb:{self._employees.full_name}"
 
     def add(self, employee: Employee) -> None:
-        with self._answered():
+        with self._operation():
             added = self._writer.insert(to_document(employee, self._keys))
         if not added:
             raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
 
     def replace(self, employee: Employee) -> None:
         document = to_document(employee, self._keys)
-        document.pop("_id")  # as it is stored, where another client wrote it as a double
-        with self._answered():
+        document.pop("_id")  # keep the stored one: another client may have written a double
+        with self._operation():
             replaced = self._writer.exchange(employee.employee_id, document)
         if not replaced:
             raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
 
     def remove(self, employee_id: int) -> None:
-        with self._answered():
+        with self._operation():
             removed = self._writer.exchange(employee_id, None)
         if not removed:
             raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
 
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
-        found = self._find(_among(employee_ids), limit=0, may_lag=may_lag)
-        return list(self._readable(found))
+        ids = [int(employee_id) for employee_id in employee_ids]
+        return list(self._readable(self._find({"_id": {"$in": ids}}, limit=0, may_lag=may_lag)))
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)
@@ -150,25 +147,12 @@ class MongoStore:
         return list(self._readable(self._find({}, limit=limit, skip=skip)))
 
     def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
-        # None finds documents without the field, too
-        enrolment = {"_id": employee.employee_id, "enrolment_id": employee.enrolment_id or None}
-        used = 0
-        with self._answered():
-            while not used:  # somebody else was faster, so there is one more to check
-                document = self._employees.find_one(enrolment, [PROBES])
-                if document is None:
-                    raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
-                others = used_probes(document)
-                using = using_probe(probe, keep=len(others) - check(others))
-                unchanged = enrolment | same_probes(document)
-                used = self._employees.update_one(unchanged, using).matched_count
+        with self._operation():
+            self._probes.use(employee, probe, check)
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
-        with self._answered():
-            document = self._employees.find_one({"_id": employee_id}, [PROBES])
-        return used_probes(document or {})
-
-    # read_all and models read in batches, so that a deadline is for a batch, not for everything.
+        with self._operation():
+            return self._probes.of(employee_id)
 
     def read_all(self) -> Iterator[Employee]:
         for batch in self._batches():
@@ -180,7 +164,7 @@ class MongoStore:
                 yield outline(document, self._keys)
 
     def count(self) -> int:
-        with self._answered():
+        with self._operation():
             return self._lagging.estimated_document_count()
 
     def models(self) -> dict[str, int]:
@@ -193,53 +177,51 @@ class MongoStore:
         self.check_seals()
         counts = self._count_by(SEALED_WITH)
         done, unread, total = 0, 0, sum(counts.values()) - counts.get(self._keys.first, 0)
-        # None finds documents without the field: they are plain
+        # Plain documents lack the field, and None matches them.
         first = None if self._keys.first == PLAIN else self._keys.first
-        after: float = -math.inf
-        while batch := self._find(
-            {"_id": {"$gt": after}, "sealed_with": {"$ne": first}}, limit=READ_BATCH
-        ):
-            if anew := [sealing(employee, self._keys) for employee in self._readable(batch)]:
-                with self._answered():
-                    self._employees.bulk_write(anew, ordered=False)
-            done, unread = done + len(anew), unread + len(batch) - len(anew)
-            after = batch[-1]["_id"]
+        for batch in self._batches({"sealed_with": {"$ne": first}}):
+            updates = [reseal_update(employee, self._keys) for employee in self._readable(batch)]
+            if updates:
+                with self._operation():
+                    self._employees.bulk_write(updates, ordered=False)
+            done, unread = done + len(updates), unread + len(batch) - len(updates)
             yield done, total
         self._keys.check_all_sealed(self._count_by(SEALED_WITH), unread)
 
     def _count_by(self, expression: Mapping[str, Any]) -> dict[str, int]:
-        """How many documents there are for each text that the expression comes to."""
-        employees: Counter[str] = Counter()
+        """Return the number of documents for each string value of an aggregation expression."""
+        counts: Counter[str] = Counter()
         after: float = -math.inf
         while groups := self._count_batch(expression, after):
-            employees.update(
+            counts.update(
                 {group["_id"]: group["count"] for group in groups if isinstance(group["_id"], str)}
             )
             after = max(group["last"] for group in groups)
-        return dict(employees)
+        return dict(counts)
 
     def position(self) -> int:
-        with self._answered():
+        with self._operation():
             return self._changes.position()
 
     def changes_since(self, position: int) -> Changes:
-        with self._answered():
+        with self._operation():
             if not self._has_no_primary():
                 return self._changes.since(position)
-            # What a secondary knows of the log may be older than `position`.
+            # A secondary's log may end before `position`, so only check that it answers.
             self._lagging.find_one({}, {"_id": True})
         return Changes(position, frozenset())
 
     def changes_remembered(self) -> Changes:
-        with self._answered():
+        with self._operation():
             return self._changes.remembered()
 
     def close(self) -> None:
         self._client.close()
 
-    def _must_exist(self) -> None:
+    def _check_exists(self) -> None:
+        """Raise StoreUnavailable if there is no collection of employees."""
         name = self._employees.name
-        with self._answered():
+        with self._operation():
             found = self._database.list_collection_names(
                 filter={"name": name}, authorizedCollections=True
             )
@@ -250,24 +232,26 @@ class MongoStore:
             )
 
     def _has_no_primary(self) -> bool:
+        """Return whether only secondaries can be read, and the settings allow that."""
         topology = self._client.topology_description.topology_type_name
         return self._read_from_secondary and topology == "ReplicaSetNoPrimary"
 
     def _find(
         self, query: Document, *, limit: int, skip: int = 0, may_lag: bool = False
     ) -> list[Document]:
+        """Return matching documents in ascending order of id; log those that are marked first."""
         employees = self._lagging if may_lag else self._employees
-        with self._answered():
+        with self._operation():
             found = employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id").to_list()
             for document in found:
                 if "unlogged" in document and not self._has_no_primary():
                     self._writer.log(document)
             return found
 
-    def _batches(self) -> Iterator[list[Document]]:
-        """All documents whose ids are numbers, in ascending order of id."""
+    def _batches(self, query: Document | None = None) -> Iterator[list[Document]]:
+        """Yield matching documents whose ids are numbers, in ascending order of id."""
         after: float = -math.inf
-        while batch := self._find({"_id": {"$gt": after}}, limit=READ_BATCH):
+        while batch := self._find({"_id": {"$gt": after}} | (query or {}), limit=READ_BATCH):
             yield batch
             after = batch[-1]["_id"]
 
@@ -278,11 +262,11 @@ class MongoStore:
             {"$limit": COUNT_BATCH},
             {"$group": {"_id": expression, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
         ]
-        with self._answered():
+        with self._operation():
             return list(self._employees.aggregate(batch))
 
     def _readable(self, documents: Iterable[Document]) -> Iterator[Employee]:
-        """The employees of the documents that are one: a bad document must not lock others out."""
+        """Yield the readable employees; one bad document must not lock out everybody else."""
         for document in documents:
             try:
                 yield from_document(document, self._keys)
@@ -290,16 +274,3 @@ class MongoStore:
                 self._logger.warning(
                     "unreadable employee skipped", employee_id=document["_id"], reason=str(error)
                 )
-
-    @contextmanager
-    def _answered(self) -> Iterator[None]:
-        """One deadline for all that happens inside; pymongo's errors as StoreUnavailable."""
-        try:
-            with pymongo.timeout(self._deadline_s):
-                yield
-        except (PyMongoError, BSONError) as error:
-            raise StoreUnavailable(reason(error, self._timeout_s, self._client)) from error
-
-
-def _among(employee_ids: Sequence[int]) -> Document:
-    return {"_id": {"$in": [int(employee_id) for employee_id in employee_ids]}}

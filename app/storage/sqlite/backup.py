@@ -1,4 +1,4 @@
-"""Backups of the SQLite file, made and restored while services use it."""
+"""Back up and restore the SQLite file while services use it."""
 
 import os
 import shutil
@@ -11,39 +11,42 @@ from tempfile import TemporaryDirectory
 
 from app import private_files
 from app.storage.sealing import VectorKeys
+from app.storage.sqlite import changes
 from app.storage.sqlite.file import BUSY_TIMEOUT_S, SqliteFile
 from app.storage.sqlite.schema import SCHEMA_VERSION
 from app.storage.sqlite.store import SqliteStore
 
 Progress = Callable[[int, int], None]
-"""Told how much is done, and of how much."""
+"""Called with the amount that is done and the total."""
 
-_PAGES = 256  # copied at a time
-_EMPLOYEES = 1_024  # restored at a time
-_NOBODY = -1
-_SCRATCH, _SURELY_OVER_S = ".restore-", 3600.0
+_PAGES_PER_STEP = 256  # copied between two reports of progress
+_EMPLOYEES_PER_STEP = 1_024  # restored between two reports of progress
+_SCRATCH_PREFIX = ".restore-"
+_SCRATCH_STALE_S = 3600.0  # no restore takes this long, so an older folder is left from a crash
 
 
 class BackupRefused(Exception):
-    """The backup cannot be made or restored, and nothing was changed; the message says why."""
+    """The backup cannot be made or restored. Nothing was changed; the message says why."""
 
 
 def back_up(path: Path, backup: Path, progress: Progress) -> int:
     """Copy the SQLite file of a store, as it is at this moment, into the new file `backup`.
 
-    Others may read and write meanwhile. Returns how many employees it holds.
-    progress: told pages. Raises BackupRefused.
+    Others may read and write meanwhile. Returns the number of employees in the backup.
+    Raises BackupRefused.
+
+    progress: reports pages.
     """
-    with _refusing(backup):
+    with _refuse_on_error(backup):
         _check_store(path)
         if backup.exists():
             raise BackupRefused(f"{backup} exists already: name a new file")
         part = backup.with_name(f".{backup.name}.part")
-        part.unlink(missing_ok=True)  # of a backup that was interrupted
+        part.unlink(missing_ok=True)  # left from an interrupted backup
         try:
             employees = _copy(path, "mode=rw", part, progress)
             _sync(part)
-            if not private_files.make_file(backup):  # somebody was faster
+            if not private_files.make_file(backup):  # another backup was faster
                 raise BackupRefused(f"{backup} exists already: name a new file")
             part.replace(backup)
         finally:
@@ -53,39 +56,49 @@ def back_up(path: Path, backup: Path, progress: Progress) -> int:
 
 
 def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> int:
-    """Replace all that the SQLite file of a store holds with what is in a backup.
+    """Replace everything in the SQLite file of a store with the content of a backup.
 
-    Others may read and write meanwhile: they see all of it or nothing, and read everything anew.
-    What was enrolled since the backup is gone. Photos that logged somebody in since then stay used.
-    Returns how many employees were restored. progress: told employees. Raises BackupRefused, also
-    if nobody is in the backup; UnknownSeal, also if `keys` are not those of the store;
-    StoreUnavailable.
+    Others may read and write meanwhile: they see all of the restore or nothing, and then read the
+    whole store again. Enrolments made since the backup are lost. Photos used for logins since then
+    stay used. Returns the number of employees restored. Raises BackupRefused, also if the backup
+    is empty; UnknownSeal, also if `keys` do not open the store; StoreUnavailable.
+
+    progress: reports employees.
     """
     _check_store(path)
-    _check_seals(path, keys)  # with other keys the services could not read what is restored
-    for left in path.parent.glob(f"{_SCRATCH}*"):  # copies of everybody, if a restore died
-        if time.time() - left.stat().st_mtime > _SURELY_OVER_S:
-            shutil.rmtree(left, ignore_errors=True)
-    with _refusing(path), TemporaryDirectory(dir=path.parent, prefix=_SCRATCH) as folder:
+    _check_seals(path, keys)  # the services could not read records sealed with other keys
+    _remove_stale_copies(path.parent)
+    with (
+        _refuse_on_error(path),
+        TemporaryDirectory(dir=path.parent, prefix=_SCRATCH_PREFIX) as folder,
+    ):
         copy = Path(folder) / "copy.db"
-        with _refusing(backup):
+        with _refuse_on_error(backup):
             if not backup.is_file():
                 raise BackupRefused(f"there is no file {backup}")
-            # as it lies on other media, where nothing can be written
+            # `immutable` lets SQLite read from a medium that cannot be written, but ignores a
+            # write-ahead log.
             logged = backup.with_name(f"{backup.name}-wal").exists()
-            how = "mode=ro" if logged else "mode=ro&immutable=1"
-            employees = _copy(backup, how, copy, lambda *_: None)
+            options = "mode=ro" if logged else "mode=ro&immutable=1"
+            employees = _copy(backup, options, copy, lambda *_: None)
         if not employees:
-            raise BackupRefused(f"{backup} holds nobody: nothing was changed")
-        _check_seals(copy, keys)  # it has this release's layout then
+            raise BackupRefused(f"{backup} holds no employees: nothing was changed")
+        _check_seals(copy, keys)  # opening the copy upgrades it to this release's schema
         with closing(SqliteFile(path)) as file:
             _replace_all(file, copy, employees, progress)
             file.wipe_log()
     return employees
 
 
+def _remove_stale_copies(folder: Path) -> None:
+    """Remove the copies of the whole store that crashed restores left behind."""
+    for left in folder.glob(f"{_SCRATCH_PREFIX}*"):
+        if time.time() - left.stat().st_mtime > _SCRATCH_STALE_S:
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def _sync(path: Path) -> None:
-    """Let a file, or the names in a folder, be on the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -102,41 +115,44 @@ def _check_store(path: Path) -> None:
     if not path.is_file():
         raise BackupRefused(
             f"there is no file {path} (SQLITE_PATH): correct the setting, or start the service "
-            "once, which makes it"
+            "once, which creates it"
         )
 
 
 @contextmanager
-def _refusing(path: Path) -> Iterator[None]:
-    """What goes wrong with a file as BackupRefused."""
+def _refuse_on_error(path: Path) -> Iterator[None]:
+    """Raise errors of SQLite and the file system as BackupRefused, naming the file."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
         raise BackupRefused(f"{path}: {error}") from error
 
 
-def _copy(path: Path, how: str, copy: Path, progress: Progress) -> int:
-    """Copy a whole database, as it is at this moment, into a new file, and check that it is sound.
+def _copy(path: Path, options: str, copy: Path, progress: Progress) -> int:
+    """Copy a whole database, as it is at this moment, into a new file; check that it is sound.
 
-    how: the parameters of SQLite's URI. Returns how many employees it holds. Raises BackupRefused,
-    sqlite3.Error, OSError.
+    Returns the number of employees in it. Raises BackupRefused, sqlite3.Error, OSError.
+
+    options: the parameters of SQLite's URI for the source.
     """
     private_files.make_file(copy)
-    with _opened(path, how) as source, _opened(copy, "mode=rw") as target:
-        source.execute("BEGIN")  # keeps its view: no write makes the copying begin anew
+    with _connection(path, options) as source, _connection(copy, "mode=rw") as target:
+        source.execute("BEGIN")  # without this snapshot, each write would restart the copying
         try:
             source.execute("SELECT 1 FROM employees LIMIT 1").fetchone()
             (version,) = source.execute("PRAGMA user_version").fetchone()
         except sqlite3.DatabaseError as error:
-            raise BackupRefused(f"{path} is no file of employees: {error}") from error
+            raise BackupRefused(f"{path} is not an employee database: {error}") from error
         if not 1 <= version <= SCHEMA_VERSION:
             raise BackupRefused(
-                f"{path} has the schema version {version}, this release knows 1 to {SCHEMA_VERSION}"
+                f"{path} has schema version {version}; this release supports 1 to {SCHEMA_VERSION}"
             )
         source.backup(
-            target, pages=_PAGES, progress=lambda _, left, total: progress(total - left, total)
+            target,
+            pages=_PAGES_PER_STEP,
+            progress=lambda _, left, total: progress(total - left, total),
         )
-        target.execute("PRAGMA journal_mode = DELETE")  # one file that needs no others
+        target.execute("PRAGMA journal_mode = DELETE")  # so that the copy is a single file
         (sound,) = target.execute("PRAGMA quick_check(1)").fetchone()
         if sound != "ok":
             raise BackupRefused(f"{path} is damaged: {sound}")
@@ -145,8 +161,8 @@ def _copy(path: Path, how: str, copy: Path, progress: Progress) -> int:
 
 
 @contextmanager
-def _opened(path: Path, how: str) -> Iterator[sqlite3.Connection]:
-    uri = f"{path.absolute().as_uri()}?{how}"
+def _connection(path: Path, options: str) -> Iterator[sqlite3.Connection]:
+    uri = f"{path.absolute().as_uri()}?{options}"
     with closing(
         sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
     ) as connection:
@@ -160,7 +176,7 @@ def _replace_all(file: SqliteFile, copy: Path, employees: int, progress: Progres
             database.execute("BEGIN IMMEDIATE")
             _keep_used_probes(database)
             _restore_employees(database, employees, progress)
-            _forget_changes(database)
+            changes.forget_all(database)
             database.execute("COMMIT")
         finally:
             if database.in_transaction:
@@ -169,7 +185,7 @@ def _replace_all(file: SqliteFile, copy: Path, employees: int, progress: Progres
 
 
 def _keep_used_probes(database: sqlite3.Connection) -> None:
-    """Those that were used with an enrolment that is restored, before the backup or since."""
+    """Keep the used probes of every restored enrolment, from before the backup and since."""
     database.execute(
         "DELETE FROM used_probes WHERE employee_id NOT IN (SELECT employee_id FROM "
         "main.employees JOIN copy.employees USING (employee_id, enrolment_id))"
@@ -189,23 +205,12 @@ def _restore_employees(database: sqlite3.Connection, employees: int, progress: P
             f"INSERT INTO main.employees ({columns}) SELECT {columns} FROM "  # noqa: S608
             "copy.employees WHERE employee_id > (SELECT ifnull(max(employee_id), -1 << 63) FROM "
             "main.employees) ORDER BY employee_id LIMIT ?",
-            (_EMPLOYEES,),
+            (_EMPLOYEES_PER_STEP,),
         ).rowcount
         progress(done, employees)
 
 
-def _forget_changes(database: sqlite3.Connection) -> None:
-    """Skip a number: no reader's position fits then, so each reads everything anew."""
-    (newest,) = database.execute(
-        "SELECT ifnull(max(seq), 0) FROM main.sqlite_sequence WHERE name = 'changes'"
-    ).fetchone()
-    database.execute("DELETE FROM main.changes")
-    database.execute(
-        "INSERT INTO main.changes (number, employee_id) VALUES (?, ?)", (newest + 2, _NOBODY)
-    )
-
-
 def _columns(database: sqlite3.Connection, table: str) -> str:
-    """The names of a table's columns: files of older releases have them in another order."""
+    """Return the column names of a table; files of older releases have them in another order."""
     names = database.execute("SELECT name FROM pragma_table_info(?)", (table,))
     return ", ".join(name for (name,) in names)

@@ -1,4 +1,4 @@
-"""The SQLite file: its connections and transactions, and that it is there and forgets."""
+"""The SQLite file: its connections, transactions and schema, and the wiping of removed data."""
 
 import fcntl
 import os
@@ -11,31 +11,32 @@ import structlog
 
 from app import private_files
 from app.storage import StoreUnavailable
-from app.storage.sqlite.schema import LAYOUTS, SCHEMA_VERSION
+from app.storage.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 
 log = structlog.get_logger()
 
-PAGE_BYTES = 16 * 1024
-BUSY_TIMEOUT_S = 5.0
-_WIPING_TIMEOUT_S = 0.5  # short, as waiting for readers here blocks all writers
+PAGE_BYTES = 16 * 1024  # for new files; a record, with its vectors, usually fits into one page
+BUSY_TIMEOUT_S = 5.0  # how long to wait for the locks of others before a request fails
+_WIPE_TIMEOUT_S = 0.5  # short, because all writers are blocked while this waits for readers
 
 
 class SqliteFile:
-    """The file `path`, which is made, with its folder, if it is missing.
+    """The file `path`. Creates it, and its folder, if it is missing.
 
-    create: False makes no store where there is none.
+    Connections do not survive a fork, so each process must open the file itself. Raises
+    StoreUnavailable if the file cannot be used, is not an employee database, or was written by a
+    newer release.
 
-    Connections do not survive a fork: each process opens it on its own. Raises StoreUnavailable
-    when the file cannot be used, is no store, or was written by a newer release.
+    create: if False, the database must exist.
     """
 
     def __init__(self, path: Path, *, create: bool = True) -> None:
         self._path = path.absolute()
         self._create = create
         if not create:
-            self._must_exist()
-        # A thread borrows a connection for as long as it needs one. One for each thread's life
-        # would stay open long after the thread: sqlite3 leaves it to the garbage collector.
+            self._check_exists()
+        # A pool, from which a thread borrows a connection while it needs one. A connection of its
+        # own would stay open long after the thread ends, until the garbage collector closes it.
         self._idle: list[sqlite3.Connection] = []
         self._closed = False
         try:
@@ -46,12 +47,15 @@ class SqliteFile:
             private_files.warn_if_others_read(self._path, "SQLITE_PATH")
         except OSError as error:
             raise self._unavailable(str(error)) from error
-        with self.connection() as database, _alone_in(self._path.parent):
+        with self.connection() as database, _locked(self._path.parent):
             self._prepare(database)
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all or nothing. IMMEDIATE: the write lock is waited for before anything is read."""
+        """Yield a connection in a transaction that waits for the write lock first.
+
+        Commits if the block ends normally, and rolls back otherwise.
+        """
         with self.connection() as database:
             database.execute("BEGIN IMMEDIATE")
             try:
@@ -60,11 +64,11 @@ class SqliteFile:
             finally:
                 if database.in_transaction:
                     database.execute("ROLLBACK")
-            self._check_in_place()  # else it is written where nobody will look for it
+            self._check_in_place()  # otherwise the write is lost with the former file
 
     @contextmanager
     def connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection of one's own; what goes wrong with it is raised as StoreUnavailable."""
+        """Yield a connection that no other thread uses; raise its errors as StoreUnavailable."""
         try:
             self._check_in_place()
             connection = self._borrow()
@@ -73,24 +77,25 @@ class SqliteFile:
             finally:
                 self._idle.append(connection)
                 if self._closed or self._replaced:
-                    self._let_go()
+                    self._close_idle()
         except (sqlite3.Error, OSError) as error:
             raise self._unavailable(str(error)) from error
 
     def wipe_log(self) -> None:
-        """Leave nothing of what was removed or replaced in the write-ahead log."""
+        """Erase removed and replaced data from the write-ahead log."""
         with self.connection() as database:
             _wipe_log(database)
 
     def close(self) -> None:
-        """Leave everything in the one file, and nothing in its write-ahead log."""
+        """Fold the write-ahead log into the file, and close all connections."""
         self._closed = True
-        self._let_go()
+        self._close_idle()
 
-    def _let_go(self) -> None:
-        """Fold the write-ahead log into the file that is open, and close what is idle.
+    def _close_idle(self) -> None:
+        """Fold the write-ahead log into the open file, and close idle connections.
 
-        SQLite does that itself, but not while others have the file open, and not once it moved.
+        SQLite folds it by itself on closing, but not while others have the file open, and not after
+        the file was moved.
         """
         with suppress(IndexError):
             connection = self._idle.pop()
@@ -100,55 +105,57 @@ class SqliteFile:
                 self._idle.pop().close()
 
     def _check_in_place(self) -> None:
-        """Raise StoreUnavailable where the file at the path is not the one that was opened.
+        """Raise StoreUnavailable if the file at the path is not the one that was opened.
 
-        SQLite would not notice. What it wrote would be in no file, or in one that nobody reads.
+        SQLite does not notice this, and would write to a deleted file, or to one that nobody reads.
         """
         inode = _inode(self._path)
         if inode == self._inode and not self._replaced:
             return
-        if inode is None:  # connections stay open: as long as one is, the content is there
+        if inode is None:  # open connections keep the content of a deleted file, so close none
             raise self._unavailable(
-                "it was moved or deleted while the service runs: put it back, or restart the "
-                "service to begin with an empty one"
+                "it was moved or deleted while the service was running: put it back, or restart "
+                "the service to begin with an empty one"
             )
-        # Left open, the write-ahead log of the former file could be taken for that of the new one.
+        # While connections stay open, the write-ahead log of the former file remains, and could be
+        # taken for that of the new one.
         self._replaced = True
-        self._let_go()
+        self._close_idle()
         raise self._unavailable(
-            "it was replaced while the service runs: restart the service to use the new file "
-            "(flask --app entry restore needs no restart)"
+            "it was replaced while the service was running: restart the service to use the new "
+            "file (flask --app entry restore needs no restart)"
         )
 
-    def _must_exist(self) -> None:
+    def _check_exists(self) -> None:
+        """Raise StoreUnavailable if there is no file."""
         try:
-            there = self._path.is_file()
-        except OSError as error:  # its folder may not be entered
+            exists = self._path.is_file()
+        except OSError as error:  # no permission to enter the folder, for instance
             raise self._unavailable(error.strerror or str(error)) from error
-        if not there:
+        if not exists:
             raise StoreUnavailable(f"there is no SQLite file {self._path.absolute()} (SQLITE_PATH)")
 
     def _prepare(self, database: sqlite3.Connection) -> None:
-        """Lay out a new file; check what an existing one is."""
+        """Create the schema of a new file; check or upgrade that of an existing one."""
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if not version and not self._create:
-            raise self._unavailable("it is no store of employees")
+            raise self._unavailable("it is not an employee database")
         (journal_mode,) = database.execute("PRAGMA journal_mode").fetchone()
         if journal_mode != "wal":
             database.execute(f"PRAGMA page_size = {PAGE_BYTES}")
             (journal_mode,) = database.execute("PRAGMA journal_mode = WAL").fetchone()
         if journal_mode != "wal":
             raise self._unavailable("its file system has no shared memory for a write-ahead log")
-        if version in (1, 2):  # they left behind what they deleted
+        if version in (1, 2):  # these releases did not overwrite what they deleted
             database.execute("VACUUM")
         database.execute("BEGIN IMMEDIATE")
-        for statement in LAYOUTS.get(version, "").split(";"):
+        for statement in MIGRATIONS.get(version, "").split(";"):
             database.execute(statement)
         database.execute("COMMIT")
         _wipe_log(database)
         if version > SCHEMA_VERSION:
             raise self._unavailable(
-                f"a newer release wrote it (schema version {version}, this release knows "
+                f"a newer release wrote it (schema version {version}; this release supports "
                 f"{SCHEMA_VERSION}): run that release"
             )
 
@@ -156,14 +163,14 @@ class SqliteFile:
         with suppress(IndexError):
             return self._idle.pop()
         connection = sqlite3.connect(
-            f"{self._path.as_uri()}?mode=rw",  # a file that was deleted is not made anew
+            f"{self._path.as_uri()}?mode=rw",  # do not create a file that was deleted
             uri=True,
             timeout=BUSY_TIMEOUT_S,
             isolation_level=None,
-            check_same_thread=False,  # one thread at a time, but not always the same one
+            check_same_thread=False,  # threads take turns
         )
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
+        connection.execute("PRAGMA secure_delete = ON")  # overwrite deleted content
         return connection
 
     def _unavailable(self, reason: str) -> StoreUnavailable:
@@ -171,7 +178,7 @@ class SqliteFile:
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
-    """What tells the file at the path from every other; None if there is none. Raises OSError."""
+    """Return device and inode, which identify a file; None if there is none. Raises OSError."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -180,8 +187,8 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """One process at a time: SQLite refuses, without waiting, to lay out a file twice at once."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time prepare the file; SQLite would fail at once if two did."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -191,15 +198,15 @@ def _alone_in(folder: Path) -> Iterator[None]:
 
 
 def _wipe_log(database: sqlite3.Connection) -> None:
-    """Fold the write-ahead log back into the file and cut it off, when its readers are done."""
+    """Fold the write-ahead log into the file and truncate it, unless readers keep it in use."""
     reason: object = "it is being read"
     try:
-        database.execute(f"PRAGMA busy_timeout = {1000 * _WIPING_TIMEOUT_S:.0f}")
+        database.execute(f"PRAGMA busy_timeout = {1000 * _WIPE_TIMEOUT_S:.0f}")
         try:
             busy, _, _ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         finally:
             database.execute(f"PRAGMA busy_timeout = {1000 * BUSY_TIMEOUT_S:.0f}")
-    except sqlite3.Error as error:  # the removal itself is done
+    except sqlite3.Error as error:  # the removal itself has succeeded
         busy, reason = True, error
     if busy:
-        log.warning("what was removed is in the write-ahead log for now", reason=str(reason))
+        log.warning("removed data is still in the write-ahead log", reason=str(reason))

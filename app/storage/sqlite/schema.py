@@ -1,12 +1,9 @@
-"""The tables of the SQLite file, and how files of older releases come to them."""
+"""The tables of the SQLite file, and the upgrades from the schemas of older releases."""
 
 from app.storage.sealing import PLAIN
 
 SCHEMA_VERSION = 4
-# `vectors` holds (n, dimension) little-endian float32, row by row, or as many bytes of ciphertext.
-# What is counted is indexed, so that counting never reads their pages.
-# `photo_hashes` holds hashes of PHOTO_HASH_BYTES, one after the other.
-PHOTO_HASH_BYTES = 64
+PHOTO_HASH_BYTES = 64  # the size of one hash; `photo_hashes` holds them concatenated
 PROBES = """
 CREATE TABLE used_probes (
     employee_id INTEGER NOT NULL,
@@ -14,6 +11,8 @@ CREATE TABLE used_probes (
     until REAL NOT NULL
 ) STRICT;
 CREATE INDEX used_probes_by_employee ON used_probes (employee_id)"""
+# `vectors` holds (n, dimension) little-endian float32, row by row, or as many bytes of ciphertext.
+# The indexes serve counting, which then never reads the large rows of vectors.
 SCHEMA = f"""
 CREATE TABLE employees (
     employee_id INTEGER PRIMARY KEY,
@@ -44,7 +43,7 @@ CREATE INDEX employees_by_seal ON employees (sealed_with);
 {PROBES};
 PRAGMA user_version = {SCHEMA_VERSION};
 """
-# Hashes of another kind are compared since then, and no photo is there to make them of.
+# Version 4 compares hashes of another kind. The old ones cannot be converted without the photos.
 FROM_VERSION_3 = f"""
 DROP TABLE used_probes;
 {PROBES};
@@ -55,8 +54,8 @@ FROM_VERSION_1 = f"""
 ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
 {FROM_VERSION_2}
 """
-# By the version a file has; 0 is a new one.
-LAYOUTS = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: FROM_VERSION_3}
+# The statements to run, by the schema version of the file; a new file has version 0.
+MIGRATIONS = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: FROM_VERSION_3}
 COLUMNS = (
     "employee_id, name, surname, enrolment_id, photo_hashes, model, dimension, "
     "sealed_with, seal, vectors"

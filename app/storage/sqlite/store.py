@@ -1,4 +1,4 @@
-"""Employees in one SQLite file, shared by every thread and process of one machine."""
+"""The employees in one SQLite file, which all threads and processes of one machine share."""
 
 import json
 import sqlite3
@@ -10,7 +10,6 @@ import structlog
 
 from app.storage import (
     Changes,
-    ChangesForgotten,
     Employee,
     EmployeeExists,
     NoSuchEmployee,
@@ -19,16 +18,16 @@ from app.storage import (
     UsedProbe,
 )
 from app.storage.sealing import CannotOpen, Stored, VectorKeys
+from app.storage.sqlite import changes, probes
 from app.storage.sqlite.file import SqliteFile
 from app.storage.sqlite.schema import COLUMNS, PHOTO_HASH_BYTES
 
 log = structlog.get_logger()
 
-CHANGES_KEPT = 10_000
-READ_BATCH = 256
-LARGEST_INTEGER = 2**63 - 1
-# One JSON parameter, because SQLite limits how many parameters a statement may have.
-_AMONG = "employee_id IN (SELECT value FROM json_each(?))"
+READ_BATCH = 256  # rows read at a time, so that no read lasts long
+SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1  # the range of SQLite's integers
+# The ids are one JSON parameter, because SQLite limits the number of parameters of a statement.
+_ID_IN_LIST = "employee_id IN (SELECT value FROM json_each(?))"
 
 
 class SqliteStore:
@@ -52,7 +51,7 @@ class SqliteStore:
                 self._row(employee),
             )
             if added.rowcount:
-                _log_change(database, employee.employee_id)
+                changes.append(database, employee.employee_id)
             elif not _is_stored(database, employee):
                 raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
 
@@ -67,8 +66,8 @@ class SqliteStore:
             )
             if not replaced.rowcount:
                 raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
-            _forget_probes(database, employee.employee_id)
-            _log_change(database, employee.employee_id)
+            probes.forget(database, employee.employee_id)
+            changes.append(database, employee.employee_id)
         self._file.wipe_log()
 
     def remove(self, employee_id: int) -> None:
@@ -78,12 +77,12 @@ class SqliteStore:
             )
             if not removed.rowcount:
                 raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
-            _forget_probes(database, employee_id)
-            _log_change(database, employee_id)
+            probes.forget(database, employee_id)
+            changes.append(database, employee_id)
         self._file.wipe_log()
 
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
-        return self._select(f"WHERE {_AMONG}", _json(employee_ids))
+        return self._select(f"WHERE {_ID_IN_LIST}", _json(employee_ids))
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_INTEGER)
@@ -105,24 +104,14 @@ class SqliteStore:
                 yield Outline(str(employee_id), name, surname, model)
 
     def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
-        owner = employee.employee_id
         with self._file.transaction() as database:
             if not _is_stored(database, employee):
-                raise NoSuchEmployee(f"employee {owner} is not enrolled")
-            forgotten = check(_used_probes(database, owner))
-            database.execute(
-                "DELETE FROM used_probes WHERE rowid IN (SELECT rowid FROM used_probes "
-                "WHERE employee_id = ? ORDER BY rowid LIMIT ?)",
-                (owner, forgotten),
-            )
-            database.execute(
-                "INSERT INTO used_probes (employee_id, photo_hash, until) VALUES (?, ?, ?)",
-                (owner, probe.photo_hash, probe.until),
-            )
+                raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
+            probes.use(database, employee.employee_id, probe, check)
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         with self._file.connection() as database:
-            return _used_probes(database, employee_id)
+            return probes.remembered(database, employee_id)
 
     def count(self) -> int:
         with self._file.connection() as database:
@@ -139,30 +128,24 @@ class SqliteStore:
         self.check_seals()
         counts = self._count_by("sealed_with")
         total = sum(counts.values()) - counts.get(self._keys.first, 0)
-        done, unread, after = 0, 0, -1
-        while rows := self._rows(
-            "WHERE sealed_with <> ? AND employee_id > ? ORDER BY employee_id LIMIT ?",
-            self._keys.first,
-            after,
-            READ_BATCH,
-        ):
-            sealed = [self._row(employee) for employee in self._readable(rows)]
+        done, unread = 0, 0
+        for rows in self._batches("sealed_with <> ?", self._keys.first):
+            resealed = [self._row(employee) for employee in self._readable(rows)]
             with self._file.transaction() as database:
-                # not those that were enrolled anew meanwhile
+                # The enrolment id protects employees who were enrolled again meanwhile.
                 database.executemany(
                     "UPDATE employees SET sealed_with = :sealed_with, seal = :seal, "
                     "vectors = :vectors "
                     "WHERE employee_id = :employee_id AND enrolment_id = :enrolment_id",
-                    sealed,
+                    resealed,
                 )
-            done, unread = done + len(sealed), unread + len(rows) - len(sealed)
-            after = rows[-1][0]
+            done, unread = done + len(resealed), unread + len(rows) - len(resealed)
             yield done, total
         self._file.wipe_log()
         self._keys.check_all_sealed(self._count_by("sealed_with"), unread)
 
     def _count_by(self, column: str) -> dict[str, int]:
-        """How many employees there are for each value of an indexed column."""
+        """Return the number of employees for each value of an indexed column."""
         with self._file.connection() as database:
             return dict(
                 database.execute(
@@ -172,30 +155,15 @@ class SqliteStore:
 
     def position(self) -> int:
         with self._file.connection() as database:
-            (newest,) = database.execute("SELECT max(number) FROM changes").fetchone()
-        return newest or 0
+            return changes.position(database)
 
     def changes_since(self, position: int) -> Changes:
         with self._file.connection() as database:
-            entries = database.execute(
-                "SELECT number, employee_id FROM changes WHERE number >= ? ORDER BY number",
-                (position,),
-            ).fetchall()
-        # The reader's own entry must still be there: then none after it can be missing. Before
-        # the first change stands an entry 0 that is nobody's.
-        entries = entries if position else [(0, None), *entries]
-        numbers = [number for number, _ in entries]
-        if not numbers or numbers != list(range(position, position + len(numbers))):
-            raise ChangesForgotten(f"the change log does not reach back to change {position}")
-        return Changes(numbers[-1], frozenset(employee_id for _, employee_id in entries[1:]))
+            return changes.since(database, position)
 
     def changes_remembered(self) -> Changes:
         with self._file.connection() as database:
-            entries = database.execute(
-                "SELECT number, employee_id FROM changes ORDER BY number"
-            ).fetchall()
-        position = entries[-1][0] if entries else 0
-        return Changes(position, frozenset(employee_id for _, employee_id in entries))
+            return changes.remembered(database)
 
     def close(self) -> None:
         self._file.close()
@@ -210,26 +178,32 @@ class SqliteStore:
                 parameters,
             ).fetchall()
 
-    def _batches(self) -> Iterator[list[tuple[Any, ...]]]:
-        """All rows, in ascending order of id."""
-        # Many short reads: one long one would keep the write-ahead log from being folded back.
-        rows = self._rows("ORDER BY employee_id LIMIT ?", READ_BATCH)
-        while rows:
+    def _batches(
+        self, condition: str = "TRUE", *parameters: int | str
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the rows that meet the condition, in ascending order of id."""
+        # Many short reads, because one long read would keep SQLite from folding the write-ahead log
+        # back into the file.
+        after = SMALLEST_INTEGER
+        while rows := self._rows(
+            f"WHERE {condition} AND employee_id > ? ORDER BY employee_id LIMIT ?",
+            *parameters,
+            after,
+            READ_BATCH,
+        ):
             yield rows
-            rows = self._rows(
-                "WHERE employee_id > ? ORDER BY employee_id LIMIT ?", rows[-1][0], READ_BATCH
-            )
+            after = rows[-1][0]
 
     def _readable(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[Employee]:
-        """The employees of the rows that can be opened: a bad one must not lock others out."""
+        """Yield the readable employees; one bad row must not lock out everybody else."""
         for row in rows:
             try:
                 yield self._employee(row)
             except CannotOpen as error:
-                log.error("unreadable employee", employee_id=row[0], reason=str(error))
+                log.error("unreadable employee skipped", employee_id=row[0], reason=str(error))
 
     def _employee(self, row: tuple[Any, ...]) -> Employee:
-        """The employee of a row. Raises CannotOpen."""
+        """Return the employee of a row. Raises CannotOpen."""
         employee_id, name, surname, enrolment_id, hashes, model, dimension, *stored = row
         sealed_with, seal, vectors = stored
         starts = range(0, len(hashes), PHOTO_HASH_BYTES)
@@ -258,27 +232,9 @@ def _json(employee_ids: Sequence[int]) -> str:
 
 
 def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
-    """Whether this very enrolment is what is stored of the employee."""
+    """Return whether this enrolment, and not another one of the employee, is stored."""
     stored = database.execute(
         "SELECT 1 FROM employees WHERE employee_id = ? AND enrolment_id = ?",
         (employee.employee_id, employee.enrolment_id),
     )
     return stored.fetchone() is not None
-
-
-def _used_probes(database: sqlite3.Connection, employee_id: int) -> list[UsedProbe]:
-    probes = database.execute(
-        "SELECT photo_hash, until FROM used_probes WHERE employee_id = ? ORDER BY rowid",
-        (employee_id,),
-    ).fetchall()
-    return [UsedProbe(photo_hash, until) for photo_hash, until in probes]
-
-
-def _forget_probes(database: sqlite3.Connection, employee_id: int) -> None:
-    database.execute("DELETE FROM used_probes WHERE employee_id = ?", (employee_id,))
-
-
-def _log_change(database: sqlite3.Connection, employee_id: int) -> None:
-    logged = database.execute("INSERT INTO changes (employee_id) VALUES (?)", (employee_id,))
-    newest = logged.lastrowid or 0
-    database.execute("DELETE FROM changes WHERE number <= ?", (newest - CHANGES_KEPT,))
