@@ -201,7 +201,7 @@ class Judge:
     def enrolled(self, portrait: Portrait) -> Sequence[bytes]:
         """What is kept of an enrolment."""
         film = self._recogniser.for_frames(films.jpeg(portrait.picture, 95), [])
-        return photo_hashes(film.probe.plain)
+        return photo_hashes(film.probe.aligned)
 
     def __call__(
         self, login: Login, enrolled: Sequence[bytes], used: list[UsedProbe]

@@ -2,4 +2,4 @@
 
 
 class LoginFailed(Exception):
-    """A login was refused for what its pictures show; it counts as a failed attempt."""
+    """The pictures were reason to refuse a login; it counts as a failed attempt."""
