@@ -27,9 +27,13 @@ from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
 START_S = 180  # the first start converts the networks
-KEPT = {"device", "face_model", "login_match_threshold", "models_dir"} | {
+KEPT = {
+    "device",
+    "face_model",
     "facenet_weights",
     "facenet_weights_sha256",
+    "login_match_threshold",
+    "models_dir",
 }
 """Settings passed on to the service from the environment; none can lead to a real database."""
 
@@ -86,7 +90,7 @@ def calls() -> Iterator[Call]:
 
 
 def altered(person: Portrait) -> dict[str, bytes]:
-    """Return the portrait as other cameras might take it, by what differs."""
+    """Return versions of a portrait, as other cameras might take it, by description."""
     photo, (left, top, right, bottom) = person.photo, person.face
     edge = (right - left) // 8
     close_up = photo.crop((left - edge, top - edge, right + edge, bottom + edge))
@@ -149,10 +153,7 @@ def service() -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}"
             print(f"Starting the service at {url}, model {environment['FACE_MODEL']}.")
-            print(
-                "The very first start converts the networks, which takes a few seconds …",
-                flush=True,
-            )
+            print("The very first start takes longer: it converts the networks.", flush=True)
             _wait_until_ready(url, process, log)
             yield url
         finally:

@@ -109,9 +109,9 @@ def _max_connections() -> int:
 
     Even refusing a connection takes a descriptor.
     """
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return max(16, min(_MAX_CONNECTIONS, most - _OTHER_FILES))
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    return max(16, min(_MAX_CONNECTIONS, limit - _OTHER_FILES))
 
 
 class _Log(Logger):  # type: ignore[misc]

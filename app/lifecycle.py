@@ -214,8 +214,7 @@ class Service:
                     log.exception("the gallery cannot catch up with the store, retrying")
 
     def _note_failure(self, error: Exception) -> None:
-        cause = next((_REASONS[kind] for kind in _REASONS if isinstance(error, kind)), None)
-        self._waiting_for = (
-            (cause, str(error)) if cause else ("something failed, see the log", None)
-        )
-        log.error("not ready", reason=str(error), exc_info=None if cause else error)
+        reason = next((_REASONS[kind] for kind in _REASONS if isinstance(error, kind)), None)
+        cause = str(error) if reason else None
+        self._waiting_for = (reason or "something failed, see the log", cause)
+        log.error("not ready", reason=str(error), exc_info=None if reason else error)

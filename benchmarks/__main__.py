@@ -1,7 +1,7 @@
-"""Measures the service beside what it could have been: `python -m benchmarks`, or `make bench`.
+"""Compare the service with a straightforward one: `python -m benchmarks`, or `make bench`.
 
-Writes figures as JSON, plots, and a page with tables. One part can be measured again alone; the
-page is made of all parts' figures that are there.
+Write figures as JSON, plots, and a page with tables. A part can be measured again alone; the page
+shows the figures of all parts measured so far.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def main() -> None:
 
     files = {part: out / f"{part}.json" for part in [*PARTS, "search"]}
     measured = {part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}
-    if "search" in measured:  # that part writes its file itself
+    if "search" in measured:  # benchmarks.search writes its own file
         measured["search"] = {"quick": options.quick, "figures": measured["search"]}
     plots.draw(measured, out)
     page = report.page(measured)

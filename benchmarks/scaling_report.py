@@ -1,4 +1,4 @@
-"""The tables of the scaling simulation."""
+"""Present the scaling estimates as tables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ Figures = dict[str, Any]
 
 
 def page(made: Figures) -> str:
-    """docs/benchmarks/scaling.md."""
+    """Return docs/benchmarks/scaling.md."""
     parts = [
         "# Scaling: the tables",
         "`make scaling` made this page; [docs/scaling.md](../scaling.md) says what it means.",
