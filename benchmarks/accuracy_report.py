@@ -1,4 +1,4 @@
-"""Present the figures of benchmarks.accuracy as a page and as a plot."""
+"""The figures of benchmarks.accuracy as a page for people, and as a plot."""
 
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ not measured."""
 
 
 def markdown(figures: dict[str, Any], plot: str) -> str:
-    """Return the page. figures: as in accuracy.json. plot: file name of the plot."""
+    """The page. figures: as written to accuracy.json. plot: the picture's file name."""
     pairs, search = figures["verification"], figures["identification"]
     alpha, best = figures["alpha"], pairs["at_most_accurate_on_devtrain"]
     at_alpha, found = pairs["at_alpha"], search["at_alpha"]

@@ -1,4 +1,4 @@
-"""Say in sentences what this machine allows at best: the least time of a step in any code."""
+"""What this machine allows at most, in sentences: the least time of a step whatever its code."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ Figures = dict[str, Any]
 
 
 def sentences(measured: dict[str, Figures]) -> list[str]:
-    """Return a sentence for each target with such a bound."""
+    """One for each target that has such a bound."""
     found = []
     if "embedding" in measured:
         found += _embedding(measured["embedding"]["figures"])
@@ -21,7 +21,7 @@ def sentences(measured: dict[str, Figures]) -> list[str]:
 
 
 def _embedding(figures: Figures) -> list[str]:
-    """Return the roofline: the network's arithmetic at the rate of the fastest matrix product."""
+    """The roofline: arithmetic of the network over the fastest matrix product."""
     products = figures["matrix_product_gigaflop_per_second"]
     work = figures["gigaflop"]
     eager = figures["times"]["eager PyTorch"]["median_ms"]

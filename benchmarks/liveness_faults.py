@@ -1,7 +1,7 @@
-"""Try every fault of the liveness service on a real service, over real sockets.
+"""Tries every fault of the liveness service on a real service, over real sockets.
 
-`python -m benchmarks.liveness_faults` also measures how long a login with liveness takes, compared
-with its two parts. It writes its results into docs/reliability.md.
+`python -m benchmarks.liveness_faults` writes its table into docs/reliability.md, and measures how
+long a login with liveness takes beside its two parts.
 """
 
 import base64
@@ -24,7 +24,7 @@ from tests.serving import MODELS_DIR, ROOT, RunningService
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- liveness faults -->", "<!-- liveness faults end -->"
-VERDICT_S = 0.3  # that the stand-in takes when it is timed
+VERDICT_S = 0.3
 ROUNDS = 15
 
 _SECTION = """\
@@ -89,7 +89,7 @@ def main() -> None:
         rows = []
         for fault in FAULTS:
             liveness.told(rule="alive")
-            assert log_in().ok, service.log  # this closes the breaker
+            assert log_in().ok, service.log  # and so the breaker is closed
             liveness.told(fault=fault)
             rows.append(tried(fault))
         liveness.told(rule="alive")

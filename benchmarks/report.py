@@ -1,4 +1,4 @@
-"""Present the figures of all parts as a page."""
+"""The figures of all parts as a page for people."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -25,7 +25,7 @@ detector, landmarks and network, in process, without a search."""
 
 
 def page(measured: dict[str, Figures]) -> str:
-    """Return the page. measured: the file of each part."""
+    """The page. measured: each part's file."""
     parts = {
         "http_login": _http_login,
         "stages": _stages,

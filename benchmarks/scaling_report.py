@@ -1,4 +1,4 @@
-"""Present the scaling estimates as tables."""
+"""The tables of the scaling simulation."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ Figures = dict[str, Any]
 
 
 def page(made: Figures) -> str:
-    """Return docs/benchmarks/scaling.md."""
+    """docs/benchmarks/scaling.md."""
     parts = [
         "# Scaling: the tables",
         "`make scaling` made this page; [docs/scaling.md](../scaling.md) says what it means.",

@@ -1,4 +1,4 @@
-"""Compare the product owner's targets with what was measured."""
+"""What the owner of the product asked for, what was measured, and what bounds it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target and its measurement. at_least: it is a lower bound, otherwise an upper bound."""
+    """What was asked for and what came out; `factor` targets are least ones, others most ones."""
 
     what: str
     wanted: float
@@ -36,7 +36,7 @@ class Target:
 
 
 def targets(measured: dict[str, Figures]) -> list[Target]:
-    """Return the targets whose part was measured."""
+    """Those whose part was measured."""
     rules = {
         "http_login": _http_login,
         "embedding": _embedding,
