@@ -1,4 +1,4 @@
-"""Bound the work in flight, so that overload does not slow down work in progress."""
+"""Bound the work in flight, so that overload does not slow down what is already running."""
 
 from collections import deque
 from itertools import count

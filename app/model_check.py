@@ -10,7 +10,7 @@ from models.catalogue import ModelFacts, ModelUnavailable
 
 log = structlog.get_logger()
 
-_RECOUNT_S = 30.0  # after this time, vectors changed by hand are noticed
+_RECOUNT_S = 30.0  # until vectors that somebody changed by hand are noticed
 
 
 class ModelCheck:

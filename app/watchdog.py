@@ -33,8 +33,8 @@ class Watchdog:
     lost until the process ends. Only time in which this thread was awake counts: while the process
     is suspended, or when a clock jumps, no work is late.
 
-    slots: the recogniser's. longest_s: how long one picture may take; far longer than the slowest
-    harmless picture. end: ends the process; called once.
+    slots: the recogniser's. longest_s: how long one picture may take, far longer than any honest
+    picture does. end: ends the process; called once.
     """
 
     def __init__(

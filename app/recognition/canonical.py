@@ -28,10 +28,9 @@ VIEW_SIDE = 64
 _CENTRE = np.array([31.5, 34.0])  # of the face, in the view
 _RADIUS = 32.0  # pixels from _CENTRE at which `_affine` measures how far points move
 
-# Standard deviations and sides below are in pixels of the view.
-_BLUR_BEFORE, _BLUR_AFTER = 1.0, 1.7  # standard deviations: of the picture, of its edges
-_NEIGHBOURHOOD = 19  # side of the square in which contrast is equalised
-_CONTRAST_FLOOR = 40.0  # squared gradient, added to the local mean so that noise is not an edge
+_PICTURE_BLUR, _EDGE_BLUR = 1.0, 1.7  # standard deviations in pixels of the view
+_NEIGHBOURHOOD = 19  # pixels of the view: side of the square in which contrast is equalised
+_CONTRAST_FLOOR = 40.0  # squared gradient added to the local mean, so that noise is not an edge
 _ALL_CHANNELS = np.ones((1, 3), np.float32)  # adds up the channels
 
 _PRIOR_WEIGHT = 0.003  # how strongly the fit is pulled towards the landmarks
@@ -105,29 +104,29 @@ def canonical(face: AlignedFace, start: _Floats | None = None) -> Canonical:
 
 
 def stretch(one: _Floats, other: _Floats) -> float:
-    """Return how much more one view is stretched in one direction than across it; at least 1.
+    """Return how far the proportions of two views differ, as a ratio of at least 1.
 
-    one, other: (2, 3), affine views of the same thing in two pictures. The stretch is that from
-    one view to the other.
+    one, other: (2, 3), affine views of the same thing in two pictures. The ratio is that of the
+    singular values of the transform from one view to the other.
     """
     largest, smallest = np.linalg.svd(one[:, :2] @ np.linalg.pinv(other[:, :2]), compute_uv=False)
     return float(largest / max(smallest, 1e-9))
 
 
 def _edges(picture: NDArray[np.uint8]) -> _Field:
-    """Return the edges of a picture (rows, columns, 3), its channels added up."""
-    blurred = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _BLUR_BEFORE)
+    """Return the edges of a picture (rows, columns, 3), added up over its channels."""
+    blurred = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), _PICTURE_BLUR)
     x, y = cv2.Sobel(blurred, cv2.CV_32F, 1, 0), cv2.Sobel(blurred, cv2.CV_32F, 0, 1)
     xx, yy = x * x, y * y
     strength = xx + yy
     gain = 1 / (cv2.blur(strength, (_NEIGHBOURHOOD, _NEIGHBOURHOOD)) + _CONTRAST_FLOOR)
     components = ((xx - yy) * gain, x * y * (2 * gain), strength * gain)
     field = cv2.merge([cv2.transform(each, _ALL_CHANNELS) for each in components])
-    return np.asarray(cv2.GaussianBlur(field, (0, 0), _BLUR_AFTER))
+    return np.asarray(cv2.GaussianBlur(field, (0, 0), _EDGE_BLUR))
 
 
 def _standardised(field: _Field) -> _Floats:
-    """Return (n, 3) with mean strength 0, and with mean square 1."""
+    """Return (n, 3) values with mean strength 0 and mean square 1."""
     values = field.astype(np.float64)
     values[:, 2] -= values[:, 2].mean()
     flat = values.ravel()
@@ -137,8 +136,8 @@ def _standardised(field: _Field) -> _Floats:
 def _affine(parameters: _Floats) -> _Floats:
     """Return the (2, 3) transform with six parameters, all in pixels, zero for the identity.
 
-    Three each for x and y: how far the centre moves, and how much farther the points move that lie
-    _RADIUS to the right of it, and _RADIUS below.
+    Three each for x and y: how far the centre moves, and how much farther than the centre a point
+    moves that lies _RADIUS to the right of it, or _RADIUS below it.
     """
     shift_and_slopes = parameters.reshape(2, 3)
     slopes = shift_and_slopes[:, 1:] / _RADIUS
@@ -152,7 +151,7 @@ def _composed(second: _Floats, first: _Floats) -> _Floats:
 
 
 def _to_face(view: _Floats) -> _Floats:
-    """Scale what a view maps to, from VIEW_SIDE points to the SIDE pixels of the aligned face."""
+    """Return a view that maps to the SIDE pixels of an aligned face, not to VIEW_SIDE points."""
     scale = SIDE / VIEW_SIDE
     return np.asarray(view * scale + np.array([0, 0, (scale - 1) / 2]))
 

@@ -25,12 +25,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
 _SHARE_OF_PIXELS = {"WEBP": 0.5}  # WebP's decoder takes 16 bytes a pixel, the others at most 8
 _TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
 _BAND = 1 << 20  # pixels converted to RGB at a time
-_SAMPLES, _WHITE_QUANTILE = 1 << 18, 0.999  # pixels that the white level is estimated from
+_SAMPLES, _WHITE_QUANTILE = 1 << 18, 0.999  # white is estimated as this quantile of so many pixels
 
-# modes that Pillow can shrink before they are converted to RGB
+# Modes in which Pillow can shrink a picture before it is converted to RGB.
 _REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")
 
-# EXIF orientation → the transposition that turns the picture upright
+# EXIF orientation → the transposition that turns the picture upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,

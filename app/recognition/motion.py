@@ -25,12 +25,12 @@ _ITERATIONS = {cv2.MOTION_AFFINE: 30, cv2.MOTION_HOMOGRAPHY: 15}
 _IDENTITY = np.eye(3, dtype=np.float32)
 _MIN_CONTRAST = 60.0  # grey levels squared; keeps noise in a flat region from counting as motion
 _TOO_BRIGHT, _TOO_DARK = 245, 1  # grey levels beyond which a pixel shows nothing
-_SPREAD = np.ones((9, 9), np.uint8)  # pixels around a lost one that blur and registration affect
+_SPREAD = np.ones((9, 9), np.uint8)  # neighbours of a lost pixel that blur and registration affect
 _MIN_VISIBLE = 0.5  # share of a region that must be visible
 # A frame is misregistered if the noise in its rigid part is more than _MAX_NOISE times the median
 # plus _MOUTH_NOISE. A mouth that opens wide adds that much, in grey levels squared.
 _MAX_NOISE, _MOUTH_NOISE = 4.0, 2.0
-_NOISE_FACTOR = 2.0  # times the noise is subtracted: one frame of 15 reaches that much by chance
+_NOISE_FACTOR = 2.0  # how many times to subtract the noise: in one frame of 15 it is so large
 
 
 def _box(x: int, y: int, half_width: int, half_height: int) -> NDArray[np.bool_]:

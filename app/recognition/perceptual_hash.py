@@ -30,7 +30,7 @@ def photo_hashes(face: AlignedFace) -> tuple[bytes, ...]:
 
 
 def usual_hash(hashes: Sequence[bytes]) -> bytes:
-    """Return the hash in which each bit is that of the majority."""
+    """Return the hash whose bits are those of the majority."""
     return np.packbits(2 * _bits(hashes).sum(axis=0, dtype=np.int64) > len(hashes)).tobytes()
 
 

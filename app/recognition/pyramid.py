@@ -14,8 +14,8 @@ _MIN_SIDE = 24  # pixels; smaller pictures are not halved
 class Pyramid:
     """A picture, halved again and again by area averaging, so that no crop skips pixels.
 
-    Outside the picture, crops are black, as in the original MTCNN. Clipping a crop at the edge and
-    stretching the rest makes boxes fly out of close-ups.
+    Beyond the picture's edge, crops are black, as in the original MTCNN. If crops were clipped at
+    the edge and stretched, the boxes of close-ups would fly far out of the picture.
     """
 
     def __init__(self, picture: Picture) -> None:
@@ -71,7 +71,7 @@ class Pyramid:
         return chips
 
     def _at(self, shrinkage: float) -> Picture:
-        """Return the smallest halved picture with enough detail to shrink the picture so much."""
+        """Return the smallest halved picture from which to shrink the picture by this factor."""
         level = int(math.log2(max(shrinkage, 1)))
         while len(self._halves) <= level and min(self._halves[-1].shape[:2]) >= _MIN_SIDE:
             rows, columns = self._halves[-1].shape[:2]

@@ -116,12 +116,12 @@ class Recogniser:
             except UnusableImage as error:
                 raise BadFrame(number, str(error)) from error
 
-    def _photo(self, data: bytes, most_megapixels: float = math.inf) -> Photo:
-        most = min(most_megapixels, self._requirements.megapixels)
-        return Photo(data, most, self._requirements.formats, self._budget)
+    def _photo(self, data: bytes, max_megapixels: float = math.inf) -> Photo:
+        max_megapixels = min(max_megapixels, self._requirements.megapixels)
+        return Photo(data, max_megapixels, self._requirements.formats, self._budget)
 
     def _chip(self, photo: Photo, view: View) -> Picture:
-        """Return the aligned face. Raises FaceTooSmall, FaceTooBlurred."""
+        """Return the face as the model takes it. Raises FaceTooSmall, FaceTooBlurred."""
         face = view.faces[0]
         if (side := face.side / view.detail) < self._requirements.face_side:
             raise FaceTooSmall(
@@ -133,9 +133,9 @@ class Recogniser:
             # The view is too coarse for this face, so decode the photo with more pixels.
             coarse = min(pyramid.picture.shape[:2])
             with photo.decoded(coarse / view_pixels_per_pixel) as picture:
-                turned = np.ascontiguousarray(np.rot90(picture, view.quarters))
-                finer = to_picture * (min(turned.shape[:2]) / coarse)
-                chip = Pyramid(turned).warped(finer, self.model.side)
+                rotated = np.ascontiguousarray(np.rot90(picture, view.quarters))
+                finer = to_picture * (min(rotated.shape[:2]) / coarse)
+                chip = Pyramid(rotated).warped(finer, self.model.side)
         else:
             chip = pyramid.warped(to_picture, self.model.side)
         if sharpness(chip) < self._requirements.sharpness:

@@ -9,18 +9,18 @@ from app.recognition.image import FORMATS
 class PictureRequirements:
     """Requirements on pictures, and on the faces in them.
 
-    megapixels: at most, of one picture and of all that are being decoded.
+    megapixels: maximum of one picture, and of all pictures that are decoded at the same time.
     formats: the accepted ones of FORMATS.
-    elongation: the longer side divided by the shorter one, at most.
-    face_side: side of a face in pixels, at least.
-    sharpness: of a face, at least; see `recogniser.sharpness`.
+    elongation: maximum of the longer side divided by the shorter one.
+    face_side: minimum side of a face in pixels.
+    sharpness: minimum of a face; see `recogniser.sharpness`.
     rival: share of the largest face's side above which a second face is a rival.
     tie: share of the largest face's side from which a more central face is the main one.
     sure_score: if the upright picture's main face scores less, rotated pictures are searched as
         well; a face found there must score more.
     search_side: pixels of a picture's shorter side that suffice to find a face.
     fine_megapixels: size of the picture in a second search, if the first finds nothing.
-    frame_megapixels: at most, of one frame.
+    frame_megapixels: maximum of one frame.
     """
 
     megapixels: float = 51

@@ -2,4 +2,4 @@
 
 
 class LoginFailed(Exception):
-    """The pictures were reason to refuse a login; it counts as a failed attempt."""
+    """A login was refused because of its pictures; it counts as a failed attempt."""

@@ -29,7 +29,7 @@ class EnrolmentRequest:
 
     photos: encoded pictures, one large face in each.
     vectors: finite and non-zero, of any length.
-    enrolment_id: the same in each repetition of a request; repeating one that succeeded succeeds.
+    enrolment_id: a retry has that of the first attempt, and succeeds if the first attempt did.
     """
 
     employee_id: int
@@ -62,7 +62,7 @@ class Enrolment:
                 self._service.store.add(employee)
 
     def replace(self, request: EnrolmentRequest) -> None:
-        """Replace all that is stored of an employee. Raises NoSuchEmployee, and as `add` does."""
+        """Replace all that is stored of an employee. Raises NoSuchEmployee, and as `add`."""
         with self._audit.entry("replace", employee_id=request.employee_id) as facts:
             employee = self._employee(request, facts)
             with self._service.writing(employee.employee_id):

@@ -13,12 +13,12 @@ from app.usecases import LoginFailed
 
 # docs/fraud.md says how these limits were chosen.
 MOST_SPOILT = 4
-"""Unusable frames to allow: those without a single clear face, or whose face is too different to be
-surely the person's. A hand, a jerk or a passer-by may spoil four of 15; more may hide somebody."""
+"""Number of frames that may be unusable: without one clear face, or with one that may be another
+person's. A hand, a jerk or a passer-by may spoil four of 15; more may hide somebody."""
 LEAST_MOTION = 0.002
-"""Below this `motion`, in shares of the contrast of eyes or mouth, the face is a still."""
+"""The least `motion` of a living face, as a share of the contrast of eyes or mouth."""
 MOST_STRETCH = 1.15
-"""Above this `stretch`, the photo's face has other proportions than that of the frames."""
+"""The largest `stretch` to allow between the photo's face and those of the frames."""
 
 
 class FraudSuspected(LoginFailed):
@@ -50,8 +50,9 @@ class Traces(NamedTuple):
 def check_frames(sequence: FrameSequence, same_person: float, surely_same: float) -> None:
     """Raise FraudSuspected unless the frames show the photo's person, alone and moving.
 
-    same_person: L2 distance of unit vectors below which two faces may be one person's.
-    surely_same: the same for faces of one moment, which are more alike; other frames do not count.
+    same_person: L2 distance of unit vectors from which two faces are different people's.
+    surely_same: the distance below which they are surely one person's. It is smaller, because
+        photo and frames are of one moment. Only frames within it count.
     """
     alone = [frame for frame in sequence.usable if frame.alone]
     if not sequence.probe.alone or len(sequence.usable) - len(alone) > MOST_SPOILT:

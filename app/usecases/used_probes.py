@@ -1,4 +1,4 @@
-"""Refuse pictures that were used before: copies of an enrolment photo or of an earlier login's.
+"""Refuse pictures that were used before: copies from the enrolment or an earlier login.
 
 Each employee's used probes are kept for a while. Adding one deletes those that have expired.
 """
@@ -11,13 +11,13 @@ from app.storage import Employee, EmployeeStore, UsedProbe
 from app.usecases.fraud_detection import FraudSuspected, Traces
 
 MOST_OF_A_COPY = 64
-"""Bits of BITS in which a copy's hash may differ from the photo's (docs/fraud.md says why)."""
+"""Number of bits in which the hash of a copy may differ from the photo's; see docs/fraud.md."""
 
 MOST_USED = 1_000
-"""Used probes to keep for one person, so that a login compares a bounded number. Only successful
+"""Number of used probes to keep for one person, so that a login has few to compare. Only successful
 logins are kept, so only the person can reach this limit."""
 ALWAYS_KEPT = 100
-"""The latest used probes, which are kept whatever the clock says, because it may jump."""
+"""Number of the latest used probes to keep whatever the clock says, because it may jump."""
 
 
 def use_once(

@@ -13,13 +13,8 @@ from app.recognition.structure.parts import (
 
 _MAX_CHUNKS = 20_000  # some writers put only 8 kB of pixels into each
 _MAGIC = b"\x89PNG\r\n\x1a\n"
-_KEPT = {
-    b"IHDR": 64,
-    b"PLTE": 768,
-    b"tRNS": 256,
-    b"IDAT": 1 << 31,
-    b"IEND": 64,
-}  # chunk: bytes at most
+# Chunks to keep, and their largest sizes in bytes.
+_KEPT = {b"IHDR": 64, b"PLTE": 768, b"tRNS": 256, b"IDAT": 1 << 31, b"IEND": 64}
 _RAW_PROFILES = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
 
 

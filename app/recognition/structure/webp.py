@@ -11,8 +11,8 @@ from app.recognition.structure.parts import (
 
 _MAX_CHUNKS = 20_000
 _PIXELS = (b"VP8 ", b"VP8L", b"ALPH")
-_HEADERS = {b"VP8X": 64, b"ANIM": 64}  # chunk: bytes at most
-_FRAME, _FRAME_HEADER = b"ANMF", 16  # chunk, bytes
+_HEADERS = {b"VP8X": 64, b"ANIM": 64}  # chunks, and their largest sizes in bytes
+_FRAME, _FRAME_HEADER = b"ANMF", 16  # chunk of a frame, and the bytes of its header
 _HAS_EXIF, _HAS_ICC, _HAS_XMP = 0x08, 0x20, 0x04  # flags of VP8X
 
 
