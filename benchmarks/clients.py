@@ -1,4 +1,4 @@
-"""Log clients in again and again, in a separate process: `python -m benchmarks.clients`.
+"""Run clients that log in again and again: `python -m benchmarks.clients`.
 
 Each client keeps its connection open and sends the next request when the last one is answered.
 After a 503, it waits as long as Retry-After says and sends the same photo again.

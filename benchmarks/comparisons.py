@@ -61,7 +61,7 @@ class Pairs:
 
 
 def embed(recogniser: Recogniser, folder: Path) -> Templates:
-    """The feature vectors of all photos below the folder, each made once."""
+    """Return the feature vectors of all photos below the folder."""
     photos = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.jpg"))
     refusals: Counter[str] = Counter()
 
@@ -114,7 +114,7 @@ class Search:
 
 
 def search(templates: Templates, alpha: float) -> Search:
-    """Search for everybody (1:N), with people of several photos enrolled by their first one."""
+    """Enrol people with several photos by the first usable one, and search for all others."""
     gallery, mated, non_mated = [], [], []
     for _, group in groupby(sorted(templates.rows), key=person):
         photos = list(group)

@@ -1,4 +1,4 @@
-"""dlib's own pipeline from a photo to a feature vector: HOG detector, landmarks, network."""
+"""Run dlib's own pipeline from a photo to a feature vector: HOG detector, landmarks, network."""
 
 from io import BytesIO
 

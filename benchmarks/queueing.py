@@ -41,7 +41,7 @@ class _Login:
 
 
 class _Pod:
-    """Shares its time among the logins in process; the others wait, first come, first served."""
+    """Shares its time among the active logins; the others wait, first come, first served."""
 
     def __init__(self) -> None:
         self.active: list[_Login] = []

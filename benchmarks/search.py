@@ -1,10 +1,10 @@
 """Measure how fast and how reliably the gallery index finds the nearest employee.
 
 `python -m benchmarks.search [--quick]` searches galleries of growing size, with vectors of 512 and
-of 128 numbers, in turns with NumPy's float32 product and faiss's flat index, and loads the largest
-gallery from an SQLite file. It prints a table and writes docs/benchmarks/search.json. The largest
-gallery needs 7 GB of memory and 3 GB of disk. MODELS_DIR comes from the environment, as in the
-service.
+of 128 numbers, and compares NumPy's float32 product and faiss's flat index in the same run. It also
+loads the largest gallery from an SQLite file. It prints a table and writes
+docs/benchmarks/search.json. The largest gallery needs 7 GB of memory and 3 GB of disk. MODELS_DIR
+comes from the environment, as in the service.
 
 Photos in --faces make the 128-dimensional galleries realistic. Those of 512 dimensions, whose
 network must be downloaded, are random.

@@ -44,7 +44,7 @@ class Setup:
         return catalogue.get(catalogue.own_name or "")
 
     def settings(self, folder: Path) -> Settings:
-        """Return settings for parts of the service in this process; the environment has no say."""
+        """Return settings for parts of the service in this process, ignoring the environment."""
         values = {name.lower(): value for name, value in self.variables.items()}
         own = {"models_dir": MODELS_DIR, "sqlite_path": folder / "employees.db"}
         return Settings(**values, **own, mongo_db_url=None, device="cpu", log_level="error")  # type: ignore[arg-type]
