@@ -26,10 +26,14 @@ from skimage import data
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
-START_S = 180
-KEPT = {"device", "face_model", "login_match_threshold", "models_dir"} | {
+START_S = 180  # the first start converts the networks
+KEPT = {
+    "device",
+    "face_model",
     "facenet_weights",
     "facenet_weights_sha256",
+    "login_match_threshold",
+    "models_dir",
 }
 """Settings taken from the environment; those of a database are not, as it may be a real one."""
 
@@ -149,9 +153,7 @@ def service() -> Iterator[str]:
         try:
             url = f"http://127.0.0.1:{port}"
             print(f"Starting the service at {url}, model {environment['FACE_MODEL']}.")
-            print(
-                "The very first start converts the networks, which takes some seconds …", flush=True
-            )
+            print("The very first start takes longer: it converts the networks.", flush=True)
             _wait_until_ready(url, process, log)
             yield url
         finally:
@@ -195,10 +197,10 @@ def demonstrate(url: str) -> bool:
             answer = _read(response)
             right = (response.status_code, answer) == (call.status, call.answer)
             unexpected += not right
-            said = _said(answer)
+            shown = _shown(answer)
             if not right:
-                said += f"  (expected: {call.status} {_said(call.answer)})"
-            columns = (*_request(call), round(elapsed), response.status_code, said)
+                shown += f"  (expected: {call.status} {_shown(call.answer)})"
+            columns = (*_request(call), round(elapsed), response.status_code, shown)
             print(row("✓" if right else "✗", *columns), flush=True)
     print(f"\n{len(planned) - unexpected} of {len(planned)} answers were as expected.")
     return not unexpected
@@ -218,12 +220,12 @@ def _read(response: requests.Response) -> Any:  # noqa: ANN401  text or JSON
     return body
 
 
-def _said(answer: Any) -> str:  # noqa: ANN401  text or JSON
+def _shown(answer: Any) -> str:  # noqa: ANN401  text or JSON
     match answer:
         case {"_id": number, "name": name, "surname": surname}:
             return f"{number}: {name} {surname}"
         case {"users": users}:
-            return ", ".join(map(_said, users)) or "nobody"
+            return ", ".join(map(_shown, users)) or "nobody"
     return str(answer)
 
 

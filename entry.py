@@ -18,25 +18,25 @@ from app.server.adapter import Adapter
 from app.server.worker import worker_with
 from app.settings import Settings
 
-_MOST_CONNECTIONS = 2048  # open at once in a worker, if it may have so many file descriptors
-_OTHER_FILES = 256  # descriptors left for the store, the index, the logs and the libraries
-_CANNOT_START = 3  # exit status of a worker; gunicorn then ends the whole service
+_MAX_CONNECTIONS = 2048  # open at once in a worker, if it may have so many file descriptors
+_OTHER_FILES = 256  # descriptors left for the store, the index, logs and libraries
+_CANNOT_START = 3  # exit status of a worker on which gunicorn ends the whole service
 
 
 def make_app() -> Flask:
-    """Return an app with the commands, and nothing else, for `flask --app entry COMMAND`."""
+    """Return an app with nothing but the commands, for `flask --app entry COMMAND`."""
     from app.commands import create_command_app
 
     return create_command_app()
 
 
 def main() -> None:
-    """Serve on HOST and PORT until told to stop."""
+    """Serve on HOST and PORT until stopped."""
     try:
         settings = bootstrap.set_up_process()
         address = _address(settings)
         structlog.get_logger().info("starting", address=address)
-        # Create the store now: a worker that replaces another must not begin a second one.
+        # Create the store here, once: a worker that replaces another must not create a second one.
         if not settings.mongo_db_url:
             bootstrap.open_store(settings).close()
     except bootstrap.CANNOT_START as error:
@@ -61,7 +61,7 @@ def _address(settings: Settings) -> str:
 
 
 class Server(BaseApplication):  # type: ignore[misc]
-    """gunicorn's processes. Each worker builds its own app: OpenVINO does not survive a fork."""
+    """gunicorn. Each worker builds its own app, because OpenVINO does not survive a fork."""
 
     def __init__(self, settings: Settings, address: str) -> None:
         self._settings = settings
@@ -72,7 +72,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         settings = self._settings
         self._bounds = Bounds(
             settings.threads + settings.listings,
-            _most_connections(),
+            _max_connections(),
             settings.receive_timeout_s,
             int(settings.max_body_mb * 1e6),
             int(settings.max_received_mb * 1e6),
@@ -91,7 +91,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> Adapter:
-        """Build the app of a worker. Exit with a sentence if it can never run."""
+        """Build the app of a worker. Exit with a message if it cannot start."""
         try:
             flask_app = self.build(self._settings)
         except bootstrap.CANNOT_START as error:
@@ -104,15 +104,18 @@ class Server(BaseApplication):  # type: ignore[misc]
         return app.create_app(settings, create_store=bool(settings.mongo_db_url))
 
 
-def _most_connections() -> int:
-    """Return as many as file descriptors allow; without one, none can even be refused."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    return max(16, min(_MOST_CONNECTIONS, most - _OTHER_FILES))
+def _max_connections() -> int:
+    """Raise the limit on file descriptors, and return how many connections it allows.
+
+    Even refusing a connection takes a descriptor.
+    """
+    _, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    return max(16, min(_MAX_CONNECTIONS, limit - _OTHER_FILES))
 
 
 class _Log(Logger):  # type: ignore[misc]
-    """Makes gunicorn's lines look like ours, and drops those that repeat what we logged."""
+    """Formats gunicorn's log lines like the service's, and drops those that repeat them."""
 
     # gunicorn logs these after a worker has said why it cannot start
     _REPEATED = ("Shutting down: %s", "Reason: %s")

@@ -16,14 +16,14 @@ from app.usecases.login import Login
 def create_app(
     settings: Settings | None = None, service: Service | None = None, *, create_store: bool = True
 ) -> Flask:
-    """Build the parts and hand them to the blueprints.
+    """Build the app and start its service.
 
-    settings: by default those of the environment; the process is then set up, too.
-    service: one of these settings that was not started yet, if there is one.
-    create_store: whether to create a store that does not exist.
+    settings: by default, those of the environment; the process is then set up as well.
+    service: a service made from these settings and not started yet; by default, a new one.
+    create_store: whether to create the store if it does not exist.
 
-    The app answers at once; `/readyz` and the endpoints that need the gallery say 503 until it is
-    loaded. Raises what `bootstrap.CANNOT_START` lists.
+    The app answers at once; `/readyz` and the endpoints that need the gallery answer 503 until it
+    is loaded. Raises any of `bootstrap.CANNOT_START`.
     """
     settings = settings or bootstrap.set_up_process()
     keys = bootstrap.make_key_ring(settings)
@@ -47,10 +47,10 @@ def create_app(
     paths.register(app)
     errors.register(app)
     cors.register(app, (settings.cors_origins or "").split())
-    # Logins and enrolments take a slot before their body is parsed, so that a refusal costs little.
-    # The threads that are left answer everything else, however long the slots are held.
+    # A login or enrolment takes a slot before its body is parsed, so that refusing it costs little.
+    # The remaining threads answer everything else, however long the slots are held.
     slots = Limiter(settings.threads - max(1, settings.threads // 8), patience_s=0)
-    # An enrolment looks at its pictures one after the other, under load for seconds each.
+    # An enrolment processes its pictures one by one, and under load each takes seconds.
     service.watch(slots, max(600.0, 6.0 * settings.max_vectors_per_employee))
     app.register_blueprint(
         employees.blueprint(

@@ -1,4 +1,4 @@
-"""Make the parts of the service that the settings ask for."""
+"""Make the parts of the service from the settings."""
 
 from collections.abc import Callable
 from functools import partial
@@ -43,19 +43,19 @@ CANNOT_START = (
     WeightsUnavailable,
     RuntimeUnavailable,
 )
-"""What keeps the service from starting, and cannot mend itself."""
+"""Errors that keep the service from starting and do not go away by themselves."""
 
 
 def set_up_process() -> Settings:
-    """Load the settings of this environment, and set up what the whole process shares.
+    """Load the settings from the environment, and set up logging and libraries.
 
-    Call once per process, or before it forks. Raises SettingsError.
+    Call this once per process, or before it forks. Raises SettingsError.
     """
     settings = load_settings()
     log_lines.configure(settings.log_level, settings.log_format)
     for sentence in doubtful():
         log.warning(sentence)
-    # Pictures are small: OpenCV's own threads would only wait, at the expense of other requests.
+    # Pictures are small, so OpenCV's own threads would only get in the way of other requests.
     cv2.setNumThreads(1)
     return settings
 
@@ -66,10 +66,10 @@ def make_service(
     watch: Callable[[Limiter], Watchdog] = Watchdog,
     store: EmployeeStore | None = None,
 ) -> Service:
-    """Make the service, without starting it.
+    """Make the service without starting it.
 
-    runtime_for: as `choose_runtime`. watch: makes the watchdog of the recogniser's slots. store: if
-    it is open already.
+    runtime_for: as `choose_runtime`. watch: makes the watchdog for the recogniser's slots. store:
+    one that is open already.
     """
     catalogue = make_catalogue(settings)
     requirements = PictureRequirements(
@@ -96,7 +96,7 @@ def make_service(
 
 
 def make_catalogue(settings: Settings) -> Catalogue:
-    """Make the catalogue of the face models that these settings know."""
+    """Make the catalogue of face models."""
     own_weights = None
     if settings.facenet_weights and settings.facenet_weights_sha256:
         own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
@@ -104,7 +104,7 @@ def make_catalogue(settings: Settings) -> Catalogue:
 
 
 def make_gallery(settings: Settings, store: EmployeeStore) -> Gallery:
-    """Make the gallery of the model that would run, without loading it; fetches no weights.
+    """Make the gallery of the model that would run; load nothing and fetch no weights.
 
     Raises SettingsError, StoreUnavailable, ModelUnavailable, UnknownSeal.
     """
@@ -115,9 +115,9 @@ def make_gallery(settings: Settings, store: EmployeeStore) -> Gallery:
 
 
 def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceModel], Gallery]:
-    """Return what makes the gallery of a model.
+    """Return a function that makes the gallery of a model.
 
-    Raises SettingsError if the settings need what is not installed.
+    Raises SettingsError if the settings need a package that is not installed.
     """
     if settings.gallery_index == "memory":
         from app.gallery.memory_gallery import MemoryGallery
@@ -151,7 +151,7 @@ def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceMod
 def open_store(settings: Settings, *, create: bool = True) -> EmployeeStore:
     """Open the store. Raises SettingsError, StoreUnavailable.
 
-    create: if False, raise StoreUnavailable if there is no store yet, rather than create it.
+    create: whether to create a store if there is none, instead of raising StoreUnavailable.
     """
     keys = vector_keys(settings)
     if settings.mongo_db_url:
@@ -161,7 +161,7 @@ def open_store(settings: Settings, *, create: bool = True) -> EmployeeStore:
     from app.storage.sqlite.store import SqliteStore
 
     if create and not settings.sqlite_path.exists():
-        log.info("a new, empty store is made", path=str(settings.sqlite_path))
+        log.info("creating a new, empty store", path=str(settings.sqlite_path))
     return SqliteStore(settings.sqlite_path, keys, create=create)
 
 

@@ -1,4 +1,4 @@
-"""Start the service: choose the model, load the gallery, be ready, keep catching up."""
+"""Start the service: choose the model, load the gallery, become ready, keep catching up."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,11 +19,11 @@ from models.catalogue import FaceModel, ModelUnavailable
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
-_LONGEST_PAUSE = 16  # times the usual pause, if catching up keeps failing
+_MAX_BACKOFF = 16  # times the usual pause, while catching up keeps failing
 
 
 class NotReady(Exception):
-    """The service cannot answer yet; the message says what it waits for.
+    """The service cannot answer yet; the message says what it is waiting for.
 
     cause: the same for an operator, with the names of settings.
     """
@@ -33,27 +33,27 @@ class NotReady(Exception):
         self.cause = cause or sentence
 
 
-_AWAY: dict[type[Exception], str] = {
+_REASONS: dict[type[Exception], str] = {
     StoreUnavailable: "the database is away",
     IndexUnavailable: "the index is away",
-    ModelUnavailable: "the face model is not there",
-    UnknownSeal: "what is stored cannot be read",
+    ModelUnavailable: "the face model is missing",
+    UnknownSeal: "the stored vectors cannot be read",
 }
 
 
 class Service:
-    """The parts that enrolment and login need, as soon as they are there.
+    """The parts that enrolment and login need, available once they are loaded.
 
-    The model depends on what the store holds, so it cannot be chosen while the store is away. Then
-    the service starts in the background as soon as the store answers.
+    The model depends on what the store holds. If the store does not answer, the service starts in
+    the background and chooses the model as soon as it does.
 
     threshold: α; a probe matches if its distance is below it.
     choose: returns the model to run, given how many employees the store holds for each; it may
         fetch weights. expected: returns the same model without fetching anything.
     build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
     watchdog: watches the slots of the recogniser.
-    catch_up_s: seconds between checks for changes in the store, so that logins after a quiet time
-        find little to catch up with.
+    catch_up_s: seconds between checks for changes in the store, so that a login after a quiet time
+        has little to catch up with.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class Service:
         self._stop = Event()
 
     def start(self) -> None:
-        """Load the model now, if the store answers, and the gallery in the background.
+        """Load the model now if the store answers, and the gallery in the background.
 
-        Raises ModelUnavailable, UnknownSeal: the service can then never be ready.
+        Raises ModelUnavailable, UnknownSeal; the service can then never become ready.
         """
         try:
             self._load_model()
@@ -100,56 +100,57 @@ class Service:
         self.store.close()
 
     def watch(self, slots: Limiter, longest_s: float) -> None:
-        """Replace the process if a request holds its slot for longer."""
+        """End the process if a slot is held for longer than this."""
         self._watchdog.watch(slots, longest_s)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until the service is ready; return False if it is not in time."""
+        """Wait until the service is ready. Return whether it is."""
         return self._ready.wait(timeout_s)
 
     @property
     def recogniser(self) -> Recogniser:
-        """Raises NotReady."""
+        """The recogniser of the running model. Raises NotReady."""
         if self._recogniser is None:
             raise NotReady(*self._waiting_for)
         return self._recogniser
 
     @property
     def gallery(self) -> Gallery:
-        """Raises NotReady."""
+        """The gallery of the running model. Raises NotReady."""
         if self._gallery is None:
             raise NotReady(*self._waiting_for)
         return self._gallery
 
     def check_alive(self) -> None:
-        """Return unless the process must be replaced. Raises NotReady."""
+        """Raise NotReady if the process must be replaced."""
         if self._watchdog.is_stuck:
-            raise NotReady("a request has taken too long, this process is replaced")
+            raise NotReady("a request has taken too long, this process is being replaced")
 
     def check_ready(self) -> None:
-        """Return if a login can be answered. Raises NotReady, and what the gallery raises."""
+        """Raise NotReady, or what the gallery raises, if a login cannot be answered."""
         self.check_alive()
         _ = self.recogniser
         self.gallery.check_ready()
         if not len(self.gallery):
             self._check_model()
         if self._watchdog.is_blocked:
-            raise NotReady("the requests that came before take too long")
+            raise NotReady("earlier requests are taking too long")
 
     def check_enrolment(self) -> None:
-        """Raise NotReady if the stored vectors ask for another model than the one that runs."""
+        """Raise NotReady if the stored vectors call for a different model from the running one."""
         if not len(self.gallery):
             self._check_model(enrolling=True)
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """Return a context manager around a store write; on exit the index matches the store."""
-        # Before the gallery is loaded only removals get here, and loading sees what they removed.
+        # Before the gallery is loaded, only removals get here, and loading takes them into account.
         return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
         """Return the nearest employee and their distance; None if nobody is enrolled.
 
-        Raises NotReady if everybody is enrolled with another face model; what the gallery raises.
+        Raises NotReady if everybody is enrolled with a different face model, and what the gallery
+        raises.
         """
         nearest = self.gallery.nearest(probe)
         if nearest is None:
@@ -157,22 +158,22 @@ class Service:
         return nearest
 
     def _check_model(self, enrolling: bool = False) -> None:
-        """Raise NotReady if vectors are stored, but undecryptable or of another model."""
+        """Raise NotReady if vectors are stored, but all undecryptable or of other models."""
         try:
             self.store.check_seals()
         except UnknownSeal as error:
-            raise NotReady(_AWAY[UnknownSeal], str(error)) from error
+            raise NotReady(_REASONS[UnknownSeal], str(error)) from error
         running = self.recogniser.model.name
         check = self._model_check.may_enrol if enrolling else self._model_check.can_match
         if not check(running):
-            raise NotReady("everybody is enrolled with another face model than the one that runs")
+            raise NotReady("everybody is enrolled with a different face model")
 
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
                 self._load_gallery(self._recogniser or self._load_model())
                 break
-            except Exception as error:  # a database or network that is coming back, for instance
+            except Exception as error:  # for instance, a database or network that is down
                 self._note_failure(error)
             self._stop.wait(_RETRY_S)
         self._keep_catching_up()
@@ -198,7 +199,7 @@ class Service:
         )
 
     def _keep_catching_up(self) -> None:
-        """Catch up with the store until the end; retry whatever fails."""
+        """Catch up with the store until stopped; retry after any error."""
         pause_s, logged = self._catch_up_s, ""
         while not self._stop.wait(pause_s):
             try:
@@ -207,12 +208,13 @@ class Service:
             except (StoreUnavailable, IndexUnavailable, GalleryLoading):
                 pause_s = self._catch_up_s  # requests meet the same failure and report it
             except Exception as error:
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE * self._catch_up_s)
+                pause_s = min(2 * pause_s, _MAX_BACKOFF * self._catch_up_s)
                 if logged != repr(error):
                     logged = repr(error)
-                    log.exception("the gallery cannot catch up with the store, it is tried again")
+                    log.exception("the gallery cannot catch up with the store, retrying")
 
     def _note_failure(self, error: Exception) -> None:
-        away = next((_AWAY[kind] for kind in _AWAY if isinstance(error, kind)), None)
-        self._waiting_for = (away, str(error)) if away else ("something failed, see the log", None)
-        log.error("not ready", reason=str(error), exc_info=None if away else error)
+        reason = next((_REASONS[kind] for kind in _REASONS if isinstance(error, kind)), None)
+        cause = str(error) if reason else None
+        self._waiting_for = (reason or "something failed, see the log", cause)
+        log.error("not ready", reason=str(error), exc_info=None if reason else error)

@@ -1,4 +1,4 @@
-"""Bound the work in flight, so that overload does not slow down what is under way."""
+"""Bound the work in flight, so that overload does not slow down what is already running."""
 
 from collections import deque
 from itertools import count
@@ -6,11 +6,11 @@ from threading import Lock, get_ident
 
 
 class Overloaded(Exception):
-    """There is no room now."""
+    """All slots are taken."""
 
 
 class Limiter:
-    """A context manager with `slots` admission slots; more threads queue, but not for long.
+    """A context manager with admission slots; threads without a slot wait in a queue.
 
     A freed slot goes to the longest waiter. So an enrolment of many photos, which enters again and
     again, overtakes nobody. Entering raises Overloaded after `patience_s`.
@@ -27,7 +27,7 @@ class Limiter:
 
     def __enter__(self) -> None:
         with self._lock:
-            if self._free:  # then nobody is queued
+            if self._free:  # then the queue is empty
                 self._free -= 1
                 self._note()
                 return
@@ -39,7 +39,7 @@ class Limiter:
                 if ticket in self._queue:
                     self._queue.remove(ticket)
                     raise Overloaded
-            # The slot came at the last moment.
+            # The slot became free at the last moment.
         with self._lock:
             self._note()
 
@@ -53,7 +53,7 @@ class Limiter:
                 self._free += 1
 
     def held(self) -> list[int]:
-        """Return the numbers of the slots in use; every use of a slot has a number of its own."""
+        """Return a number for each slot in use; each use of a slot has its own number."""
         with self._lock:
             return [number for _, number in self._held]
 

@@ -1,4 +1,4 @@
-"""Notice work that has stopped for ever, and end the process so that another takes its place."""
+"""Notice work that is stuck, and end the process so that another takes its place."""
 
 import math
 import os
@@ -13,28 +13,28 @@ from app.limiter import Limiter
 
 log = structlog.get_logger()
 
-_TICKS = 12  # looks at the slots before work in one counts as stuck
-_BLOCKED = 1 / 6  # share of that time after which slots that are all taken count as blocked
+_TICKS = 12  # checks within the time after which a slot counts as stuck
+_BLOCKED = 1 / 6  # share of that time after which a limiter without a free slot is blocked
 
 _Held = tuple[Limiter, int]
 
 
 def end_process(grace_s: float = 25.0) -> None:
-    """End this process in good order, or after `grace_s` in any case."""
+    """End this process gracefully, or forcibly after `grace_s`."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(grace_s)  # the server gives other requests 15 s
-    os._exit(1)  # a normal exit would wait for the thread that never ends
+    os._exit(1)  # a normal exit would wait for the stuck thread
 
 
 class Watchdog:
     """Watches the slots in which pictures are processed, and those of whole requests.
 
-    Inference runs in native code, which nothing in Python can interrupt: a slot whose work never
-    ends is lost until the process ends. Only the time that this thread itself was awake counts: if
-    the whole process is suspended, or a clock jumps, nobody has had time to work.
+    Inference runs in native code, which Python cannot interrupt, so a slot whose work never ends is
+    lost until the process ends. Only time in which this thread was awake counts: while the process
+    is suspended, or when a clock jumps, no work is late.
 
-    slots: of the recogniser. longest_s: how long one picture may take, far longer than the slowest
-    honest picture. end: ends the process; called once.
+    slots: the recogniser's. longest_s: how long one picture may take, far longer than any honest
+    picture does. end: ends the process; called once.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Watchdog:
         self._end = end
         self._tick_s = longest_s / _TICKS
         self._awake_s = 0.0
-        self._seen: dict[_Held, float] = {}  # the time awake when each was first seen
+        self._seen: dict[_Held, float] = {}  # time awake at which each was first seen
         self._stop = Event()
 
     def start(self) -> None:
@@ -64,16 +64,16 @@ class Watchdog:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether work has been going on for so long that the process must be replaced."""
+        """Whether a slot has been held for so long that the process must be replaced."""
         return any(self._count(limiter, 1) for limiter in self._longest_s)
 
     @property
     def is_blocked(self) -> bool:
-        """Whether all slots of a limiter have been taken for so long that no login gets in."""
+        """Whether all slots of a limiter have been held for so long that no login gets in."""
         return any(self._count(limiter, _BLOCKED) >= limiter.slots for limiter in self._longest_s)
 
     def _count(self, limiter: Limiter, share: float) -> int:
-        """Return how many slots have been held for that share of the longest time."""
+        """Return how many slots have been held for this share of the longest time."""
         since = self._awake_s - share * self._longest_s[limiter]
         seen = self._seen
         return sum(seen.get((limiter, number), math.inf) <= since for number in limiter.held())
@@ -88,7 +88,7 @@ class Watchdog:
             self._seen = {each: self._seen.get(each, self._awake_s) for each in held}
             if self.is_stuck:
                 log.critical(
-                    "something has been going on for too long: "
+                    "a slot has been held for too long: "
                     "this process ends, so that another takes its place",
                     longest_s=round(self._awake_s - min(self._seen.values())),
                 )

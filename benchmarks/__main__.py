@@ -1,7 +1,7 @@
-"""Measures the service beside what it could have been: `python -m benchmarks`, or `make bench`.
+"""Compare the service with a straightforward one: `python -m benchmarks`, or `make bench`.
 
-Writes figures as JSON, plots, and a page with tables. One part can be measured again alone; the
-page is made of all parts' figures that are there.
+Write figures as JSON, plots, and a page with tables. A part can be measured again alone; the page
+shows the figures of all parts measured so far.
 """
 
 import argparse

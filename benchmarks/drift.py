@@ -1,8 +1,8 @@
-"""Drift of a shared index, made by hand in a large gallery, found and repaired: `make drift`.
+"""Make a large shared index drift by hand, and have the drift found and repaired: `make drift`.
 
-On SQLite and on MongoDB: an index is built, its builder killed on the way and started again; rows
-are deleted, altered and added behind the service's back; `gallery check` must find exactly those,
-and `gallery rebuild` must repair them. Writes docs/benchmarks/drift.json.
+On SQLite and on MongoDB: build an index, kill the builder halfway and start it again; delete, alter
+and add rows behind the service's back; `gallery check` must find exactly those rows, and `gallery
+rebuild` must repair them. Write docs/benchmarks/drift.json.
 """
 
 import argparse
@@ -135,7 +135,7 @@ def _command(name: str) -> list[str]:
 
 
 def everyone(count: int, dimension: int) -> Iterator[Employee]:
-    """Employees of one vector each, of random directions."""
+    """Yield employees with one random vector each."""
     for number, vector in enumerate(synthetic(dimension, count), start=1):
         yield Employee(number, "name", "surname", vector[None], "dlib")
 
@@ -152,10 +152,10 @@ def _sqlite(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str,
 def _mongodb(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str, str]]]:
     with Mongod() as mongod:
         with mongod.client() as client:
-            for some in batched(
+            for batch in batched(
                 (to_document(each, VectorKeys()) for each in everyone(count, DIMENSION)), 10_000
             ):
-                client.people.users.insert_many(some)
+                client.people.users.insert_many(batch)
         url = f"{mongod.address}/people"
         settings = Settings(mongo_db_url=url, mongo_db_timeout_s=20)
         with closing(MongoStore.connect(settings)) as store:

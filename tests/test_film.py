@@ -55,8 +55,8 @@ def test_a_word_is_motion(recogniser: Recogniser, portrait: Portrait) -> None:
 
 def hashes_of(recogniser: Recogniser, photo: Picture, quality: int = 50) -> tuple[bytes, ...]:
     film = recogniser.for_frames(films.jpeg(np.ascontiguousarray(photo), quality), [])
-    hashes = photo_hashes(film.probe.plain)
-    assert hashes[0] == perceptual_hash(canonical(film.probe.plain))
+    hashes = photo_hashes(film.probe.aligned)
+    assert hashes[0] == perceptual_hash(canonical(film.probe.aligned))
     assert {len(each) * 8 for each in hashes} == {BITS}
     return hashes
 
@@ -94,7 +94,7 @@ def test_a_film_has_about_the_hash_of_most_of_its_frames(
 ) -> None:
     frames = films.bona_fide(portrait, np.random.default_rng(3))
     film = recogniser.for_frames(frames[0], frames)
-    hashes = [perceptual_hash(canonical(seen.plain)) for seen in film.usable]
+    hashes = [perceptual_hash(canonical(seen.aligned)) for seen in film.usable]
     apart = [difference([each], [usual_hash(hashes)]) for each in hashes]
     assert max(apart) <= MOST_OF_A_COPY
     assert usual_hash([hashes[0]]) == hashes[0]
@@ -109,7 +109,7 @@ def test_how_much_a_picture_was_stretched(
     views = []
     for photo in (portrait.picture, np.asarray(stretched)):
         seen = recogniser.for_frames(films.jpeg(photo, 90), []).probe
-        views.append(seen.to_picture[:, :2] @ canonical(seen.plain).view[:, :2])
+        views.append(seen.to_picture[:, :2] @ canonical(seen.aligned).view[:, :2])
     assert stretch(*views) == pytest.approx(max(wide / high, high / wide), rel=0.06)
     assert stretch(views[0], views[0]) == pytest.approx(1)
 

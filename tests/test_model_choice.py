@@ -275,7 +275,7 @@ def test_a_process_that_chose_otherwise_on_an_empty_store_is_not_ready(
     enrol_with(tmp_path, 1, "vggface2", 512)
     with capture_logs() as lines:
         assert statuses(ask) == {"login": 503, "readyz": 503, "enrol": 503}
-        assert "another face model" in ask("readyz").text
+        assert "different face model" in ask("readyz").text
     (told,) = [line for line in lines if line["log_level"] == "error"]
     assert "restart this process" in told["event"]
     assert (told["running"], told["stored"]) == ("dlib", {"vggface2": 1})

@@ -15,7 +15,7 @@ sides = st.integers(1, 40)
 @given(st.lists(st.tuples(sides, sides), min_size=1, max_size=8))
 def test_every_tile_is_where_it_is_said_to_be(shapes: list[tuple[int, int]]) -> None:
     made = mosaic([np.full((*shape, 3), 1, np.uint8) for shape in shapes])
-    for (rows, columns), (row, column) in zip(shapes, made.places, strict=True):
+    for (rows, columns), (row, column) in zip(shapes, made.corners, strict=True):
         assert row % 2 == column % 2 == 0
         assert (made.picture[row : row + rows, column : column + columns] == 1).all()
     # each pixel is of one tile at the most
@@ -35,7 +35,7 @@ def test_a_network_sees_each_tile_as_it_would_alone(detector: FaceDetector) -> N
     levels = [pyramid.resized(scale, 6) for scale in (0.2, 0.142, 0.101, 0.05)]
     made = mosaic(levels)
     _, together = detector._propose(made.picture[None])
-    for level, (row, column) in zip(levels, made.places, strict=True):
+    for level, (row, column) in zip(levels, made.corners, strict=True):
         _, alone = detector._propose(level[None])
         rows, columns = ((side - 12) // 2 + 1 for side in level.shape[:2])
         seen = together[0, :, row // 2 :, column // 2 :][:, :rows, :columns]

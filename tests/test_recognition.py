@@ -149,7 +149,7 @@ def test_the_limit_of_megapixels_is_the_recognisers(
 ) -> None:
     careful = Recogniser(runtime, dlib_model, PictureRequirements(megapixels=0.2))
     photo = GRACE_HOPPER.read_bytes()
-    with pytest.raises(ImageTooLarge, match=r"megapixels, at most 0\.2 are taken"):
+    with pytest.raises(ImageTooLarge, match=r"megapixels, at most 0\.2 are allowed"):
         careful.for_login(photo)
     with pytest.raises(ImageTooLarge):
         careful.for_enrolment(photo)

@@ -257,6 +257,6 @@ def test_an_absent_redis_is_logged_once_at_start(tmp_path: Path) -> None:
 
 def test_creating_a_new_database_is_logged(tmp_path: Path) -> None:
     with RunningService(tmp_path) as first:
-        assert first.log.count("a new, empty store is made") == 1
+        assert first.log.count("creating a new, empty store") == 1
     with RunningService(tmp_path) as second:
-        assert "a new, empty store is made" not in second.log
+        assert "creating a new, empty store" not in second.log

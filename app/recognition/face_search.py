@@ -1,4 +1,7 @@
-"""Find the face that counts in a photo, whichever way up the photo is."""
+"""Find the main face of a photo, whichever way up the photo is.
+
+The main face is the largest; among faces of about that size, it is the most central.
+"""
 
 import math
 from dataclasses import dataclass
@@ -15,10 +18,11 @@ from app.recognition.requirements import PictureRequirements
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What was found in a photo turned by so many quarters.
+    """The faces found in a rotated photo.
 
-    faces: the one that counts, then its rivals.
-    detail: pixels of the view for each pixel of the photo, in [0, 1].
+    faces: the main face, then its rivals, which are nearly as large.
+    quarters: quarter turns, counter-clockwise.
+    detail: pixels of the view for each pixel of the photo along a side, in [0, 1].
     """
 
     pyramid: Pyramid
@@ -39,36 +43,35 @@ class FaceSearch:
         self._requirements = requirements
 
     def best_view(self, photo: Photo) -> View:
-        """Return the photo the way up in which its largest face scores best.
+        """Return the photo the way up in which its main face scores best.
 
         Raises UnusableImage.
         """
         picture = self._coarse(photo)
-        detail = min(picture.shape[:2]) / photo.shorter_side
-        upright = self._turned(picture, 0, detail)
+        upright = self._search_rotated(photo, picture, 0)
         if upright.score >= self._requirements.sure_score:
             return upright
-        # Pixels may be turned without EXIF saying so. MTCNN half believes in upside-down faces, and
-        # in faces that are none, so a turned face counts only if its score is high.
+        # A photo may be rotated without EXIF data that says so. MTCNN gives middling scores to
+        # upside-down faces, and to patterns, so a rotated face counts only if its score is high.
         best = upright
         for quarters in (1, 2, 3):
-            turned = self._turned(picture, quarters, detail)
-            if turned.score > max(best.score, self._requirements.sure_score):
-                best = turned
+            rotated = self._search_rotated(photo, picture, quarters)
+            if rotated.score > max(best.score, self._requirements.sure_score):
+                best = rotated
         return best if best.faces else self._finer_view(photo)
 
     def view(self, photo: Photo, quarters: int) -> View:
-        """Return the photo turned by so many quarters. Raises UnusableImage."""
-        picture = self._coarse(photo)
-        view = self._turned(picture, quarters, min(picture.shape[:2]) / photo.shorter_side)
+        """Return the photo rotated by so many quarter turns. Raises UnusableImage."""
+        view = self._search_rotated(photo, self._coarse(photo), quarters)
         if not view.faces:
             raise NoFace("no face was found in the picture")
         return view
 
     def _finer_view(self, photo: Photo) -> View:
-        """Return the photo in more pixels, for a face that is small in it. Raises UnusableImage.
+        """Return the upright photo at a higher resolution, to find a small face.
 
-        Only faces with a high score count: the finer the search, the more patterns look like one.
+        Only faces with a high score count: the finer the search, the more patterns look like faces.
+        Raises UnusableImage.
         """
         elongation = photo.longer_side / photo.shorter_side
         shorter_side = math.sqrt(self._requirements.fine_megapixels * 1e6 / elongation)
@@ -78,7 +81,7 @@ class FaceSearch:
                 cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA),
                 np.uint8,
             )
-        view = self._turned(picture, 0, min(picture.shape[:2]) / photo.shorter_side, 0)
+        view = self._search_rotated(photo, picture, 0, smallest_share=0)
         if view.score >= self._requirements.sure_score:
             return view
         if view.detail * self._requirements.face_side < self._detector.smallest_face:
@@ -86,7 +89,7 @@ class FaceSearch:
         raise NoFace("no face was found in the picture")
 
     def _coarse(self, photo: Photo) -> Picture:
-        """Decode as many pixels as a search needs. Raises UnusableImage."""
+        """Return the photo with as many pixels as a search needs. Raises UnusableImage."""
         shorter, longer = photo.shorter_side, photo.longer_side
         if shorter < self._requirements.face_side:
             raise FaceTooSmall(f"the picture is too small ({longer}×{shorter} pixels)")
@@ -94,9 +97,10 @@ class FaceSearch:
             raise NoFace("the picture is too long and narrow to show a face")
         return photo.decode(self._requirements.search_side)
 
-    def _turned(
-        self, picture: Picture, quarters: int, detail: float, smallest_share: float | None = None
+    def _search_rotated(
+        self, photo: Photo, picture: Picture, quarters: int, smallest_share: float | None = None
     ) -> View:
+        """Search the photo, decoded as `picture`, after so many quarter turns."""
         pyramid = Pyramid(np.ascontiguousarray(np.rot90(picture, quarters)))
         faces = self._detector.detect(pyramid, self._requirements.rival, smallest_share)
         centre = np.array(pyramid.picture.shape[1::-1]) / 2
@@ -105,5 +109,6 @@ class FaceSearch:
             off_centre = np.linalg.norm(face.box.reshape(2, 2).mean(axis=0) - centre)
             return face.side < self._requirements.tie * faces[0].side, float(off_centre)
 
-        rivals = [face for face in faces if face.side > self._requirements.rival * faces[0].side]
-        return View(pyramid, sorted(rivals, key=rank), quarters, detail)
+        large = [face for face in faces if face.side > self._requirements.rival * faces[0].side]
+        detail = min(picture.shape[:2]) / photo.shorter_side
+        return View(pyramid, sorted(large, key=rank), quarters, detail)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recognition.canonical import Plain
+from app.recognition.canonical import AlignedFace
 from app.recognition.motion import GreyFace
 
 
 class BadFrame(Exception):
-    """A frame is no picture that we accept. number: which one, from 0."""
+    """A frame is not an acceptable picture. number: its index, from 0."""
 
     def __init__(self, number: int, reason: str) -> None:
         super().__init__(reason)
@@ -20,20 +20,20 @@ class BadFrame(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObservedFace:
-    """The face that counts in a picture.
+    """The main face of a picture.
 
     vector: (dimension,) float32 of unit length. quality: its weight among pictures of the same
     moment; at least 0. alone: no second face is nearly as large.
     grey: (SIDE, SIDE) uint8, the green channel, for `motion`. (A mixed grey would combine channels
-    that saturate at different places.) plain: (SIDE, SIDE, 3) uint8, for `canonical`.
-    to_picture: (2, 3), from points of `plain` to those of the picture.
+    that saturate in different places.) aligned: (SIDE, SIDE, 3) uint8, for `canonical`.
+    to_picture: (2, 3), from points of `aligned` to points of the picture.
     """
 
     vector: NDArray[np.float32]
     quality: float
     alone: bool
     grey: GreyFace
-    plain: Plain
+    aligned: AlignedFace
     to_picture: NDArray[np.float64]
 
 
@@ -51,10 +51,10 @@ class FrameSequence:
 
 
 def fused(sequence: FrameSequence, near: float) -> NDArray[np.float32]:
-    """Combine the probe's vector with those of the frames that show the same person.
+    """Return the probe's vector combined with those of frames that show the same person.
 
-    near: L2 distance of unit vectors below which a face is the probe's person; faces farther away
-    are ignored. Returns (dimension,) float32 of unit length, weighted by quality.
+    near: L2 distance of unit vectors below which two faces are taken for the same person's; other
+    frames are ignored. Returns the mean weighted by quality: (dimension,) float32 of unit length.
     """
     probe = sequence.probe
     same = [probe]

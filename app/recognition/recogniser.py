@@ -33,7 +33,7 @@ from models.network import Runtime
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Crop:
-    """What is kept of a view: pixels of the face, so that the whole picture can be released.
+    """The pixels of a picture's main face, kept so that the whole picture can be released.
 
     chip: the face as the model takes it. quarters: as in View. The rest is as in ObservedFace.
     """
@@ -42,14 +42,14 @@ class _Crop:
     quarters: int
     alone: bool
     grey: motion.GreyFace
-    plain: canonical.Plain
+    aligned: canonical.AlignedFace
     to_picture: NDArray[np.float64]
 
 
 class Recogniser:
     """Turns pictures into feature vectors of one face model. Thread-safe.
 
-    slots: each picture takes one of them while it is looked at. If they stay taken, the methods
+    slots: each picture takes one while it is processed. If none becomes free in time, the methods
     raise Overloaded.
     """
 
@@ -79,11 +79,7 @@ class Recogniser:
             return face
 
     def for_login(self, data: bytes) -> NDArray[np.float32]:
-        """Return the vector (dimension,) of the largest face.
-
-        Among faces within a tenth of its size, the most central one counts. Raises NotAnImage,
-        UnusableImage.
-        """
+        """Return the vector (dimension,) of the main face. Raises NotAnImage, UnusableImage."""
         with self._slots:
             photo = self._photo(data)
             chip = self._chip(photo, self._search.best_view(photo))
@@ -91,9 +87,10 @@ class Recogniser:
             return vector
 
     def for_frames(self, data: bytes, frames: Sequence[bytes]) -> FrameSequence:
-        """Return the face that counts in a photo, as in `for_login`, and in each of the frames.
+        """Return the main face of a photo and of each of the frames.
 
-        Raises BadFrame, before the photo is looked at; NotAnImage, UnusableImage.
+        Raises NotAnImage and UnusableImage for the photo, BadFrame for a frame. Frames are checked
+        before the photo.
         """
         with self._slots:
             pictures = [self._frame(number, frame) for number, frame in enumerate(frames)]
@@ -116,12 +113,12 @@ class Recogniser:
             except UnusableImage as error:
                 raise BadFrame(number, str(error)) from error
 
-    def _photo(self, data: bytes, most_megapixels: float = math.inf) -> Photo:
-        most = min(most_megapixels, self._requirements.megapixels)
-        return Photo(data, most, self._requirements.formats, self._budget)
+    def _photo(self, data: bytes, max_megapixels: float = math.inf) -> Photo:
+        max_megapixels = min(max_megapixels, self._requirements.megapixels)
+        return Photo(data, max_megapixels, self._requirements.formats, self._budget)
 
     def _chip(self, photo: Photo, view: View) -> Picture:
-        """Return the aligned face. Raises FaceTooSmall, FaceTooBlurred."""
+        """Return the face as the model takes it. Raises FaceTooSmall, FaceTooBlurred."""
         face = view.faces[0]
         if (side := face.side / view.detail) < self._requirements.face_side:
             raise FaceTooSmall(
@@ -130,12 +127,12 @@ class Recogniser:
         pyramid, to_picture = view.pyramid, chip_to_picture(face, self.model)
         view_pixels_per_pixel = magnification(to_picture)
         if view_pixels_per_pixel < 1 and view.detail < 1:
-            # The view is too coarse for this face: take its pixels from a finer one.
+            # The view is too coarse for this face, so decode the photo with more pixels.
             coarse = min(pyramid.picture.shape[:2])
             with photo.decoded(coarse / view_pixels_per_pixel) as picture:
-                turned = np.ascontiguousarray(np.rot90(picture, view.quarters))
-                finer = to_picture * (min(turned.shape[:2]) / coarse)
-                chip = Pyramid(turned).warped(finer, self.model.side)
+                rotated = np.ascontiguousarray(np.rot90(picture, view.quarters))
+                finer = to_picture * (min(rotated.shape[:2]) / coarse)
+                chip = Pyramid(rotated).warped(finer, self.model.side)
         else:
             chip = pyramid.warped(to_picture, self.model.side)
         if sharpness(chip) < self._requirements.sharpness:
@@ -148,14 +145,14 @@ class Recogniser:
         to_grey = similarity(motion.POINTS, landmarks)
         grey = view.pyramid.warped(to_grey, motion.SIDE)[..., 1].copy()
         to_picture = affine(canonical.POINTS, landmarks)
-        plain = view.pyramid.warped(to_picture, canonical.SIDE)
-        return _Crop(chip, view.quarters, len(view.faces) == 1, grey, plain, to_picture)
+        aligned = view.pyramid.warped(to_picture, canonical.SIDE)
+        return _Crop(chip, view.quarters, len(view.faces) == 1, grey, aligned, to_picture)
 
     def _observed(self, crops: Sequence[_Crop]) -> list[ObservedFace]:
         vectors = self._vectors(np.stack([crop.chip for crop in crops]))
         return [
             ObservedFace(
-                vector, sharpness(crop.chip), crop.alone, crop.grey, crop.plain, crop.to_picture
+                vector, sharpness(crop.chip), crop.alone, crop.grey, crop.aligned, crop.to_picture
             )
             for crop, vector in zip(crops, vectors, strict=True)
         ]
@@ -163,7 +160,9 @@ class Recogniser:
     def _vectors(self, chips: Picture) -> NDArray[np.float32]:
         (vectors,) = self._embed(chips)
         if not np.isfinite(vectors).all():
-            raise FloatingPointError(f"the network of {self.model.name} gave no finite vector")
+            raise FloatingPointError(
+                f"the network of {self.model.name} returned a vector that is not finite"
+            )
         return vectors
 
 
@@ -177,10 +176,10 @@ def _frame_errors(number: int) -> Iterator[None]:
 
 
 def sharpness(chip: Picture) -> float:
-    """Return how much of a chip's contrast is fine detail: variance of the Laplacian over variance.
+    """Return the share of fine detail in a chip: variance of its Laplacian over its variance.
 
-    Independent of brightness and contrast. Pech-Pacheco et al. 2000 use the variance alone, without
-    smoothing first, which measures noise and rounding rather than blur.
+    This does not depend on brightness and contrast. Pech-Pacheco et al. 2000 use the variance of
+    the Laplacian alone, without smoothing first, which measures noise and rounding, not blur.
     """
     grey = cv2.cvtColor(chip, cv2.COLOR_RGB2GRAY).astype(np.float32)
     smooth = cv2.GaussianBlur(grey, (0, 0), 2)

@@ -1,4 +1,4 @@
-"""What pictures must be like."""
+"""Requirements on pictures."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from app.recognition.image import FORMATS
 
 @dataclass(frozen=True, slots=True)
 class PictureRequirements:
-    """What pictures must be like.
+    """Requirements on pictures, and on the faces in them.
 
-    megapixels: the most that is decoded, of one picture and of all that are being decoded.
+    megapixels: maximum of one picture, and of all pictures that are decoded at the same time.
     formats: the accepted ones of FORMATS.
-    elongation: the longer side divided by the shorter one, at most.
-    face_side: least side of a face in pixels.
-    sharpness: least sharpness of a face, see `sharpness`.
-    rival: share of the largest face's side; a second face of that size forbids enrolment.
-    tie: share of the largest face's side; a face of that size may count if it is more central.
-    sure_score: below this score a face is also looked for in the turned picture, where it must
-        reach it.
-    search_side: pixels of a picture's shorter side that suffice to find the face.
-    fine_megapixels: size of the picture for a second search if the first finds nothing.
-    frame_megapixels: the most that is decoded of one frame.
+    elongation: maximum of the longer side divided by the shorter one.
+    face_side: minimum side of a face in pixels.
+    sharpness: minimum of a face; see `recogniser.sharpness`.
+    rival: share of the largest face's side above which a second face is a rival.
+    tie: share of the largest face's side from which a more central face is the main one.
+    sure_score: if the upright picture's main face scores less, rotated pictures are searched as
+        well; a face found there must score more.
+    search_side: pixels of a picture's shorter side that suffice to find a face.
+    fine_megapixels: size of the picture in a second search, if the first finds nothing.
+    frame_megapixels: maximum of one frame.
     """
 
     megapixels: float = 51

@@ -2,4 +2,4 @@
 
 
 class LoginFailed(Exception):
-    """A login was refused for what its pictures show; it counts as a failed attempt."""
+    """A login was refused because of its pictures; it counts as a failed attempt."""

@@ -14,8 +14,8 @@ from app.recognition.perceptual_hash import photo_hashes
 from app.recognition.recogniser import Recogniser
 from app.storage import Employee, new_enrolment_id
 
-# Of the distances between photos of one person 99 % are below 0.95; of two people 1 % are below
-# 0.92 (docs/accuracy.md).
+# Distance up to which photos count as the same person's. 99 % of the distances between photos of
+# one person are below 0.95; 1 % of those between two people are below 0.92 (docs/accuracy.md).
 _SAME_PERSON = 1.0
 
 
@@ -25,11 +25,11 @@ class WrongDimension(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRequest:
-    """What to store. `vectors` win over `photos`; one of them is not empty.
+    """What to store. `vectors` take precedence over `photos`; one of them is not empty.
 
     photos: encoded pictures, one large face in each.
     vectors: finite and non-zero, of any length.
-    enrolment_id: a repeated request carries the same one, and succeeds if it was made already.
+    enrolment_id: a retry has that of the first attempt, and succeeds if the first attempt did.
     """
 
     employee_id: int
@@ -43,7 +43,7 @@ class EnrolmentRequest:
 class Enrolment:
     """Enrols new employees and replaces enrolled ones.
 
-    Both methods may raise AuditUnavailable after the write: it is then done, but not acknowledged.
+    Both methods may raise AuditUnavailable after the write: it is done, but not acknowledged.
     """
 
     def __init__(self, service: Service, audit: AuditLog) -> None:
@@ -51,7 +51,7 @@ class Enrolment:
         self._audit = audit
 
     def add(self, request: EnrolmentRequest) -> None:
-        """Enrol a new employee; on return it is durable and found by every process.
+        """Enrol a new employee. On return, the record is durable and every process finds it.
 
         Raises EmployeeExists, WrongDimension, UnusableImage, NotAnImage, NotReady,
         StoreUnavailable, IndexUnavailable.
@@ -62,7 +62,7 @@ class Enrolment:
                 self._service.store.add(employee)
 
     def replace(self, request: EnrolmentRequest) -> None:
-        """Replace all that is stored of an employee. Raises NoSuchEmployee, and what `add` does."""
+        """Replace all that is stored of an employee. Raises NoSuchEmployee, and as `add`."""
         with self._audit.entry("replace", employee_id=request.employee_id) as facts:
             employee = self._employee(request, facts)
             with self._service.writing(employee.employee_id):
@@ -78,7 +78,7 @@ class Enrolment:
         else:
             faces = _faces(recogniser, request.photos)
             vectors = np.stack([face.vector for face in faces])
-            hashes = tuple(each for face in faces for each in photo_hashes(face.plain))
+            hashes = tuple(each for face in faces for each in photo_hashes(face.aligned))
             distances = np.linalg.norm(vectors - vectors[0], axis=1)
             if distances.max() * recogniser.model.distance_scale > _SAME_PERSON:
                 raise DifferentPeople("the pictures show different people, enrol one person")
@@ -107,13 +107,14 @@ def _faces(recogniser: Recogniser, photos: Sequence[bytes]) -> list[ObservedFace
 
 
 def _unit(vectors: Sequence[Sequence[float]], dimension: int) -> NDArray[np.float32]:
+    """Return the vectors scaled to unit length. Raises WrongDimension."""
     for number, vector in enumerate(vectors, start=1):
         if len(vector) != dimension:
             raise WrongDimension(
                 f"feature vector {number} has {len(vector)} numbers, this model's have {dimension}"
             )
     rows = np.array(vectors, np.float64)
-    # Divide by the largest number first, so that squares neither overflow nor vanish.
+    # Divide by the largest number first, so that squares neither overflow nor underflow.
     rows /= np.abs(rows).max(axis=1, keepdims=True)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     return rows.astype(np.float32)

@@ -1,4 +1,4 @@
-"""Log a person in: whose face does the probe show?"""
+"""Log a person in: find the employee whose face the probe shows."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,8 @@ from app.usecases.used_probes import use_once
 log = structlog.get_logger()
 
 SURELY_SAME = 0.75
-"""Share of α. A frame's face that is nearer to the photo's counts for identity and liveness. The
-frames are of one moment, so they lie nearer to each other than two photos of one person."""
+"""Share of α. Only frames whose face is nearer to the photo's than this count for identity and
+motion. Photo and frames are of one moment, so they are nearer than two photos of one person."""
 
 
 class NoMatch(LoginFailed):
@@ -33,8 +33,7 @@ class NotAlive(LoginFailed):
 class Login:
     """Finds the employee that a probe shows (1:N identification).
 
-    replay_window_s: pictures that passed fraud detection cannot be used again for at least this
-    long.
+    replay_window_s: how long pictures that passed fraud detection cannot be used again, at least.
     """
 
     def __init__(
@@ -76,27 +75,27 @@ class Login:
         if fraud_detection and not frames:
             raise ValueError("fraud detection takes frames")
         facts["model"] = self._service.recogniser.model.name
-        # The liveness service works while we look at the pictures.
+        # The liveness service works while this process examines the pictures.
         verdict = self._liveness.ask(frames) if liveness else None
         try:
-            vector, found = self._look(probe, frames, fraud_detection)
+            vector, seen = self._examine(probe, frames, fraud_detection)
             alive = verdict is None or verdict.result()
         finally:
             if verdict is not None:
-                verdict.cancel()  # nobody waits for it if the pictures are refused
+                verdict.cancel()  # not needed if the pictures were refused
         if not alive:
             raise NotAlive
-        # Search last, so that nobody who is removed meanwhile is let in.
+        # Search last, so that a person removed in the meantime is not let in.
         employee = self._nearest(vector, facts)
-        if found is not None:
+        if seen is not None:
             try:
-                use_once(self._service.store, found, employee, self._replay_window_s)
-            except NoSuchEmployee as error:  # removed or replaced this moment
+                use_once(self._service.store, seen, employee, self._replay_window_s)
+            except NoSuchEmployee as error:  # removed or replaced just now
                 raise NoMatch from error
         log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
         return employee
 
-    def _look(
+    def _examine(
         self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool
     ) -> tuple[NDArray[np.float32], Traces | None]:
         """Return the probe's feature vector, and the pictures' traces if fraud is checked."""
@@ -104,12 +103,12 @@ class Login:
         if not frames:
             return recogniser.for_login(probe), None
         sequence = recogniser.for_frames(probe, frames)
-        found = None
+        seen = None
         if fraud_detection:
             check_frames(sequence, self._near(1), self._near(SURELY_SAME))
-            found = traces(sequence)
-            check_shape(found)
-        return fused(sequence, self._near(SURELY_SAME)), found
+            seen = traces(sequence)
+            check_shape(seen)
+        return fused(sequence, self._near(SURELY_SAME)), seen
 
     def _near(self, share: float) -> float:
         """Return a share of α as an L2 distance of unit vectors."""

@@ -1,6 +1,6 @@
-"""Refuse pictures that were used before: copies of an enrolment photo, or of an earlier login.
+"""Refuse pictures that were used before: copies from the enrolment or an earlier login.
 
-Each employee's used probes are kept for a while; the oldest are deleted when the next one is added.
+Each employee's used probes are kept for a while. Adding one deletes those that have expired.
 """
 
 import time
@@ -11,22 +11,21 @@ from app.storage import Employee, EmployeeStore, UsedProbe
 from app.usecases.fraud_detection import FraudSuspected, Traces
 
 MOST_OF_A_COPY = 64
-"""Bits by which the hashes of a photo and its copy differ at most (docs/fraud.md)."""
+"""Number of bits in which the hash of a copy may differ from the photo's; see docs/fraud.md."""
 
 MOST_USED = 1_000
-"""Logins of one person that are kept, which bounds what a login compares. Only successful logins
-are kept, so nobody but the person can fill this."""
+"""Number of used probes to keep for one person, so that a login has few to compare. Only successful
+logins are kept, so only the person can reach this limit."""
 ALWAYS_KEPT = 100
-"""The last logins are kept whatever the clock says, because it may jump."""
+"""Number of the latest used probes to keep whatever the clock says, because it may jump."""
 
 
 def use_once(
     store: EmployeeStore, login: Traces, employee: Employee, replay_window_s: float
 ) -> None:
-    """Let the pictures of a login through once, and keep their hashes.
+    """Store the hashes of a login's pictures, or raise FraudSuspected if they were used before.
 
-    replay_window_s: how long they are kept at least. Raises FraudSuspected, NoSuchEmployee,
-    StoreUnavailable.
+    replay_window_s: how long to keep them, at least. Raises NoSuchEmployee, StoreUnavailable.
     """
     check_not_enrolled(login, employee.photo_hashes)
     now = time.time()
@@ -49,8 +48,8 @@ def check_not_enrolled(login: Traces, enrolled: Sequence[bytes]) -> None:
 def check_unused(login: Traces, used: Sequence[UsedProbe], now: float, window_s: float) -> int:
     """Return how many of the oldest used probes may be deleted.
 
-    used: the used probes, oldest first. now: seconds since 1970. window_s: how long they must be
-    kept; one that is to be kept for longer comes from a clock that was wrong.
+    used: oldest first. now: seconds since 1970. window_s: how long to keep them; a probe with a
+    later expiry was stored while a clock was wrong, and has expired as well.
     Raises FraudSuspected if a picture is a copy of an earlier login's, or if no more can be kept.
     """
     if difference(login.all, hashes_of(used)) <= MOST_OF_A_COPY:
