@@ -32,7 +32,7 @@ run: $(RUN) ## serve on port 5005; settings come from the environment
 	@exec $(BIN)/python entry.py
 
 stack: $(DEV) ## the service, a stand-in for the liveness service, and a MongoDB
-	@exec $(BIN)/python -m tests.stack $(ARGS)
+	@exec $(BIN)/python -m tools.stack $(ARGS)
 
 test: $(DEV) ## run the tests, with ARGS="-k word" some of them
 	$(BIN)/python -m pytest $(ARGS)
@@ -85,10 +85,10 @@ lock: | $(BIN)/pip ## pin anew, with hashes, what the requirements bring along
 	awk "$$NO_TORCH" requirements.lock > requirements-cpu.lock
 
 audit: $(DEV) ## look for known vulnerabilities in what is pinned, and at the licences
-	$(BIN)/python -m tests.audit
+	$(BIN)/python -m tools.audit
 
 licences: $(DEV) ## write docs/licences.md
-	$(BIN)/python -m tests.licences --write
+	$(BIN)/python -m tools.licences --write
 
 clean: ## remove what was installed and cached, but no employee and no weights
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -17,10 +17,10 @@ import requests
 
 from app.recognition.detector import FaceDetector
 from models.openvino import OpenVinoRuntime
-from tests import films
-from tests.liveness_service import FAULTS, PATH, LivenessService
-from tests.photos import ASTRONAUT, picture
-from tests.serving import MODELS_DIR, ROOT, RunningService
+from testbed import films
+from testbed.photos import ASTRONAUT, picture
+from testbed.serving import MODELS_DIR, ROOT, RunningService
+from tools.liveness_service import FAULTS, PATH, LivenessService
 
 PAGE = ROOT / "docs" / "reliability.md"
 BEGIN, END = "<!-- liveness faults -->", "<!-- liveness faults end -->"
@@ -35,8 +35,8 @@ _SECTION = """\
 service, over real sockets, with the settings' defaults ({timeout} for a verdict, all attempts
 together, 4 s of silence, 2 retries). Each login shows an enrolled, living face, so that only the
 missing verdict keeps it out. Every answer is one short sentence with `Retry-After`. The stand-in
-with the faults is `tests/liveness_service.py`; `tests/test_liveness_client.py` tries them at every
-`make test`.
+with the faults is `tools/liveness_service.py`; `tests/integration/test_liveness_client.py` tries
+them at every `make test`.
 
 | fault | status | time to answer | let in |
 |---|---:|---:|---|

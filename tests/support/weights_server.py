@@ -1,0 +1,180 @@
+"""A real HTTP server on loopback that offers one file, and misbehaves as it is told."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Self
+
+from models.weights import WeightsFile
+from testbed.serving import ROOT
+
+CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)
+OTHER = hashlib.shake_256(b"something else").digest(len(CONTENT))
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+@dataclass
+class Answer:
+    """How one request is answered; offsets count from the first byte that it sends.
+
+    held: nothing is sent before this is set.
+    trickles: headers come one after the other without an end.
+    cut_at, stall_at: the connection is closed, or falls silent, before this byte.
+    piece, pause_s: bytes sent at a time, and the pause after each.
+    """
+
+    status: int = 200
+    ranges: bool = True
+    content: bytes | None = None
+    declared: int | None = None
+    held: Event | None = None
+    trickles: bool = False
+    cut_at: int | None = None
+    stall_at: int | None = None
+    piece: int = 1 << 16
+    pause_s: float = 0.0
+
+
+@dataclass
+class Request:
+    """What was asked for, and how many bytes of the body were sent."""
+
+    path: str
+    range: str | None
+    sent: int = field(default=0)
+
+
+class WeightsServer:
+    """Answers with `answers` in turn, the last one for good; a path in /moved/ redirects first."""
+
+    def __init__(self, content: bytes, answers: Sequence[Answer] = (Answer(),)) -> None:
+        self.content = content
+        self.answers = list(answers)
+        self.requests: list[Request] = []
+        self.asked = Event()
+        self.closing = Event()
+        handler = type("Handler", (_Handler,), {"owner": self})
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._thread = Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._http.server_port}"
+
+    def offer(self, prefix: str = "") -> WeightsFile:
+        """The weights that a client wants of this server, whatever it answers."""
+        return WeightsFile(
+            "net.pt", f"{self.address}{prefix}/net.pt", len(CONTENT), sha256(CONTENT)
+        )
+
+    @property
+    def ranges(self) -> list[str | None]:
+        """The Range header of every request."""
+        return [request.range for request in self.requests]
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: WeightsServer
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.close_connection = True
+        if self.path.startswith("/moved/"):
+            self.send_response(302)
+            self.send_header("Location", self.path.removeprefix("/moved"))
+            self.send_header("Content-Length", "0")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            return
+        owner = self.owner
+        answer = owner.answers[min(len(owner.requests), len(owner.answers) - 1)]
+        request = Request(self.path, self.headers["Range"])
+        owner.requests.append(request)
+        owner.asked.set()
+        try:
+            if answer.held:
+                while not (answer.held.wait(0.01) or owner.closing.is_set()):
+                    pass
+            if answer.trickles:
+                self._trickle()
+            else:
+                self._answer(answer, request)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the client gave up, as it should
+
+    def _answer(self, answer: Answer, request: Request) -> None:
+        content = self.owner.content if answer.content is None else answer.content
+        status, first = answer.status, 0
+        if request.range and answer.ranges and status == 200:
+            first = int(request.range.removeprefix("bytes=").removesuffix("-"))
+            status = 206 if first < len(content) else 416
+        body = content[first:] if status in (200, 206) else b""
+        self.send_response(status)
+        if status == 206:
+            self.send_header(
+                "Content-Range",
+                f"bytes {first}-{len(content) - 1}/{answer.declared or len(content)}",
+            )
+        self.send_header("Content-Length", str(answer.declared or len(body)))
+        self.end_headers()
+        self._send_body(body, answer, request)
+
+    def _send_body(self, body: bytes, answer: Answer, request: Request) -> None:
+        end = min(
+            len(body) if limit is None else limit for limit in (answer.cut_at, answer.stall_at)
+        )
+        while request.sent < end:
+            piece = body[request.sent : min(request.sent + answer.piece, end)]
+            self.wfile.write(piece)
+            request.sent += len(piece)
+            if answer.pause_s:
+                self.owner.closing.wait(answer.pause_s)
+        if answer.stall_at is not None:
+            self.owner.closing.wait()
+
+    def _trickle(self) -> None:
+        self.send_response(200)
+        self.flush_headers()
+        while not self.owner.closing.wait(0.02):
+            self.wfile.write(b"X-Patience: a little longer\r\n")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def start_fetching(weights: WeightsFile, folder: Path) -> subprocess.Popen[str]:
+    """Another process that fetches; its last line starts with `fetched` or `failed`."""
+    script = """
+import sys
+from pathlib import Path
+from models.weights import WeightsFile, WeightsUnavailable, fetch
+folder, url, size, sha256 = sys.argv[1:]
+try:
+    print("fetched", fetch(WeightsFile("net.pt", url, int(size), sha256), Path(folder)))
+except WeightsUnavailable as error:
+    print("failed", error)
+"""
+    arguments = [str(folder), str(weights.url), str(weights.size), weights.sha256]
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
