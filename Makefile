@@ -37,7 +37,7 @@ run: $(RUN) ## serve on port 5005; settings come from the environment
 	@exec $(BIN)/python entry.py
 
 stack: $(DEV) ## serve with a MongoDB and a stand-in for the liveness service
-	@exec $(BIN)/python -m tests.stack $(ARGS)
+	@exec $(BIN)/python -m tools.stack $(ARGS)
 
 test: $(DEV) ## run the tests; ARGS="-k word" selects some
 	$(BIN)/python -m pytest $(ARGS)
@@ -90,13 +90,13 @@ lock: | $(BIN)/pip ## pin the requirements and all their dependencies anew, with
 	awk "$$NO_TORCH" requirements.lock > requirements-cpu.lock
 
 audit: $(DEV) ## check pinned packages for known vulnerabilities and refused licences
-	$(BIN)/python -m tests.audit
+	$(BIN)/python -m tools.audit
 
 settings: $(DEV) ## write docs/settings.md from app/settings
 	$(BIN)/python -m tools.settings_page
 
 licences: $(DEV) ## write docs/licences.md
-	$(BIN)/python -m tests.licences --write
+	$(BIN)/python -m tools.licences --write
 
 clean: ## remove everything installed or cached, but no employees and no weights
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

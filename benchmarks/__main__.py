@@ -26,7 +26,7 @@ from benchmarks import (
     starting,
 )
 from benchmarks.rounds import Effort
-from tests.serving import MODELS_DIR, ROOT
+from testbed.serving import MODELS_DIR, ROOT
 
 PARTS: dict[str, Callable[[Effort], dict[str, Any]]] = {
     "embedding": embedding.measure,

@@ -23,9 +23,9 @@ from app.storage.sealing import VectorKeys
 from app.storage.sqlite.store import SqliteStore
 from benchmarks import machine
 from benchmarks.drift import everyone
-from tests.employees import fill
-from tests.mongod import Mongod
-from tests.serving import ROOT
+from testbed.employees import fill
+from testbed.mongod import Mongod
+from testbed.serving import ROOT
 
 EMPLOYEES = 20_000
 _CANDIDATES = 8  # records that a login reads

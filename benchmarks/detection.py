@@ -15,7 +15,7 @@ from app.recognition.requirements import PictureRequirements
 from benchmarks.pictures import FACES, people
 from benchmarks.rounds import Effort, interleave
 from models.runtime import choose_runtime
-from tests.serving import MODELS_DIR
+from testbed.serving import MODELS_DIR
 
 Boxes = NDArray[np.float64]
 Detect = Callable[[Image.Image], Boxes]

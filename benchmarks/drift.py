@@ -30,10 +30,10 @@ from app.storage.sealing import VectorKeys
 from app.storage.sqlite.store import SqliteStore
 from benchmarks import machine
 from benchmarks.services import synthetic
-from tests.employees import fill
-from tests.milvus import MilvusServer
-from tests.mongod import Mongod
-from tests.serving import ROOT, environment
+from testbed.employees import fill
+from testbed.milvus import MilvusServer
+from testbed.mongod import Mongod
+from testbed.serving import ROOT, environment
 
 DIMENSION = 128
 DELETED, ALTERED, ADDED = 137, 71, 53

@@ -14,7 +14,7 @@ from benchmarks.rounds import Effort, Timings, interleave
 from benchmarks.services import random_weights, setups
 from benchmarks.straightforward import load_network
 from models.openvino import OpenVinoRuntime
-from tests.serving import MODELS_DIR
+from testbed.serving import MODELS_DIR
 
 SIDE = 160
 PRECISIONS = {"float32": (torch.float32, "f32"), "bfloat16": (torch.bfloat16, "bf16")}

@@ -12,8 +12,8 @@ from app.storage.mongodb.store import MongoStore
 from app.storage.sqlite.store import SqliteStore
 from benchmarks import sections
 from benchmarks.outages import DOCUMENT
-from tests.employees import someone
-from tests.mongod import Mongod, ReplicaSet
+from testbed.employees import someone
+from testbed.mongod import Mongod, ReplicaSet
 
 ROUNDS = 2_000
 WRITES = 200

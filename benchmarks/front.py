@@ -23,7 +23,7 @@ import numpy as np
 import requests
 
 from benchmarks import sections
-from tests.serving import ROOT, START_S, environment, free_port
+from testbed.serving import ROOT, START_S, environment, free_port
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 SECONDS = 8.0  # for which each kind of client stays connected

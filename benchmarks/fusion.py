@@ -21,9 +21,9 @@ from app.usecases.login import SURELY_SAME
 from benchmarks import rates
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
-from tests import films
-from tests.films import Camera, Moment
-from tests.photos import picture
+from testbed import films
+from testbed.films import Camera, Moment
+from testbed.photos import picture
 
 LFW = Path("../shared/faces/lfw_dev")
 FMRS = (0.01, 0.001)

@@ -18,10 +18,10 @@ import requests
 from app.recognition.detector import FaceDetector
 from benchmarks import sections
 from models.openvino import OpenVinoRuntime
-from tests import films
-from tests.liveness_service import FAULTS, PATH, LivenessService
-from tests.photos import ASTRONAUT, picture
-from tests.serving import MODELS_DIR, ROOT, RunningService
+from testbed import films
+from testbed.photos import ASTRONAUT, picture
+from testbed.serving import MODELS_DIR, ROOT, RunningService
+from tools.liveness_service import FAULTS, PATH, LivenessService
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 VERDICT_S = 0.3

@@ -14,7 +14,7 @@ from benchmarks.memory import memory_of
 from benchmarks.pictures import jpeg, login_body, people
 from benchmarks.rounds import Effort
 from benchmarks.services import service_with_gallery, setups
-from tests.serving import ROOT
+from testbed.serving import ROOT
 
 CLIENTS = {1: 10, 4: 10, 16: 10, 64: 30}
 """Clients → seconds, in each round."""

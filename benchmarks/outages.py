@@ -6,11 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import sections
-from tests import outages
-from tests.crowd import Face, faces
-from tests.mongod import Mongod, ReplicaSet
-from tests.outages import ENROLLED, PASSWORD, Course, Outage
-from tests.serving import ROOT, RunningService
+from testbed import outages
+from testbed.crowd import Face, faces
+from testbed.mongod import Mongod, ReplicaSet
+from testbed.outages import ENROLLED, PASSWORD, Course, Outage
+from testbed.serving import ROOT, RunningService
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 

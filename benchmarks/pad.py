@@ -1,6 +1,6 @@
 """Measure fraud detection: how many attacks get through, and how many living people do not.
 
-`python -m benchmarks.pad` makes films of photos, as tests/films.py says, sends each through the
+`python -m benchmarks.pad` makes films of photos, as testbed/films.py says, sends each through the
 service's own recogniser and checks, and writes docs/fraud.json and the table of docs/fraud.md.
 The thresholds were chosen on the first LOOKED_AT people, who are left out.
 """
@@ -43,9 +43,9 @@ from benchmarks.rates import Rate
 from models.catalogue import Catalogue
 from models.network import Runtime
 from models.runtime import choose_runtime
-from tests import copies, films
-from tests.films import Portrait
-from tests.photos import people, picture
+from testbed import copies, films
+from testbed.films import Portrait
+from testbed.photos import people, picture
 
 LOOKED_AT = 1_000  # of the 1,184 people with two photos, in random order
 EACH = 6  # each attack is tried on every sixth person

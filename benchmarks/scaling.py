@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.queueing import Balancer, Outcome, Work, closed_load, open_load
 from benchmarks.scaling_report import page
-from tests.serving import ROOT
+from testbed.serving import ROOT
 
 FOLDER = ROOT / "docs/benchmarks"
 RETRY_AFTER_S = 2.0

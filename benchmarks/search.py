@@ -32,7 +32,7 @@ from app.settings import load_settings
 from app.storage.sqlite.store import SqliteStore
 from benchmarks.galleries import Gallery, Vectors, drawn, photographed
 from benchmarks.rounds import Effort, interleave
-from tests.employees import face_model
+from testbed.employees import face_model
 
 ALPHA = 1.0  # the largest α; beyond it nobody matches, so nobody need be found
 COUNT = 8  # employees that a search returns

@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.storage.sqlite.store import SqliteStore
 from benchmarks.pictures import Person, jpeg
 from models.catalogue import Catalogue, FaceModel
-from tests.serving import MODELS_DIR, ROOT, RunningService, free_port
+from testbed.serving import MODELS_DIR, ROOT, RunningService, free_port
 
 EMPLOYEES = 10_000
 LOGGED = {"LOG_LEVEL": "info"}  # the default; tests log everything

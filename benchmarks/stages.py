@@ -8,7 +8,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 
 from app.bootstrap import make_service
@@ -25,8 +24,9 @@ from benchmarks.rounds import SETTLE_S, Effort, Timings, interleave
 from benchmarks.services import Setup, fill, random_weights, setups, synthetic
 from benchmarks.straightforward import Timed
 from models.runtime import choose_runtime
-from tests.mongod import Mongod
-from tests.serving import MODELS_DIR
+from testbed.missing import Missing
+from testbed.mongod import Mongod
+from testbed.serving import MODELS_DIR
 
 Login = Callable[[bytes, Timed], Any]
 
@@ -123,7 +123,7 @@ def _searches(folder: Path, rounds: int) -> dict[str, Any]:
         "50 rows a statement, vectors as lists": case("lists.db", paged=True),
     }
     with ExitStack() as stack:
-        with suppress(pytest.skip.Exception):  # there is no mongod on this machine
+        with suppress(Missing):  # there is no mongod on this machine
             client = stack.enter_context(stack.enter_context(Mongod()).client())
             users = client["benchmark"]["users"]
             users.insert_many({"_id": i, "vector": vector.tolist()} for i, vector in vectors)

@@ -10,7 +10,7 @@ from benchmarks.memory import memory_of
 from benchmarks.pictures import Person, jpeg, login_body, people
 from benchmarks.rounds import Effort, Timings
 from benchmarks.services import Client, Setup, service_with_gallery, setups
-from tests.serving import RunningService
+from testbed.serving import RunningService
 
 _TIMEOUT_S = 120
 _POLL_S = 0.01

@@ -24,9 +24,9 @@ from flask import Flask
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.image import Photo
 from app.recognition.pixel_budget import PixelBudget
+from testbed.serving import ready_app
 from tests.fuzz import mutation
 from tests.fuzz.api import NOT_HERE, fuzz_api
-from tests.serving import ready_app
 
 HANG_S = 2.0
 GROWTH = 1.05

@@ -8,8 +8,8 @@ from random import Random
 import numpy as np
 from PIL import Image
 
-from tests import hostile_files as files
-from tests.features import random_vector
+from tests.support import hostile_files as files
+from tests.support.features import random_vector
 
 _FORMATS = ("PNG", "TIFF", "JPEG", "GIF", "WEBP", "AVIF")
 _EDGES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)

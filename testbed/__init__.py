@@ -1,0 +1,1 @@
+"""Real servers, photos and loads that tests and benchmarks run against."""

@@ -1,0 +1,37 @@
+"""Workers that end as in a crash."""
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+
+from testbed.serving import RunningService
+
+
+@contextmanager
+def workers_being_killed(
+    service: RunningService, pause_s: float, seed: int = 0
+) -> Iterator[list[int]]:
+    """A worker chosen at random is killed again and again; gunicorn starts another.
+
+    Yields the process ids of those that were.
+    """
+    over = Event()
+    choose = random.Random(seed)
+    dead: list[int] = []
+
+    def kill() -> None:
+        while not over.wait(pause_s):
+            with suppress(ProcessLookupError, IndexError):
+                os.kill(worker := choose.choice(service.workers()), signal.SIGKILL)
+                dead.append(worker)
+
+    thread = Thread(target=kill)
+    thread.start()
+    try:
+        yield dead
+    finally:
+        over.set()
+        thread.join()

@@ -1,0 +1,153 @@
+"""Close-ups log people in: what reaches beyond the picture is black, not stretched."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from app.recognition.detector import DetectedFace, FaceDetector
+from app.recognition.image import Picture
+from app.recognition.pyramid import Pyramid
+from app.recognition.recogniser import Recogniser
+from models.catalogue import FaceModel
+from models.openvino import OpenVinoRuntime
+from testbed.photos import encoded, people, picture
+from tests.support.chips import aligned, largest_face
+from tests.support.faces import needs_faces
+
+pytestmark = needs_faces
+
+THRESHOLD = 0.8
+MARGIN = 0.4
+
+Find = Callable[[Picture], DetectedFace | None]
+
+
+@dataclass
+class Tally:
+    """What became of the probes, by number."""
+
+    found: int = 0
+    inside: int = 0
+    right: int = 0
+    wrong: int = 0
+
+
+@dataclass
+class Gallery:
+    """The first photo of everybody; tells who a feature vector is nearest to."""
+
+    names: list[str]
+    vectors: NDArray[np.float32]
+    scale: float
+
+    def identify(self, vector: NDArray[np.float32]) -> str | None:
+        distances = np.linalg.norm(self.vectors - vector, axis=1) * self.scale
+        nearest = int(distances.argmin())
+        return self.names[nearest] if distances[nearest] < THRESHOLD else None
+
+
+@pytest.fixture(scope="module")
+def gallery(recogniser: Recogniser) -> Gallery:
+    first = {name: photos[0] for name, photos in people().items()}
+    vectors = [recogniser.for_enrolment(photo.read_bytes()).vector for photo in first.values()]
+    return Gallery(list(first), np.stack(vectors), recogniser.model.distance_scale)
+
+
+@pytest.fixture(scope="module")
+def close_ups(detector: FaceDetector) -> list[tuple[str, Picture]]:
+    """Every probe, cropped to the box of its landmarks with a margin, with the person's name."""
+    crops = []
+    for name, (_, *photos) in people().items():
+        for photo in photos:
+            pixels = picture(photo)
+            landmarks = largest_face(detector, pixels).landmarks
+            low, high = landmarks.min(axis=0), landmarks.max(axis=0)
+            margin = MARGIN * (high - low)
+            x1, y1 = np.maximum(np.rint(low - margin), 0).astype(int)
+            x2, y2 = np.rint(high + margin).astype(int)
+            crops.append((name, np.ascontiguousarray(pixels[y1:y2, x1:x2])))
+    assert len(crops) == 58
+    return crops
+
+
+@pytest.fixture(scope="module")
+def tally(
+    close_ups: list[tuple[str, Picture]],
+    gallery: Gallery,
+    dlib_model: FaceModel,
+    runtime: OpenVinoRuntime,
+) -> Callable[[Find], Tally]:
+    """Tries all close-ups with one way to find a face; alignment and network stay the same."""
+    network = runtime.compile(dlib_model.network())
+
+    def tried(find: Find) -> Tally:
+        counts = Tally()
+        for name, pixels in close_ups:
+            face = find(pixels)
+            if face is None:
+                continue
+            counts.found += 1
+            size = pixels.shape[1], pixels.shape[0]
+            counts.inside += bool(((face.landmarks >= 0) & (face.landmarks <= size)).all())
+            (vectors,) = network(aligned(pixels, face, dlib_model)[None])
+            identified = gallery.identify(vectors[0])
+            counts.right += identified == name
+            counts.wrong += identified not in (name, None)
+        return counts
+
+    return tried
+
+
+def facenet_pytorchs() -> Find:
+    """The largest face that facenet-pytorch's own cascade finds."""
+    from facenet_pytorch import MTCNN
+
+    cascade = MTCNN(keep_all=True)
+
+    def find(pixels: Picture) -> DetectedFace | None:
+        boxes, scores, landmarks = cascade.detect(pixels, landmarks=True)
+        if boxes is None:
+            return None
+        rows, columns = pixels.shape[:2]
+        inside = boxes.clip(0, (columns, rows, columns, rows)).astype(float)
+        sides = np.sqrt((inside[:, 2:] - inside[:, :2]).prod(axis=1))
+        k = sides.argmax()
+        return DetectedFace(boxes[k].astype(float), landmarks[k].astype(float), scores[k], sides[k])
+
+    return find
+
+
+@pytest.mark.usefixtures("calm_torch")
+def test_close_ups_are_found_and_recognised_and_padding_is_why(
+    detector: FaceDetector, tally: Callable[[Find], Tally]
+) -> None:
+    def find(pixels: Picture) -> DetectedFace | None:
+        faces = detector.detect(Pyramid(pixels))
+        return faces[0] if faces else None
+
+    ours, theirs = tally(find), tally(facenet_pytorchs())
+    print(f"ours:              {ours}")
+    print(f"facenet-pytorch's: {theirs}")
+    assert ours.found == 58
+    assert ours.inside == 58
+    assert ours.wrong == 0
+    assert ours.right >= 0.95 * 58
+    assert theirs.right < ours.right
+    assert theirs.inside < ours.inside
+
+
+def test_close_ups_log_people_in(
+    recogniser: Recogniser, gallery: Gallery, close_ups: list[tuple[str, Picture]]
+) -> None:
+    identified = [
+        (name, gallery.identify(recogniser.for_login(encoded(pixels, "BMP"))))
+        for name, pixels in close_ups
+    ]
+    right = sum(name == found for name, found in identified)
+    wrong = sum(found not in (name, None) for name, found in identified)
+    print(f"logging in with close-ups: {right} right, {wrong} wrong of {len(identified)}")
+    assert right >= 0.95 * 58
+    assert wrong == 0

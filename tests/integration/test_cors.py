@@ -1,0 +1,95 @@
+"""Which other origins' browser pages may call: none, but those that CORS_ORIGINS names."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.access import Role
+from app.access.keys import new_key
+from testbed.serving import ready_app
+
+FRONTEND = "https://frontend.example"
+KEY, LINE = new_key([Role.ADMIN])
+ALLOW = "Access-Control-Allow-Origin"
+PREFLIGHT = {
+    "Access-Control-Request-Method": "DELETE",
+    "Access-Control-Request-Headers": "x-api-key",
+}
+
+
+@pytest.fixture(scope="module")
+def shared_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
+    app = ready_app(
+        tmp_path_factory.mktemp("cors"),
+        api_keys=LINE,
+        cors_origins=f"{FRONTEND} http://localhost:3000",
+    )
+    yield app
+    app.extensions["service"].stop()
+
+
+@pytest.fixture
+def shared(shared_app: Flask) -> FlaskClient:
+    return shared_app.test_client()
+
+
+def test_no_origin_is_let_in_where_none_is_named(client: FlaskClient) -> None:
+    for method in ("GET", "OPTIONS"):
+        headers = {"Origin": FRONTEND} | PREFLIGHT
+        response = client.open("/api/get_all/1/1", method=method, headers=headers)
+        assert not [name for name, _ in response.headers if name.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize("origin", [FRONTEND, "http://localhost:3000"])
+def test_a_named_origin_is_let_in(shared: FlaskClient, origin: str) -> None:
+    preflight = shared.options("/api/1", headers={"Origin": origin} | PREFLIGHT)
+    assert preflight.status_code == 200  # browsers send no key with it
+    assert preflight.headers[ALLOW] == origin
+    assert "DELETE" in preflight.headers["Access-Control-Allow-Methods"]
+    assert "X-API-Key" in preflight.headers["Access-Control-Allow-Headers"]
+    call = shared.delete("/api/1", headers={"Origin": origin, "X-API-Key": KEY})
+    assert (call.status_code, call.headers[ALLOW]) == (200, origin)
+    assert "Origin" in call.headers["Vary"]
+    assert "X-Request-ID" in call.headers["Access-Control-Expose-Headers"]
+
+
+def test_a_page_may_read_why_it_was_refused(shared: FlaskClient) -> None:
+    refused = shared.delete("/api/1", headers={"Origin": FRONTEND})
+    assert (refused.status_code, refused.headers[ALLOW]) == (401, FRONTEND)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://frontend.example.evil",
+        "https://evil-frontend.example",
+        "http://frontend.example",
+        "https://frontend.example:8443",
+        "https://FRONTEND.example",
+        "null",
+        "*",
+    ],
+)
+def test_another_origin_is_not(shared: FlaskClient, origin: str) -> None:
+    for response in (
+        shared.options("/api/1", headers={"Origin": origin} | PREFLIGHT),
+        shared.delete("/api/1", headers={"Origin": origin, "X-API-Key": KEY}),
+    ):
+        assert ALLOW not in response.headers
+        assert "Origin" in response.headers["Vary"]  # or a cache would answer the wrong one
+
+
+def test_cookies_are_never_let_in(shared: FlaskClient) -> None:
+    preflight = shared.options("/api/1", headers={"Origin": FRONTEND} | PREFLIGHT)
+    assert "Access-Control-Allow-Credentials" not in preflight.headers
+
+
+def test_any_origin_is_let_in_where_that_is_said(tmp_path: Path) -> None:
+    app = ready_app(tmp_path, cors_origins="*")
+    response = app.test_client().get("/healthz", headers={"Origin": "https://anything.example"})
+    app.extensions["service"].stop()
+    assert response.headers[ALLOW] == "*"
+    assert "Access-Control-Allow-Credentials" not in response.headers

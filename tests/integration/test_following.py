@@ -1,0 +1,119 @@
+"""The gallery follows the store in the background, whatever happens there."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.gallery.memory_gallery import MemoryGallery
+from app.lifecycle import Service
+from app.limiter import Limiter
+from app.recognition.recogniser import Recogniser
+from app.storage import StoreUnavailable
+from app.storage.sqlite.store import SqliteStore
+from app.watchdog import Watchdog
+from models.catalogue import FaceModel
+from testbed.employees import someone
+
+FOLLOW_S = 0.01
+
+
+class FailingGallery(MemoryGallery):
+    """Fails to catch up with the next of `errors`, as long as there are some."""
+
+    errors: list[Exception]
+
+    def catch_up(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
+        super().catch_up()
+
+
+Start = Callable[[list[Exception]], FailingGallery]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SqliteStore]:
+    with closing(SqliteStore(tmp_path / "employees.db")) as store:
+        yield store
+
+
+@pytest.fixture
+def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
+    """Starts a service whose gallery meets these errors when it follows."""
+    services: list[Service] = []
+    made: list[FailingGallery] = []
+
+    def start(errors: list[Exception]) -> FailingGallery:
+        def make_gallery(model: FaceModel) -> FailingGallery:
+            gallery = FailingGallery(store, replace(model, dimension=8))
+            gallery.errors = errors
+            made.append(gallery)
+            return gallery
+
+        service = Service(
+            store,
+            threshold=0.8,
+            choose=lambda _: recogniser.model,
+            expected=lambda _: recogniser.model,
+            build=lambda _: recogniser,
+            make_gallery=make_gallery,
+            watchdog=Watchdog(Limiter(1)),
+            catch_up_s=FOLLOW_S,
+        )
+        services.append(service)
+        service.start()
+        assert service.wait(10)
+        (gallery,) = made
+        return gallery
+
+    yield start
+    for service in services:
+        service.stop()
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(FOLLOW_S)
+
+
+def test_what_nobody_foresaw_does_not_end_the_following(store: SqliteStore, start: Start) -> None:
+    errors: list[Exception] = [
+        *[KeyError("a bug")] * 4,
+        StoreUnavailable("away"),
+        *[MemoryError()] * 2,
+        *[KeyError("another bug")] * 2,
+    ]
+    with capture_logs() as lines:
+        gallery = start(errors)
+        wait_for(lambda: not errors)
+        store.add(someone(1))
+        wait_for(lambda: len(gallery) == 1)
+    told = [repr(line["exc_info"]) for line in lines if line["log_level"] == "error"]
+    assert len(told) == 3  # once for each kind
+    assert all(line["event"].startswith("the gallery cannot catch up") for line in lines[1:4])
+
+
+def test_what_keeps_failing_is_tried_less_and_less_often(start: Start) -> None:
+    class Endless(list[Exception]):
+        def __init__(self) -> None:
+            super().__init__([KeyError()])
+            self.times: list[float] = []
+
+        def pop(self, _: int = 0) -> Exception:  # type: ignore[override]
+            self.times.append(time.monotonic())
+            return KeyError("a bug")
+
+    errors = Endless()
+    start(errors)
+    wait_for(lambda: len(errors.times) >= 7)
+    pauses = [later - earlier for earlier, later in pairwise(errors.times)]
+    assert pauses[3] > 4 * FOLLOW_S
+    assert max(pauses) < 2 + 16 * FOLLOW_S

@@ -1,0 +1,176 @@
+"""The gallery reads the store: at the start, and again when the change log does not reach back."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from app.gallery import GalleryLoading
+from app.gallery.memory_gallery import MemoryGallery
+from app.gallery.memory_index import MemoryIndex
+from app.gallery.rows import Sizes
+from app.storage import Employee, StoreUnavailable
+from app.storage.sqlite.store import SqliteStore
+from testbed.employees import face_model, someone
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "employees.db"
+
+
+@pytest.fixture
+def store(path: Path) -> SqliteStore:
+    return SqliteStore(path)
+
+
+def gallery_of(store: SqliteStore, model: str = "dlib") -> MemoryGallery:
+    index = MemoryIndex(8, Sizes(exact=6, block=4))
+    gallery = MemoryGallery(store, face_model(model, dimension=8), index)
+    gallery.load()
+    return gallery
+
+
+def is_found(gallery: MemoryGallery, employee: Employee) -> bool:
+    """Whether each of the employee's vectors leads to the employee."""
+    for vector in employee.vectors:
+        match = gallery.nearest(vector)
+        if match is None or match[0].employee_id != employee.employee_id:
+            return False
+    return True
+
+
+def erase(path: Path, statement: str) -> None:
+    """Change the file behind the service's back."""
+    database = sqlite3.connect(path)
+    with database:
+        database.execute(statement)
+    database.close()
+
+
+def test_everyone_in_the_store_is_found_by_each_of_their_vectors(store: SqliteStore) -> None:
+    everyone = [someone(employee_id, vectors=1 + employee_id % 3) for employee_id in range(1, 20)]
+    for employee in everyone:
+        store.add(employee)
+
+    gallery = gallery_of(store)
+
+    assert len(gallery) == 19
+    assert all(is_found(gallery, employee) for employee in everyone)
+
+
+def test_employees_of_another_model_are_not_matched_and_the_log_says_so(store: SqliteStore) -> None:
+    store.add(someone(1))
+
+    with capture_logs() as logs:
+        gallery = gallery_of(store, model="vggface2")
+
+    assert len(gallery) == 0
+    assert gallery.nearest(someone(1).vectors[0]) is None
+    assert [(entry["log_level"], entry["employees"]) for entry in logs] == [("warning", 1)]
+
+
+def test_everything_is_read_again_when_the_change_log_was_forgotten(
+    store: SqliteStore, path: Path
+) -> None:
+    for employee_id in (1, 2, 3):
+        store.add(someone(employee_id))
+    gallery = gallery_of(store)
+    store.remove(2)
+    store.replace(someone(3, seed=1))
+    store.add(someone(4))
+
+    erase(path, "DELETE FROM changes WHERE number < 6")
+
+    assert is_found(gallery, someone(1))
+    assert is_found(gallery, someone(3, seed=1))
+    assert is_found(gallery, someone(4))
+    assert len(gallery) == 3
+
+
+def test_employees_who_vanish_without_an_entry_are_neither_matched_nor_kept_out_for_ever(
+    store: SqliteStore, path: Path
+) -> None:
+    store.add(someone(1))
+    gallery = gallery_of(store)
+
+    erase(path, "DELETE FROM employees")
+
+    assert gallery.nearest(someone(1).vectors[0]) is None
+    assert len(gallery) == 0
+    store.add(someone(1))
+    assert is_found(gallery, someone(1))
+
+
+class SlowStore(SqliteStore):
+    """Takes its time to read everybody, and counts how often."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.reads = 0
+
+    def read_all(self) -> Iterator[Employee]:
+        self.reads += 1
+        time.sleep(0.2)
+        yield from super().read_all()
+
+
+def test_those_who_find_the_change_log_forgotten_together_have_it_read_once(path: Path) -> None:
+    store = SlowStore(path)
+    for employee_id in (1, 2, 3):
+        store.add(someone(employee_id))
+    gallery = gallery_of(store)
+    store.remove(2)
+    store.add(someone(4))
+    erase(path, "DELETE FROM changes WHERE number < 5")
+    store.reads = 0
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: is_found(gallery, someone(4)), range(8)))
+    assert found == [True] * 8
+    assert store.reads == 1
+
+
+def test_nobody_is_answered_from_a_gallery_that_could_not_be_read_again(path: Path) -> None:
+    store = SlowStore(path)
+    store.add(someone(1))
+    gallery = gallery_of(store)
+    store.add(someone(2))
+    erase(path, "DELETE FROM changes WHERE number < 2")
+    erase(path, "ALTER TABLE employees RENAME COLUMN surname TO family")
+    with pytest.raises((GalleryLoading, StoreUnavailable)):
+        gallery.nearest(someone(1).vectors[0])
+    erase(path, "ALTER TABLE employees RENAME COLUMN family TO surname")
+    assert is_found(gallery, someone(2))
+
+
+class FaultyStore(SqliteStore):
+    """Meets a bug of its own when it reads everybody, while it is `faulty`."""
+
+    faulty = False
+
+    def read_all(self) -> Iterator[Employee]:
+        if self.faulty:
+            raise KeyError("a bug")
+        yield from super().read_all()
+
+
+def test_a_reading_that_fails_as_nobody_foresaw_is_told_and_made_again(path: Path) -> None:
+    store = FaultyStore(path)
+    store.add(someone(1))
+    gallery = gallery_of(store)
+    store.add(someone(2))
+    erase(path, "DELETE FROM changes WHERE number < 2")
+    store.faulty = True
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(GalleryLoading):
+                gallery.nearest(someone(1).vectors[0])
+    told = [entry for entry in logs if entry["log_level"] == "error"]
+    assert {entry["event"] for entry in told} == {"the gallery could not be read again"}
+    assert all(entry["exc_info"] for entry in told)
+    store.faulty = False
+    assert is_found(gallery, someone(2))

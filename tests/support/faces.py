@@ -1,0 +1,10 @@
+"""Marks of tests that need the photos of ../shared/faces."""
+
+import pytest
+
+from testbed.photos import FACES
+
+needs_faces = [
+    pytest.mark.faces,
+    pytest.mark.skipif(not FACES.is_dir(), reason="the photos of ../shared/faces are not here"),
+]

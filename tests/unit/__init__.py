@@ -1,0 +1,1 @@
+"""Parts alone: no process, no network, no database, no neural network."""

@@ -1,0 +1,75 @@
+"""What is installed: pinned with hashes, under licences we accept, and in a read-only container."""
+
+import re
+
+import pytest
+
+from testbed.serving import ROOT
+from tools import audit, licences
+
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-cpu.lock"]
+TORCH = re.compile(r"torch|torchvision|triton|(nvidia|cuda)-.+")
+
+
+def pins(lock: str) -> dict[str, str]:
+    """What stands in a lock file for each package, markers and hashes included."""
+    blocks = re.split(r"^(?=[a-z0-9])", (ROOT / lock).read_text(), flags=re.MULTILINE)[1:]
+    entries = [re.sub(r"\s*#.*", "", block).strip() for block in blocks]
+    return {entry.partition(" \\")[0]: entry for entry in entries}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_package_is_pinned_with_hashes(lock: str) -> None:
+    for name, entry in pins(lock).items():
+        assert re.match(r"[a-z0-9._-]+==\S+( ; .+)?$", name), name
+        assert "--hash=sha256:" in entry, name
+
+
+@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-dev.txt"])
+def test_what_is_required_is_locked(requirements: str) -> None:
+    wanted = re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / requirements).read_text(), re.MULTILINE)
+    locked = pins(requirements.replace(".txt", ".lock"))
+    versions = {re.sub(r"[-_.]+", "-", name.split(" ;")[0]) for name in locked}
+    for name, version in wanted:
+        assert re.sub(r"[-_.]+", "-", f"{name}=={version}").lower() in versions
+
+
+def test_the_locks_agree() -> None:
+    run, dev, cpu = (pins(lock) for lock in LOCKS)
+    assert {name: entry for name, entry in dev.items() if name in run} == run
+    without = {name: pin for name, pin in run.items() if not TORCH.fullmatch(name.split("==")[0])}
+    assert cpu == without
+    assert 0 < len(cpu) < len(run) < len(dev)
+
+
+def test_licences_are_accepted_and_the_page_is_current() -> None:
+    page = (ROOT / "docs" / "licences.md").read_text().splitlines()
+    for lock in LOCKS[:2]:
+        for name in licences.locked(lock):
+            said = licences.licence(name)
+            if said is not None:
+                assert f"| {name} | {said} |" in page, "run make licences"
+                assert lock != "requirements.lock" or not licences.refused(name, said), name
+
+
+@pytest.mark.parametrize("said", ["GPL-3.0-only", "AGPLv3", "SSPL-1.0", "CC BY-NC 4.0", "not said"])
+def test_licences_that_are_refused(said: str) -> None:
+    assert licences.refused("new", said)
+
+
+def test_an_audit_tells_what_it_found_and_when_it_could_not() -> None:
+    vulnerable = {
+        "dependencies": [
+            {"name": "a", "version": "1", "vulns": [{"id": "CVE-1", "fix_versions": ["2"]}]},
+            {"name": "b", "version": "1", "vulns": []},
+            {"name": "c", "skip_reason": "not found"},
+        ]
+    }
+    assert audit.vulnerabilities(vulnerable) == (
+        ["a 1: CVE-1, fixed in 2"],
+        "2 of 3 packages audited, 1 findings",
+    )
+    for none in ({"dependencies": [{"name": "c", "skip_reason": "not found"}]}, "no network"):
+        found, sentence = audit.vulnerabilities(none)
+        assert not found
+        assert sentence.startswith("NOT AUDITED")

@@ -1,0 +1,1 @@
+"""Programs for developers: what the Makefile runs besides the service."""

@@ -1,0 +1,63 @@
+"""Runs the service, a stand-in for the liveness service, and a MongoDB together, on loopback.
+
+`python -m tools.stack`. The MongoDB is the tests' own and volatile: what is enrolled goes with it.
+Settings of the service come from the environment, but for where the other two are.
+"""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+
+from testbed.missing import Missing
+from testbed.mongod import Mongod
+from testbed.serving import ROOT
+from tools.liveness_service import LivenessService, rules
+
+
+def main() -> None:
+    """Until Ctrl-C or SIGTERM, or until the service ends; then all three end."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--liveness-port", type=int, default=8099)
+    parser.add_argument("--rule", default="blink", choices=list(rules()))
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with ExitStack() as started:
+        try:
+            liveness = started.enter_context(
+                LivenessService(options.liveness_port, rule=options.rule)
+            )
+        except OSError as error:
+            sys.exit(
+                f"Cannot start: cannot listen on port {options.liveness_port}: {error.strerror}. "
+                "Name another one: make stack ARGS='--liveness-port 8100'"
+            )
+        try:
+            mongod = started.enter_context(Mongod())
+        except Missing as error:
+            sys.exit(f"Cannot start: {error}")
+        print(f"MongoDB at {mongod.address}, volatile")
+        print(f"a stand-in for the liveness service at {liveness.url}, rule {options.rule}")
+        environment = os.environ | {
+            "MONGO_DB_PROTOCOL": "mongodb",
+            "MONGO_DB_URL": f"{mongod.address}/whosthatpokemon",
+            "MONGO_DB_USERNAME": "",
+            "MONGO_DB_PASSWORD": "",
+            "LIVENESS_SERVICE_URL": liveness.url,
+        }
+        service = subprocess.Popen([sys.executable, "entry.py"], cwd=ROOT, env=environment)
+        try:
+            code = service.wait()
+        except KeyboardInterrupt:
+            code = service.wait(30)  # Ctrl-C reached it, too
+        finally:
+            if service.poll() is None:
+                service.terminate()
+                service.wait(30)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
