@@ -3,12 +3,12 @@ FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 
-# The index of PyTorch's CPU builds; the usual ones bring 4 GB of CUDA libraries along. What comes
-# from it is not in requirements.lock: give its hashes ("sha256:… sha256:…") to have them checked.
-# An empty TORCH_INDEX takes the usual builds, with hashes.
+# Index of PyTorch's CPU builds; the default builds bring 4 GB of CUDA libraries. The CPU builds are
+# not in requirements.lock: set TORCH_HASHES ("sha256:… sha256:…") to have their hashes checked.
+# With an empty TORCH_INDEX, the default builds are installed and checked.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG TORCH_HASHES=
-# requirements-milvus.lock, too, for GALLERY_INDEX=milvus
+# Further requirements: requirements-milvus.lock for GALLERY_INDEX=milvus.
 ARG MORE=
 COPY requirements*.txt requirements*.lock ./
 RUN if [ -z "$TORCH_INDEX" ]; then exec pip install --require-hashes -r requirements.lock; fi; \
@@ -21,8 +21,8 @@ RUN if [ -n "$MORE" ]; then pip install --no-deps --require-hashes -r "$MORE"; f
 
 COPY . .
 
-# Fetch and convert the networks now, so that a container needs no internet and starts at once.
-# Without internet here, auto comes down to dlib.
+# Fetch and convert the networks now, so that a container starts quickly and without internet access.
+# If the build has no internet access, auto falls back to dlib.
 ARG MODELS="dlib auto"
 RUN for model in $MODELS; do \
         FACE_MODEL=$model DEVICE=cpu SQLITE_PATH=/tmp/build/$model.db python -c \
@@ -30,8 +30,8 @@ RUN for model in $MODELS; do \
     done; \
     rm -r /tmp/build
 
-# OpenShift runs containers as any user, but always in group 0. The root file system may be
-# read-only: only data, and /tmp for what libraries put aside, are written.
+# OpenShift runs containers as an arbitrary user in group 0. The root file system may be read-only:
+# the service writes only to data, and libraries only to /tmp.
 RUN mkdir -p data && chgrp -R 0 data models/weights && chmod -R g=u data models/weights
 ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
 USER 1001:0
