@@ -1,4 +1,4 @@
-"""Files that hold what is about people: other users of the machine cannot read them."""
+"""Create files that other users of the machine cannot read, for data about people."""
 
 import os
 import stat
@@ -14,16 +14,16 @@ _FOLDER = 0o700
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, and those above it, if they are missing. Raises OSError."""
+    """Create a folder and its missing parents, for the owner alone. Raises OSError."""
     for missing in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
         missing.mkdir(_FOLDER, exist_ok=True)
-    folder.mkdir(_FOLDER, exist_ok=True)  # raises if something else has that name
+    folder.mkdir(_FOLDER, exist_ok=True)  # raises FileExistsError if the path is a file
 
 
 def make_file(path: Path, mode: int = FOR_OWNER) -> bool:
-    """Make an empty file and its folder; False if there is a file already. Raises OSError.
+    """Create an empty file and its folder. Return False if the file exists. Raises OSError.
 
-    mode: at most these rights; the umask may take some away.
+    mode: permission bits, from which the umask may take some away.
     """
     make_folder(path.parent)
     try:
@@ -34,7 +34,10 @@ def make_file(path: Path, mode: int = FOR_OWNER) -> bool:
 
 
 def warn_if_others_read(path: Path, setting: str) -> None:
-    """Log a warning if every user of the machine may use the file. Raises OSError."""
+    """Log a warning if other users of the machine may use the file. Raises OSError.
+
+    setting: the environment variable that names the file.
+    """
     status = path.stat()
     if stat.S_ISREG(status.st_mode) and status.st_mode & (stat.S_IRWXO):
         log.warning(

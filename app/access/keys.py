@@ -1,4 +1,4 @@
-"""API keys: made, kept as hashes, recognised, and changed while the service runs."""
+"""API keys: create them, recognise them by their hashes, reload them while the service runs."""
 
 import hmac
 import os
@@ -17,15 +17,18 @@ from app.access import Key, Role
 log = structlog.get_logger()
 
 _LINE = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,40}):(?P<roles>[a-z,]+):(?P<sha256>[0-9a-f]{64})")
-_SETTLED_S = 2.0
+_MIN_AGE_S = 2.0  # longer than a tick of any file system's clock
 
 
 class KeysError(Exception):
-    """The keys cannot be read; the message says where, and quotes none."""
+    """The keys cannot be read. The message names the place, and quotes no key."""
 
 
 def new_key(roles: Iterable[Role], key_id: str | None = None) -> tuple[str, str]:
-    """A new key, which only its owner keeps, and the line by which the service recognises it."""
+    """Return a new key for its owner, and the line by which the service recognises the key.
+
+    Raises KeysError if the id is malformed.
+    """
     roles = sorted(set(roles))
     key_id = key_id or f"{roles[0]}-{secrets.token_hex(3)}"
     key = f"{key_id}.{secrets.token_urlsafe(32)}"
@@ -36,9 +39,9 @@ def new_key(roles: Iterable[Role], key_id: str | None = None) -> tuple[str, str]
 
 
 def parse(text: str) -> list[Key]:
-    """Return the keys of a text. Raises KeysError for the first bad entry.
+    """Return the keys in a text. Raises KeysError for the first bad entry.
 
-    An entry is `id:role,role:sha256`; white space separates entries, and # begins a comment.
+    An entry is `id:role,role:sha256`. White space separates entries, and # starts a comment.
     """
     keys: dict[str, Key] = {}
     entries = [entry for line in text.splitlines() for entry in line.partition("#")[0].split()]
@@ -56,10 +59,10 @@ def parse(text: str) -> list[Key]:
 
 
 class KeyRing:
-    """The keys in force. Thread-safe.
+    """The API keys in force. Thread-safe.
 
-    Each process looks at the file before every answer, and reads it again if it has changed. If the
-    file cannot be read, or has a bad entry, the keys in force stay and the log says why.
+    Each process checks the file whenever a key is looked up, and reloads it if it has changed. If
+    the file cannot be read, or has a bad entry, the keys in force stay and the log says why.
 
     required: whether requests need a key.
     """
@@ -69,7 +72,7 @@ class KeyRing:
         self._path = path
         self._signature: tuple[int, ...] = ()
         self._read_at = 0.0
-        self._complaint = ""
+        self._logged_problem = ""
         self._lock = Lock()
         self._keys: tuple[Key, ...] = ()
         name = "API_KEYS"
@@ -89,8 +92,8 @@ class KeyRing:
         self.required = text is not None
 
     def find(self, presented: str) -> Key | None:
-        """The key whose whole text was presented. It takes as long for any wrong one."""
-        self._follow()
+        """Return the key that was presented, or None. Takes equally long for every wrong key."""
+        self._reload_if_changed()
         digest = _hash(presented)
         found = None
         for key in self._keys:
@@ -98,28 +101,29 @@ class KeyRing:
                 found = key
         return found
 
-    def _follow(self) -> None:
+    def _reload_if_changed(self) -> None:
         if self._path is None:
             return
         with self._lock:
             try:
-                # A file may change twice within one tick of its clock, so a young one is read anew.
-                settled = self._read_at - self._signature[0] / 1e9 > _SETTLED_S
-                if settled and self._signature == _signature(self._path.stat()):
+                # A file may change twice within one tick of its clock. So reload a file that was
+                # read when its last change was still recent, even if its signature is the same.
+                was_old_enough = self._read_at - self._signature[0] / 1e9 > _MIN_AGE_S
+                if was_old_enough and self._signature == _signature(self._path.stat()):
                     return
                 self._signature, text = self._read(self._path)
             except (OSError, UnicodeDecodeError) as error:
-                self._complain(_reason(error))
+                self._log_problem(_reason(error))
                 return
-            self._take(text)
+            self._replace_keys(text)
 
-    def _take(self, text: str) -> None:
+    def _replace_keys(self, text: str) -> None:
         try:
             keys = parse(text)
         except KeysError as error:
-            self._complain(f"{error}: the keys in force stay")
+            self._log_problem(f"{error}; the keys in force stay")
             return
-        self._complain("" if keys else "it holds no key: nobody gets in")
+        self._log_problem("" if keys else "it holds no key, so every request is refused")
         if set(keys) != set(self._keys):
             self._keys = tuple(keys)
             log.info("API keys changed", keys=sorted(key.key_id for key in keys))
@@ -129,11 +133,11 @@ class KeyRing:
         with path.open("rb") as file:
             return _signature(os.fstat(file.fileno())), file.read().decode("utf-8-sig")
 
-    def _complain(self, reason: str) -> None:
-        """Log what is wrong with the file, once; nothing is, where the reason is empty."""
-        if reason and reason != self._complaint:
-            log.error("the file of API_KEYS_FILE is not as it should be", reason=reason)
-        self._complaint = reason
+    def _log_problem(self, problem: str) -> None:
+        """Log a problem with the file, once until it changes; "" means that there is none."""
+        if problem and problem != self._logged_problem:
+            log.error("there is a problem with the file of API_KEYS_FILE", reason=problem)
+        self._logged_problem = problem
 
 
 def _signature(status: os.stat_result) -> tuple[int, ...]:
@@ -145,4 +149,6 @@ def _hash(key: str) -> str:
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or "it cannot") if isinstance(error, OSError) else "it is not UTF-8 text"
+    if isinstance(error, OSError):
+        return error.strerror or "unknown error"
+    return "it is not UTF-8 text"

@@ -1,19 +1,21 @@
-"""Limit how often an address or a key may ask, and how soon after failed logins."""
+"""Limit requests per address and per API key, and slow down logins after failures."""
 
 import math
 
 from app.access.addresses import network
 from app.access.counters import SharedCounters
 
+# From one address, about one login a second gets through once it has used up its free failures.
 WAIT_S = 5
-TRIES = 5
-FAILURES_FORGOTTEN_S = 3600
+FAILURES_PER_WAIT = 5
+FAILURES_EXPIRE_S = 3600  # after the first one, so that occasional mistakes do not add up
 
 
 class TooManyRequests(Exception):
-    """The limit is reached. what: there was too much of. wait_s: until asking again may help.
+    """A limit is reached.
 
-    retry_after_s: the same in whole seconds.
+    what: names what there was too much of. wait_s: until a retry may succeed; retry_after_s is the
+    same, rounded up to whole seconds.
     """
 
     def __init__(self, what: str, wait_s: float) -> None:
@@ -23,28 +25,29 @@ class TooManyRequests(Exception):
 
 
 class TooManyFailures(TooManyRequests):
-    """Too many logins failed from that address: the next one has to wait."""
+    """Too many logins from the address failed, so the next one has to wait."""
 
 
 class RateLimits:
     """Counts requests and failed logins. Thread-safe.
 
-    Counts are shared through Redis, or kept by each process. While Redis is away each process
-    counts on its own.
+    All processes share the counts through Redis. Without Redis, or while it is unavailable, each
+    process counts on its own.
 
-    per_address, per_key: requests a minute; 0 for no limit.
-    failures: failed logins in a row that an address has free; 0 for no limit.
+    per_address, per_key: requests per minute; 0 for no limit.
+    failures: failed logins in a row before an address has to wait; 0 for no limit.
 
-    Each five failures more cost a wait of five seconds. So an enrolled person gets in soon after a
-    stranger gives up, and even while the stranger goes on, unless they try much more often.
+    From then on, every five more failures cost a wait of five seconds. So an enrolled person behind
+    the same address soon gets in after a stranger gives up, and even while the stranger keeps
+    trying, unless the stranger tries much more often.
     """
 
     def __init__(
         self, per_address: int, per_key: int, failures: int, redis_url: str | None = None
     ) -> None:
-        """Raises ValueError for an URL that is not Redis's."""
+        """Raises ValueError if the URL is malformed."""
         self._per_minute = {"address": per_address, "key": per_key}
-        self._failures = failures
+        self._free_failures = failures
         self._counters = SharedCounters(redis_url)
 
     def check(self, address: str, key_id: str | None) -> None:
@@ -53,42 +56,45 @@ class RateLimits:
         if key_id is not None:
             self._hit("key", key_id)
 
-    # address: None if it may be that of many people; then nothing is counted.
+    # The address of a login is None if many people may share it; then nothing is counted.
 
     def check_login(self, address: str | None) -> None:
-        """Raise TooManyFailures while the address has to wait. A try meanwhile costs nothing."""
-        if not self._failures or address is None:
+        """Raise TooManyFailures while the address has to wait. The attempt does not count."""
+        if not self._free_failures or address is None:
             return
-        name = f"wait/{network(address)}"
-        left_s = self._counters.ask(lambda on: on.left_s(name))
-        if 0 < left_s <= WAIT_S:  # nothing else was written here
-            raise TooManyFailures("failed logins", left_s)
+        _, wait = _names(address)
+        wait_s = self._counters.call(lambda counters: counters.remaining_s(wait))
+        if 0 < wait_s <= WAIT_S:  # a longer time is not ours: something else set that key in Redis
+            raise TooManyFailures("failed logins", wait_s)
 
     def login_failed(self, address: str | None) -> None:
-        """Count it, and make the address wait if it has no tries left."""
-        if not self._failures or address is None:
+        """Count a failure, and make the address wait if it has used up its attempts."""
+        if not self._free_failures or address is None:
             return
         failures, wait = _names(address)
-        count = self._counters.ask(lambda on: on.count(failures, FAILURES_FORGOTTEN_S))
-        if count >= self._failures and (count - self._failures) % TRIES == 0:
-            self._counters.ask(lambda on: on.count(wait, WAIT_S))
+        count = self._counters.call(
+            lambda counters: counters.increment(failures, FAILURES_EXPIRE_S)
+        )
+        excess = count - self._free_failures
+        if excess >= 0 and excess % FAILURES_PER_WAIT == 0:
+            self._counters.call(lambda counters: counters.increment(wait, WAIT_S))
 
     def login_succeeded(self, address: str | None) -> None:
-        """The address starts anew."""
-        if not self._failures or address is None:
+        """Forget the failures of the address, and end its wait."""
+        if not self._free_failures or address is None:
             return
         failures, wait = _names(address)
-        self._counters.ask(lambda on: on.forget(failures))
-        self._counters.ask(lambda on: on.forget(wait))
+        self._counters.call(lambda counters: counters.reset(failures))
+        self._counters.call(lambda counters: counters.reset(wait))
 
-    def _hit(self, kind: str, who: str) -> None:
-        if not (most := self._per_minute[kind]):
+    def _hit(self, kind: str, caller: str) -> None:
+        if not (limit := self._per_minute[kind]):
             return
-        if wait_s := self._counters.ask(lambda on: on.hit(f"{kind}/{who}", most)):
+        if wait_s := self._counters.call(lambda counters: counters.hit(f"{kind}/{caller}", limit)):
             raise TooManyRequests("requests", wait_s)
 
 
 def _names(address: str) -> tuple[str, str]:
-    """Under which the failures and the wait of an address are counted."""
-    who = network(address)
-    return f"failures/{who}", f"wait/{who}"
+    """Return the names of the counters for failures and for the wait of an address."""
+    caller = network(address)
+    return f"failures/{caller}", f"wait/{caller}"

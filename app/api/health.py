@@ -1,4 +1,4 @@
-"""Is the process alive, and can it answer a login?"""
+"""Health endpoints: is the process alive, and can it answer a login?"""
 
 from flask import Blueprint, Response, jsonify
 
@@ -13,19 +13,19 @@ from app.storage import StoreUnavailable
 
 
 def blueprint(service: Service, audit: AuditLog, keys_required: bool) -> Blueprint:
-    """The endpoints healthz and readyz. keys_required: whether requests need an API key."""
+    """Return the endpoints healthz and readyz. keys_required: whether requests need an API key."""
     api = Blueprint("health", __name__)
 
     @api.get("/healthz")
     @public
-    @describe("The process is alive", answers=STATUS, errors=(503,))
+    @describe("Report whether the process is alive", answers=STATUS, errors=(503,))
     def healthz() -> Response:
         service.check_alive()
         return jsonify(status="alive")
 
     @api.get("/readyz")
     @public
-    @describe("A login can be answered", answers=STATUS, errors=(503,))
+    @describe("Report whether the service can answer logins", answers=STATUS, errors=(503,))
     def readyz() -> Response:
         try:
             service.check_ready()

@@ -1,4 +1,4 @@
-"""`flask --app entry gallery …`: the index beside the store."""
+"""`flask --app entry gallery …`: compare the shared index with the store, and repair it."""
 
 import time
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from app import log as log_lines
 from app.bootstrap import make_gallery
-from app.commands.working_on import existing_store, settings_of_command
+from app.commands.common import command_settings, open_existing_store
 from app.gallery import IndexUnavailable, repair
 from app.gallery.shared_gallery import SharedGallery
 from app.storage import StoreUnavailable
@@ -18,26 +18,26 @@ from app.storage import StoreUnavailable
 log = structlog.get_logger()
 
 _LOG_EVERY_S = 5.0
-_EXAMPLES = 10
-_PATIENT = {"milvus_timeout_s": 60.0, "mongo_db_timeout_s": 60.0}
-_NOTHING_KEPT = (
-    "GALLERY_INDEX is memory: every process reads its index from the store, nothing can differ."
+_EXAMPLES = 10  # employees that a report names
+_LONG_TIMEOUTS = {"milvus_timeout_s": 60.0, "mongo_db_timeout_s": 60.0}  # no login waits for these
+_NO_SHARED_INDEX = (
+    "GALLERY_INDEX is memory: each process builds its index from the store, so nothing can differ."
 )
 
 
 class _Failed(click.ClickException):
-    """It could not be finished; 1 would say that something differs."""
+    """The command could not finish. Exit status 1 would mean that something differs."""
 
     exit_code = 2
 
 
-gallery = AppGroup("gallery", help="Compare the index with the store, and put it right.")
+gallery = AppGroup("gallery", help="Compare the index with the store, and repair it.")
 
 
 @gallery.command(with_appcontext=False)
 def check() -> None:
-    """Say how the index differs from the store; exit with 1 if it does."""
-    shared = _shared()
+    """Report how the index differs from the store; exit with status 1 if it does."""
+    shared = _shared_gallery()
     differs = _report(shared, repair.check(shared), "checking the gallery")
     raise SystemExit(1 if differs else 0)
 
@@ -47,35 +47,35 @@ def check() -> None:
     "--after",
     type=int,
     default=repair.FIRST_ID,
-    help="Go on after this employee id, as the progress of an earlier run says it.",
+    help="Continue after this employee id, which the progress of an earlier run shows.",
 )
 def rebuild(after: int) -> None:
-    """Make the index what the store says. It can be stopped and run again at any time."""
-    shared = _shared()
+    """Make the index match the store. It can be stopped and run again at any time."""
+    shared = _shared_gallery()
     _report(shared, repair.rebuild(shared, after), "rebuilding the gallery")
     if after != repair.FIRST_ID and not shared.index.is_complete():
-        click.echo("Nobody uses the index before it was rebuilt from the start: without --after.")
+        click.echo("The index is not used until it is rebuilt from the start, without --after.")
 
 
-def _shared() -> SharedGallery:
+def _shared_gallery() -> SharedGallery:
     try:
-        settings = settings_of_command().model_copy(update=_PATIENT)
+        settings = command_settings().model_copy(update=_LONG_TIMEOUTS)
         log_lines.configure(settings.log_level, settings.log_format)
-        found = make_gallery(settings, existing_store(settings))
-    except Exception as error:  # a model that cannot be had, a store that is away
+        found = make_gallery(settings, open_existing_store(settings))
+    except Exception as error:  # for example, the model or the store is unavailable
         raise _Failed(str(error)) from error
     if not isinstance(found, SharedGallery):
-        click.echo(_NOTHING_KEPT)
+        click.echo(_NO_SHARED_INDEX)
         raise SystemExit(0)
     return found
 
 
-def _report(shared: SharedGallery, steps: Iterator[repair.Step], what: str) -> bool:
-    """Go through the steps, and say how many rows of each kind they found; whether any."""
+def _report(shared: SharedGallery, steps: Iterator[repair.Step], title: str) -> bool:
+    """Run the steps, and print how many rows of each kind they found. Return whether any."""
     totals = {"missing": 0, "wrong": 0, "garbage": 0}
     employees, ids, began = 0, list[int](), time.monotonic()
     try:
-        for step in _shown(steps, what, shared.store.count()):
+        for step in _with_progress(steps, title, shared.store.count()):
             employees += step.employees
             ids += step.drift.employees()[: _EXAMPLES - len(ids)]
             for kind, count in step.drift.counts().items():
@@ -89,10 +89,10 @@ def _report(shared: SharedGallery, steps: Iterator[repair.Step], what: str) -> b
     return any(totals.values())
 
 
-def _shown(steps: Iterator[repair.Step], what: str, total: int) -> Iterator[repair.Step]:
-    """The same steps; shows a bar on a terminal, elsewhere a log line every few seconds."""
+def _with_progress(steps: Iterator[repair.Step], title: str, total: int) -> Iterator[repair.Step]:
+    """Yield the steps, with a progress bar on a terminal, else a log line every few seconds."""
     next_line, done = time.monotonic(), 0
-    with tqdm(desc=what, total=total, unit=" employees", disable=None) as bar:
+    with tqdm(desc=title, total=total, unit=" employees", disable=None) as bar:
         for step in steps:
             yield step
             done += step.employees
@@ -100,4 +100,4 @@ def _shown(steps: Iterator[repair.Step], what: str, total: int) -> Iterator[repa
             bar.set_postfix(after=step.last)
             if bar.disable and time.monotonic() >= next_line:
                 next_line = time.monotonic() + _LOG_EVERY_S
-                log.info(what, employees=done, of=total, after=step.last)
+                log.info(title, employees=done, of=total, after=step.last)

@@ -1,1 +1,1 @@
-"""The liveness service: says whether frames show a living face."""
+"""Client of the liveness service, which decides whether frames show a living face."""

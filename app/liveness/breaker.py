@@ -7,8 +7,8 @@ from time import monotonic
 class Breaker:
     """Blocks all calls for `pause_s` seconds after `failures` in a row, then allows one trial.
 
-    If the trial succeeds, all calls are allowed again; if not, they stay blocked for as long again.
-    For use in one thread. (pybreaker is maintained, but wraps calls that block.)
+    If the trial succeeds, all calls are allowed again; if it fails, they are blocked for as long
+    again. Not thread-safe. (pybreaker is maintained, but supports only calls that block.)
     """
 
     def __init__(
@@ -21,7 +21,7 @@ class Breaker:
         self._blocked_until = 0.0
 
     def allows(self) -> bool:
-        """Return whether a call may be made now; its outcome must then be noted."""
+        """Return whether a call may be made now. If so, its outcome must be noted."""
         if self._failures < self._most:
             return True
         if self._clock() < self._blocked_until:

@@ -1,16 +1,16 @@
-"""Give memory back that large requests took.
+"""Return memory to the operating system after large requests.
 
-glibc is tuned by environment variables: docs/operations.md.
+docs/operations.md shows the environment variables that tune glibc's allocator.
 """
 
 import ctypes
 from contextlib import suppress
 
 
-def give_back() -> None:
-    """Give back all free memory, also between blocks in use; 200 MB take 13 ms.
+def trim() -> None:
+    """Return all free heap memory, including pages between blocks in use; 200 MB take 13 ms.
 
-    Does nothing with another C library than glibc.
+    Does nothing with a C library other than glibc.
     """
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).malloc_trim(0)

@@ -84,7 +84,7 @@ def test_redis_that_is_away_is_said_once_at_the_start(tmp_path: Path) -> None:
     address = f"redis://:hunter2@127.0.0.1:{free_port()}"
     with RunningService(tmp_path, REDIS_URL=address, LOGIN_FAILURES="5") as service:
         (line,) = [line for line in service.log.splitlines() if "REDIS_URL" in line]
-        assert "Redis (REDIS_URL) is away, each process counts on its own" in line
+        assert "Redis (REDIS_URL) is unavailable, each process counts on its own" in line
         assert "Traceback" not in service.log
         assert "hunter2" not in service.log
 

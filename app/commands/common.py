@@ -1,4 +1,4 @@
-"""What every command on stored employees begins with: the settings, and the store that is there."""
+"""The first steps of every command on stored employees: load the settings, open the store."""
 
 import click
 
@@ -7,16 +7,16 @@ from app.settings import Settings, doubtful, load_settings
 from app.storage import EmployeeStore
 
 
-def settings_of_command() -> Settings:
-    """The settings of this environment; says what is odd about them. Raises SettingsError."""
+def command_settings() -> Settings:
+    """Return the settings of this environment, and print warnings. Raises SettingsError."""
     settings = load_settings()
     for sentence in doubtful():
         click.echo(f"Warning: {sentence}", err=True)
     return settings
 
 
-def existing_store(settings: Settings) -> EmployeeStore:
-    """The store of these settings, which no command makes; says which it is, and how many it holds.
+def open_existing_store(settings: Settings) -> EmployeeStore:
+    """Open the store without creating one, and print its address and number of employees.
 
     Raises SettingsError, StoreUnavailable.
     """
