@@ -80,8 +80,8 @@ class Catalogue:
         """The name of the model with the operator's own weights; None if there are none."""
         if self._own_weights is None:
             return None
-        digest = self._own_weights[1].lower()
-        return "vggface2" if digest == self._vggface2.sha256 else f"facenet-{digest[:12]}"
+        checksum = self._own_weights[1].lower()
+        return "vggface2" if checksum == self._vggface2.sha256 else f"facenet-{checksum[:12]}"
 
     def has_vggface2(self) -> bool:
         """Return whether a file of its weights is in `models_dir`; it may turn out damaged."""
@@ -100,14 +100,14 @@ class Catalogue:
             "FACENET_WEIGHTS_SHA256 to the weights that made it"
         )
 
-    def _own_network(self, name: str, path: Path, digest: str) -> NetworkSource:
+    def _own_network(self, name: str, path: Path, checksum: str) -> NetworkSource:
         try:
-            weights.read(path, digest)
+            weights.read(path, checksum)
         except WeightsUnavailable as error:
             raise ModelUnavailable(
                 f"{error}. Check FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256"
             ) from error
-        return _facenet_network(name, path, digest.lower())
+        return _facenet_network(name, path, checksum.lower())
 
     def _vggface2_network(self) -> NetworkSource:
         try:
@@ -147,19 +147,21 @@ def _dlib_network() -> NetworkSource:
     return NetworkSource("dlib", sha256(data), _DLIB_SIDE, build, _DLIB_DIGEST, embeds=True)
 
 
-def _facenet_network(name: str, path: Path, digest: str) -> NetworkSource:
+def _facenet_network(name: str, path: Path, checksum: str) -> NetworkSource:
     def build() -> "nn.Module":
         from models.inception_resnet import load
         from models.pixels import FromPixels, UnitVectors
 
-        network = load(path, weights.read(path, digest))
+        network = load(path, weights.read(path, checksum))
         return FromPixels(UnitVectors(network, mirrored=False), mean=127.5, scale=128.0)
 
     def tensors() -> Tensors:
-        read = state_dict.read(weights.read(path, digest))
+        read = state_dict.read(weights.read(path, checksum))
         return {f"self.network.network.{name}": tensor for name, tensor in read.items()}
 
-    return NetworkSource(name, digest, _FACENET_SIDE, build, _FACENET_DIGEST, tensors, embeds=True)
+    return NetworkSource(
+        name, checksum, _FACENET_SIDE, build, _FACENET_DIGEST, tensors, embeds=True
+    )
 
 
 _DLIB = FaceModel(

@@ -1,4 +1,4 @@
-"""Networks are converted once, whoever asks, and then need no PyTorch."""
+"""Networks are converted once and then need no PyTorch; altered ones are not used."""
 
 import hashlib
 import shutil
@@ -48,7 +48,7 @@ def cache(converted: Path, tmp_path: Path) -> Path:
 
 
 def unbuildable(source: NetworkSource) -> NetworkSource:
-    """The same network for those who have it converted already."""
+    """The same network, for a cache that has it already."""
 
     def build() -> None:
         pytest.fail("the network was converted again")
@@ -74,9 +74,9 @@ def test_a_converted_network_is_not_built_again(cache: Path) -> None:
 def test_every_network_comes_out_of_the_conversion_as_this_release_knows_it(
     recogniser: Recogniser, runtime: OpenVinoRuntime, dlib_model: FaceModel
 ) -> None:
-    """If not, PyTorch or OpenVINO is of another version: put the digests of the log into the code.
+    """If PyTorch or OpenVINO has another version: copy the digests from the log into the code.
 
-    The network of InceptionResnetV1 is tried below.
+    InceptionResnetV1 is tested below.
     """
     for source in (mtcnn.proposal(), mtcnn.refinement(), mtcnn.output(), dlib_model.network()):
         runtime.compile(unbuildable(source))
@@ -196,8 +196,8 @@ def half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def seal(folder: Path) -> None:
-    """As earlier releases did, which took whatever had its own hash beside it."""
+def write_checksum(folder: Path) -> None:
+    """Write a checksum file as earlier releases did, which trusted it."""
     files = (folder / "network.xml", folder / "network.bin")
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
     (folder / "sha256").write_text(digest.hexdigest())
@@ -231,7 +231,7 @@ def rewrite(old: str, new: str) -> Callable[[Path], None]:
     ],
     ids=["weights", "operation", "stride", "kernel", "hints", "name"],
 )
-def test_an_altered_network_is_made_anew_whatever_seal_it_has(
+def test_an_altered_network_is_converted_again_even_if_its_checksum_file_matches(
     alter: Callable[[Path], None], cache: Path
 ) -> None:
     (folder,) = cache.glob("rnet-*")
@@ -240,7 +240,7 @@ def test_an_altered_network_is_made_anew_whatever_seal_it_has(
         folder.joinpath("network.bin").read_bytes(),
     )
     alter(folder)
-    seal(folder)
+    write_checksum(folder)
     after = folder.joinpath("network.xml").read_bytes(), folder.joinpath("network.bin").read_bytes()
     assert before != after
     with capture_logs() as lines:
@@ -250,7 +250,7 @@ def test_an_altered_network_is_made_anew_whatever_seal_it_has(
     ] * 2  # once more when it is alone in the folder
 
 
-def test_what_is_no_text_does_no_harm(cache: Path) -> None:
+def test_files_that_are_not_text_do_no_harm(cache: Path) -> None:
     (folder,) = cache.glob("rnet-*")
     for name in ("network.xml", "sha256"):
         (folder / name).write_bytes(b"\xff\xfe\x00")
@@ -259,7 +259,7 @@ def test_what_is_no_text_does_no_harm(cache: Path) -> None:
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A file of weights of one's own, and its SHA-256."""
+    """The operator's own weights file, and its SHA-256."""
     path = tmp_path_factory.mktemp("weights") / "own.pt"
     return path, facenet_weights.write(path)
 
@@ -271,10 +271,10 @@ def own_source(own: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) 
     return catalogue.get(catalogue.own_name).network()
 
 
-def test_weights_of_ones_own_are_compared_with_their_file(
+def test_the_operators_own_weights_are_compared_with_their_file(
     own_source: NetworkSource, tmp_path: Path
 ) -> None:
-    """The graph is known, the weights are those of a file whose hash is known."""
+    """The digest covers the operations only."""
     OpenVinoRuntime(tmp_path).compile(own_source)
     faces = facenet_weights.pictures(1)
     (expected,) = OpenVinoRuntime(tmp_path).compile(unbuildable(own_source))(faces)
@@ -283,7 +283,7 @@ def test_weights_of_ones_own_are_compared_with_their_file(
     weights = np.fromfile(folder / "network.bin", np.float32)
     weights[-1000:-900] = 1.0
     weights.tofile(folder / "network.bin")
-    seal(folder)
+    write_checksum(folder)
     with pytest.raises(pytest.fail.Exception, match="converted again"):
         OpenVinoRuntime(tmp_path).compile(unbuildable(own_source))
     (vector,) = OpenVinoRuntime(tmp_path).compile(own_source)(faces)
@@ -291,7 +291,7 @@ def test_weights_of_ones_own_are_compared_with_their_file(
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"f64", b"bf16\n"])
-def test_a_broken_note_of_the_precision_is_written_anew(
+def test_a_damaged_note_of_the_precision_is_written_again(
     content: bytes, tmp_path: Path, recogniser: Recogniser, dlib_model: FaceModel
 ) -> None:
     for folder in (MODELS_DIR / "converted").iterdir():
@@ -327,14 +327,14 @@ def test_a_broken_note_of_the_precision_is_written_anew(
         "empty files",
     ],
 )
-def test_what_a_crash_left_half_written_is_made_anew(
+def test_a_half_written_network_is_converted_again(
     damage: Callable[[Path], object], cache: Path
 ) -> None:
     damage(next(cache.glob("rnet-*")))
     assert_works(cache, mtcnn.refinement())
 
 
-def test_what_a_crash_left_in_the_cache_does_no_harm(cache: Path) -> None:
+def test_a_scratch_folder_left_by_a_crash_does_no_harm(cache: Path) -> None:
     scratch = cache / "tmpcrashed" / "network"
     scratch.mkdir(parents=True)
     (scratch / "network.xml").write_bytes(b"<half")

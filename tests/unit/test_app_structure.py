@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,22 @@ def test_unit_tests_start_no_process_and_use_no_network() -> None:
         for module in set(imports(path)) - {"testbed.serving.ROOT"}:
             package, _, rest = module.partition(".")
             assert package != "testbed" or rest.partition(".")[0] not in SERVERS, path
+
+
+@pytest.mark.parametrize("package", ["app", "models"])
+def test_no_modules_import_each_other(package: str) -> None:
+    """Imports inside functions count as well."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in (ROOT / package).rglob("*.py")
+    }
+    modules = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    graph = {}
+    for module, path in modules.items():
+        # `a.b.c` is a module, or a name in the module `a.b`
+        found = {name if name in modules else name.rpartition(".")[0] for name in imports(path)}
+        graph[module] = found & set(modules)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import circle: {' -> '.join(reversed(error.args[1]))}")
