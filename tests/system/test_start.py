@@ -91,9 +91,9 @@ def test_redis_that_is_away_is_said_once_at_the_start(tmp_path: Path) -> None:
 
 def test_a_store_that_is_new_is_said_to_be(tmp_path: Path) -> None:
     with RunningService(tmp_path) as first:
-        assert first.log.count("a new, empty store is made") == 1
+        assert first.log.count("creating a new, empty store") == 1
     with RunningService(tmp_path) as second:
-        assert "a new, empty store is made" not in second.log
+        assert "creating a new, empty store" not in second.log
 
 
 def test_a_start_names_them_all_at_once_with_what_else_is_wrong() -> None:
