@@ -11,8 +11,6 @@ from threading import Event
 
 from flask import Flask
 
-from flask import Flask
-
 from app import create_app
 from app.bootstrap import make_service, set_up_process
 from app.settings import Settings
