@@ -12,6 +12,7 @@ from app.recognition.detector import FaceDetector
 from models.catalogue import FaceModel
 from models.openvino import OpenVinoRuntime
 from models.packaged import packaged_file
+from models.runtime import Runtime
 from testbed.photos import PORTRAITS
 from testbed.serving import MODELS_DIR
 from tests.support.chips import chips
@@ -79,7 +80,7 @@ def test_whatever_precision_the_cpu_has_vectors_stay_the_same(
     faces: Chips,
     descriptors: Callable[[Chips], Vectors],
     dlib_model: FaceModel,
-    runtime: OpenVinoRuntime,
+    runtime: Runtime,
 ) -> None:
     expected = unit(descriptors(faces) + descriptors(faces[:, :, ::-1]))
     (vectors,) = runtime.compile(dlib_model.network)(faces)
