@@ -4,7 +4,9 @@ import base64
 import random
 import time
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from threading import Event, Thread
 from typing import Any
 
@@ -18,9 +20,9 @@ from app.recognition import UnusableImage
 from app.recognition.image import Picture
 from app.recognition.recogniser import Recogniser
 from models.catalogue import Catalogue
-from models.openvino import OpenVinoRuntime
 from testbed.linearizability import Operation, is_linearizable
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, encoded
+from testbed.runtimes import shared_runtime
 from testbed.serving import MODELS_DIR, RunningService
 
 # With it, the faces below are all different people.
@@ -46,8 +48,13 @@ class Face:
 
 def faces(number: int, apart: float = 2 * THRESHOLD) -> list[Face]:
     """Portraits bent and coloured at random, the vectors of any two farther apart than that."""
+    return list(_faces(number, apart))
+
+
+@cache
+def _faces(number: int, apart: float) -> Sequence[Face]:
     model = Catalogue(MODELS_DIR).get("dlib")
-    recogniser = Recogniser(OpenVinoRuntime(MODELS_DIR / "converted"), model)
+    recogniser = Recogniser(shared_runtime(MODELS_DIR / "converted"), model)
     found: list[Face] = []
     vectors = np.empty((0, model.dimension), np.float32)
     seed = 0

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -15,8 +15,11 @@ import requests
 from flask import Flask
 
 from app import create_app, log
+from app.bootstrap import make_service
 from app.settings import Settings
+from models.network import Runtime
 from testbed.log_scan import leaks
+from testbed.runtimes import remembering_runtime
 
 ROOT = Path(__file__).parent.parent
 # Shared by all tests, so that the networks are converted once.
@@ -160,11 +163,19 @@ def environment(**variables: str) -> dict[str, str]:
     return defaults | variables
 
 
-def ready_app(folder: Path, **settings: object) -> Flask:
-    """The app in this process, with its SQLite file in `folder`, ready to log people in."""
+def ready_app(
+    folder: Path,
+    *,
+    runtime_for: Callable[[str, Path], Runtime] = remembering_runtime,
+    **settings: object,
+) -> Flask:
+    """The app in this process, with its SQLite file in `folder`, ready to log people in.
+
+    runtime_for: as `choose_runtime`.
+    """
     chosen = only(**{"sqlite_path": folder / "employees.db"} | settings)
     log.configure(chosen.log_level, chosen.log_format)
-    app = create_app(chosen)
+    app = create_app(chosen, make_service(chosen, runtime_for))
     assert app.extensions["service"].wait(START_S)
     return app
 

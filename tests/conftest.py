@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 from pymongo.collection import Collection
 
 from app.access import counters
@@ -14,14 +15,28 @@ from app.recognition.detector import FaceDetector
 from app.recognition.recogniser import Recogniser
 from app.recognition.requirements import PictureRequirements
 from models.catalogue import Catalogue, FaceModel
-from models.openvino import OpenVinoRuntime
+from models.network import Runtime
 from testbed.log_scan import leaks
 from testbed.milvus import MilvusServer
 from testbed.missing import Missing
 from testbed.mongod import Mongod
 from testbed.redis_server import Redis
+from testbed.runtimes import shared_runtime
 from testbed.serving import MODELS_DIR, free_port
 from tests.support.limiting import Clock
+
+# How long one example takes says nothing where others use the cores, too.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
+_TESTS = Path(__file__).parent
+_TIERS = ("system", "integration", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the tests that wait most: side by side, the short ones then fill the gaps."""
+    items.sort(key=lambda item: _TIERS.index(item.path.relative_to(_TESTS).parts[0]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -83,9 +98,9 @@ def users(mongod: Mongod, database: str) -> Iterator[Collection[dict[str, Any]]]
 
 
 @pytest.fixture(scope="session")
-def runtime() -> OpenVinoRuntime:
+def runtime() -> Runtime:
     """The runtime as the service chooses it without a GPU."""
-    return OpenVinoRuntime(MODELS_DIR / "converted")
+    return shared_runtime(MODELS_DIR / "converted")
 
 
 @pytest.fixture(scope="session")
@@ -95,13 +110,13 @@ def dlib_model() -> FaceModel:
 
 
 @pytest.fixture(scope="session")
-def detector(runtime: OpenVinoRuntime) -> FaceDetector:
+def detector(runtime: Runtime) -> FaceDetector:
     """The face detector with its defaults."""
     return FaceDetector(runtime)
 
 
 @pytest.fixture(scope="session")
-def recogniser(runtime: OpenVinoRuntime, dlib_model: FaceModel) -> Recogniser:
+def recogniser(runtime: Runtime, dlib_model: FaceModel) -> Recogniser:
     """The whole pipeline with the model dlib."""
     return Recogniser(runtime, dlib_model, PictureRequirements())
 

@@ -24,6 +24,7 @@ from flask import Flask
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.image import Photo
 from app.recognition.pixel_budget import PixelBudget
+from models.runtime import choose_runtime
 from testbed.serving import ready_app
 from tests.fuzz import mutation
 from tests.fuzz.api import NOT_HERE, fuzz_api
@@ -48,7 +49,7 @@ def main() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where libtiff remarks on every damaged file
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        app = ready_app(Path(folder), log_level="error", max_body_mb=4)
+        app = ready_app(Path(folder), runtime_for=choose_runtime, log_level="error", max_body_mb=4)
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
         kinds = {"picture": pictures(), "body": bodies(app)}
         if options.only:

@@ -30,9 +30,18 @@ OpenStore = Callable[[], EmployeeStore]
         pytest.param("mongod_replica_set", marks=pytest.mark.mongod),
     ]
 )
-def open_store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenStore]:
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """The kind of store that a test runs on."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def open_store(
+    request: pytest.FixtureRequest, store_kind: str, tmp_path: Path
+) -> Iterator[OpenStore]:
     """Opens one more store on the test's own, at first empty, file or database."""
-    kind, _, sealed = request.param.partition(", ")
+    kind, _, sealed = store_kind.partition(", ")
     keys = VectorKeys(VECTOR_KEY if sealed else None)
     with ExitStack() as opened:
         if kind == "sqlite":

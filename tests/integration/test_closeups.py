@@ -12,7 +12,7 @@ from app.recognition.image import Picture
 from app.recognition.pyramid import Pyramid
 from app.recognition.recogniser import Recogniser
 from models.catalogue import FaceModel
-from models.openvino import OpenVinoRuntime
+from models.network import Runtime
 from testbed.photos import encoded, people, picture
 from tests.support.chips import aligned, largest_face
 from tests.support.faces import needs_faces
@@ -78,7 +78,7 @@ def tally(
     close_ups: list[tuple[str, Picture]],
     gallery: Gallery,
     dlib_model: FaceModel,
-    runtime: OpenVinoRuntime,
+    runtime: Runtime,
 ) -> Callable[[Find], Tally]:
     """Tries all close-ups with one way to find a face; alignment and network stay the same."""
     network = runtime.compile(dlib_model.network())

@@ -1,12 +1,10 @@
 """Networks are converted once and then need no PyTorch; altered ones are not used."""
 
-import hashlib
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +14,13 @@ from structlog.testing import capture_logs
 
 from app.recognition.recogniser import Recogniser
 from models import mtcnn
-from models.catalogue import Catalogue, FaceModel
-from models.network import NetworkSource
+from models.catalogue import FaceModel
+from models.network import NetworkSource, Runtime
 from models.openvino import OpenVinoRuntime
 from models.pytorch import TorchRuntime
 from testbed.photos import PORTRAITS
 from testbed.serving import MODELS_DIR, ROOT
-from tests.support import facenet_weights
+from tests.support.converting import unbuildable, write_checksum
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
 
@@ -47,15 +45,6 @@ def cache(converted: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def unbuildable(source: NetworkSource) -> NetworkSource:
-    """The same network, for a cache that has it already."""
-
-    def build() -> None:
-        pytest.fail("the network was converted again")
-
-    return replace(source, build=build)
-
-
 def expected() -> tuple[NDArray[np.float32], ...]:
     return TorchRuntime("cpu").compile(mtcnn.refinement())(pixels(5, 24, 24))
 
@@ -72,12 +61,13 @@ def test_a_converted_network_is_not_built_again(cache: Path) -> None:
 
 
 def test_every_network_comes_out_of_the_conversion_as_this_release_knows_it(
-    recogniser: Recogniser, runtime: OpenVinoRuntime, dlib_model: FaceModel
+    recogniser: Recogniser, dlib_model: FaceModel
 ) -> None:
     """If PyTorch or OpenVINO has another version: copy the digests from the log into the code.
 
     InceptionResnetV1 is tested below.
     """
+    runtime = OpenVinoRuntime(MODELS_DIR / "converted")
     for source in (mtcnn.proposal(), mtcnn.refinement(), mtcnn.output(), dlib_model.network()):
         runtime.compile(unbuildable(source))
 
@@ -92,7 +82,7 @@ def test_every_network_comes_out_of_the_conversion_as_this_release_knows_it(
     ids=["proposal", "refinement", "output"],
 )
 def test_both_runtimes_give_the_same(
-    source: Callable[[], NetworkSource], shape: tuple[int, ...], runtime: OpenVinoRuntime
+    source: Callable[[], NetworkSource], shape: tuple[int, ...], runtime: Runtime
 ) -> None:
     ours = runtime.compile(source())(pixels(*shape))
     theirs = TorchRuntime("cpu").compile(source())(pixels(*shape))
@@ -129,10 +119,8 @@ def test_a_warm_start_and_a_login_need_no_pytorch(recogniser: Recogniser) -> Non
     assert process.stdout.splitlines() == ["(128,)", "[]"], process.stderr
 
 
-def test_many_threads_get_what_one_gets(
-    recogniser: Recogniser, runtime: OpenVinoRuntime, dlib_model: FaceModel
-) -> None:
-    network = runtime.compile(dlib_model.network())
+def test_many_threads_get_what_one_gets(recogniser: Recogniser, dlib_model: FaceModel) -> None:
+    network = OpenVinoRuntime(MODELS_DIR / "converted").compile(dlib_model.network())
     batches = np.random.default_rng(0).integers(0, 255, (24, 2, 150, 150, 3), np.uint8)
     alone = [network(batch)[0] for batch in batches]
     with ThreadPoolExecutor(8) as threads:
@@ -196,13 +184,6 @@ def half(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
-def write_checksum(folder: Path) -> None:
-    """Write a checksum file as earlier releases did, which trusted it."""
-    files = (folder / "network.xml", folder / "network.bin")
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
-    (folder / "sha256").write_text(digest.hexdigest())
-
-
 def with_other_weights(folder: Path) -> None:
     weights = np.fromfile(folder / "network.bin", np.float32)
     weights[len(weights) // 2 :] *= np.float32(1.001)
@@ -255,39 +236,6 @@ def test_files_that_are_not_text_do_no_harm(cache: Path) -> None:
     for name in ("network.xml", "sha256"):
         (folder / name).write_bytes(b"\xff\xfe\x00")
     assert_works(cache, mtcnn.refinement())
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The operator's own weights file, and its SHA-256."""
-    path = tmp_path_factory.mktemp("weights") / "own.pt"
-    return path, facenet_weights.write(path)
-
-
-@pytest.fixture(scope="module")
-def own_source(own: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> NetworkSource:
-    catalogue = Catalogue(tmp_path_factory.mktemp("models"), own)
-    assert catalogue.own_name
-    return catalogue.get(catalogue.own_name).network()
-
-
-def test_the_operators_own_weights_are_compared_with_their_file(
-    own_source: NetworkSource, tmp_path: Path
-) -> None:
-    """The digest covers the operations only."""
-    OpenVinoRuntime(tmp_path).compile(own_source)
-    faces = facenet_weights.pictures(1)
-    (expected,) = OpenVinoRuntime(tmp_path).compile(unbuildable(own_source))(faces)
-
-    (folder,) = tmp_path.glob("facenet-*")
-    weights = np.fromfile(folder / "network.bin", np.float32)
-    weights[-1000:-900] = 1.0
-    weights.tofile(folder / "network.bin")
-    write_checksum(folder)
-    with pytest.raises(pytest.fail.Exception, match="converted again"):
-        OpenVinoRuntime(tmp_path).compile(unbuildable(own_source))
-    (vector,) = OpenVinoRuntime(tmp_path).compile(own_source)(faces)
-    np.testing.assert_allclose(vector, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"f64", b"bf16\n"])

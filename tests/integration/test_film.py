@@ -20,9 +20,12 @@ from app.recognition.perceptual_hash import (
 )
 from app.recognition.recogniser import Recogniser
 from app.usecases.used_probes import MOST_OF_A_COPY
+from models.catalogue import FaceModel
 from testbed import copies, films
 from testbed.films import FRAMES, Camera, Moment, Portrait
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, picture
+from testbed.runtimes import remembering_runtime
+from testbed.serving import MODELS_DIR
 
 OPEN = [Moment()] * FRAMES
 
@@ -30,6 +33,12 @@ OPEN = [Moment()] * FRAMES
 @pytest.fixture(scope="module", params=[ASTRONAUT, GRACE_HOPPER], ids=["astronaut", "admiral"])
 def portrait(request: pytest.FixtureRequest, detector: FaceDetector) -> Portrait:
     return films.portrait(picture(request.param), detector)
+
+
+@pytest.fixture(scope="module")
+def recogniser(dlib_model: FaceModel) -> Recogniser:
+    """One whose networks run once on the same frames."""
+    return Recogniser(remembering_runtime("cpu", MODELS_DIR / "converted"), dlib_model)
 
 
 def moved(recogniser: Recogniser, portrait: Portrait, moments: list[Moment]) -> float:

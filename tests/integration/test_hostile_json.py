@@ -41,10 +41,10 @@ def test_a_member_that_is_named_twice_in_two_spellings(client: FlaskClient) -> N
 
 def test_a_member_that_is_named_twice_among_very_many(client: FlaskClient) -> None:
     many = ",".join(f'"{number}":1' for number in [*range(100_000), 99_999])
-    began = time.perf_counter()
+    began = time.process_time()
     response = send(client, with_more(f'"more": {{{many}}}'))
     assert (response.status_code, response.text) == (400, "the body names '99999' more than once")
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("levels", [9, 500, 5_000, 100_000])

@@ -161,38 +161,6 @@ def someone(employee_id: int, vector: list[float], model: str = "dlib") -> Emplo
     return Employee(employee_id, "New", "Face", np.array([vector], np.float32), model)
 
 
-def test_what_a_colleague_enrols_is_found(
-    client: FlaskClient, colleague: SqliteStore, probe: list[float]
-) -> None:
-    assert find(client) == "no matches found"
-    colleague.add(someone(5, near(probe, 0.5)))
-    assert find(client) == 5
-
-
-def test_what_a_colleague_removes_is_gone(
-    client: FlaskClient, colleague: SqliteStore, probe: list[float]
-) -> None:
-    enrol(client, 1, near(probe, 0.1))
-    enrol(client, 2, near(probe, 0.5))
-    assert find(client) == 1
-    colleague.remove(1)
-    assert find(client) == 2
-    colleague.remove(2)
-    assert find(client) == "no matches found"
-
-
-def test_what_a_colleague_replaces_matches_as_it_is_now(
-    client: FlaskClient, colleague: SqliteStore, probe: list[float]
-) -> None:
-    enrol(client, 1, near(probe, 0.1))
-    enrol(client, 2, random_vector(2))
-    assert find(client) == 1
-    colleague.replace(someone(1, random_vector(1)))
-    assert find(client) == "no matches found"
-    colleague.replace(someone(2, near(probe, 0.1)))
-    assert find(client) == 2
-
-
 def test_what_another_model_computed_never_matches(
     client: FlaskClient, colleague: SqliteStore, probe: list[float]
 ) -> None:

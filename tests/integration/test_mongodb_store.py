@@ -174,14 +174,14 @@ class TestAServerThatIsAway:
             started = time.monotonic()
             with pytest.raises(StoreUnavailable, match=sentence):
                 ask()
-            assert time.monotonic() - started < 1.1 * TIMEOUT_S
+            assert time.monotonic() - started < TIMEOUT_S + 0.9
 
     def test_not_there_from_the_start(self) -> None:
         with Mongod() as mongod:
             address = mongod.address
         started = time.monotonic()
         store = connected(mongo_db_url=f"{address}/database")
-        assert time.monotonic() - started < 0.1
+        assert time.monotonic() - started < 0.5 * TIMEOUT_S
         self.fails_in_time(store, "nothing listens at 127.0.0.1:")
         store.close()
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from app.recognition.detector import FaceDetector
 from models.catalogue import FaceModel
+from models.network import Runtime
 from models.openvino import OpenVinoRuntime
 from models.package_data import package_file
 from models.weights import WeightsUnavailable
@@ -80,7 +81,7 @@ def test_whatever_precision_the_cpu_has_vectors_stay_the_same(
     faces: Chips,
     descriptors: Callable[[Chips], Vectors],
     dlib_model: FaceModel,
-    runtime: OpenVinoRuntime,
+    runtime: Runtime,
 ) -> None:
     expected = unit(descriptors(faces) + descriptors(faces[:, :, ::-1]))
     (vectors,) = runtime.compile(dlib_model.network())(faces)

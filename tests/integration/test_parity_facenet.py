@@ -19,6 +19,7 @@ from models.openvino import OpenVinoRuntime
 from models.pytorch import TorchRuntime
 from models.weights import VGGFACE2, WeightsFile, WeightsUnavailable
 from tests.support import facenet_weights
+from tests.support.converting import unbuildable, write_checksum
 
 
 @dataclass
@@ -77,6 +78,23 @@ def test_whatever_precision_the_cpu_has_vectors_stay_the_same(own: Own, converte
     cosines = (vectors * own.vectors).sum(axis=1)
     print(f"least cosine in the runtime's precision: {cosines.min():.6f}")
     assert cosines.min() > 0.999
+
+
+def test_weights_of_ones_own_are_compared_with_their_file(own: Own, converted: Path) -> None:
+    """The graph is known, the weights are those of a file whose hash is known."""
+    source = own.model(converted).network
+    OpenVinoRuntime(converted).compile(source)
+    (expected,) = OpenVinoRuntime(converted).compile(unbuildable(source))(own.pixels)
+
+    (folder,) = converted.glob("facenet-*")
+    weights = np.fromfile(folder / "network.bin", np.float32)
+    weights[-1000:-900] = 1.0
+    weights.tofile(folder / "network.bin")
+    write_checksum(folder)
+    with pytest.raises(pytest.fail.Exception, match="converted again"):
+        OpenVinoRuntime(converted).compile(unbuildable(source))
+    (vectors,) = OpenVinoRuntime(converted).compile(source)(own.pixels)
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)
 
 
 def test_the_torch_runtime_gives_the_same(own: Own, converted: Path) -> None:

@@ -20,7 +20,7 @@ from app.recognition.image import Picture
 from app.recognition.recogniser import Recogniser
 from app.recognition.requirements import PictureRequirements
 from models.catalogue import FaceModel
-from models.openvino import OpenVinoRuntime
+from models.network import Runtime
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, encoded, picture
 
 FACE_SIDE = {GRACE_HOPPER: 203, ASTRONAUT: 95}  # in pixels
@@ -145,7 +145,7 @@ def test_a_blurred_face_is_said(photo: Path, recogniser: Recogniser) -> None:
 
 
 def test_the_limit_of_megapixels_is_the_recognisers(
-    runtime: OpenVinoRuntime, dlib_model: FaceModel
+    runtime: Runtime, dlib_model: FaceModel
 ) -> None:
     careful = Recogniser(runtime, dlib_model, PictureRequirements(megapixels=0.2))
     photo = GRACE_HOPPER.read_bytes()

@@ -20,6 +20,8 @@ from tests.support.vector_keys import new_key
 
 OLD, NEW = new_key(), new_key()
 
+PEOPLE = 320  # more than are read at once, which are 256
+
 OpenWith = Callable[[str | None], EmployeeStore]
 
 
@@ -90,17 +92,17 @@ def test_plain_records_are_not_taken_where_all_are_to_be_encrypted(open_with: Op
 def test_keys_are_changed_while_others_read_and_write(
     open_with: OpenWith, before: str, after: str
 ) -> None:
-    people = {number: someone(number, vectors=2) for number in range(600)}
+    people = {number: someone(number, vectors=2) for number in range(PEOPLE)}
     writer = open_with(before)
     for employee in people.values():
         writer.add(employee)
     pod = open_with(f"{before} {after}")
 
     def go_on_working() -> None:
-        for number in range(0, 600, 7):
+        for number in range(0, PEOPLE, 7):
             people[number] = someone(number, seed=1)
             pod.replace(people[number])
-        for number in range(3, 600, 70):
+        for number in range(3, PEOPLE, 70):
             del people[number]
             pod.remove(number)
             assert [e.employee_id for e in pod.get([number - 1])] == [number - 1]
@@ -125,12 +127,12 @@ def test_keys_are_changed_while_others_read_and_write(
 
 def test_a_change_of_keys_that_was_interrupted_goes_on(open_with: OpenWith) -> None:
     store = open_with(OLD)
-    for number in range(600):
+    for number in range(PEOPLE):
         store.add(someone(number))
     first = next(iter(open_with(f"{NEW} {OLD}").seal_anew()))
-    assert first[1] == 600
+    assert first[1] == PEOPLE
     second = list(open_with(f"{NEW} {OLD}").seal_anew())
-    assert second[-1] == (600 - first[0], 600 - first[0])
+    assert second[-1] == (PEOPLE - first[0], PEOPLE - first[0])
     open_with(NEW).check_seals()
 
 
@@ -144,16 +146,16 @@ def test_a_change_of_keys_is_no_change_of_an_employee(open_with: OpenWith) -> No
 
 def test_who_is_removed_meanwhile_stays_removed(open_with: OpenWith) -> None:
     store = open_with(f"{OLD} {NEW}")
-    for number in range(600):
+    for number in range(PEOPLE):
         store.add(someone(number))
     removed: set[int] = set()
     for done, _ in open_with(f"{NEW} {OLD}").seal_anew():
         # the last of those that were done and the first of those that were not
-        for number in {*range(done - 50, min(600, done + 50))} - removed:
+        for number in {*range(done - 50, min(PEOPLE, done + 50))} - removed:
             store.remove(number)
             removed.add(number)
     assert len(removed) > 100
-    assert {e.employee_id for e in store.read_all()} == {*range(600)} - removed
+    assert {e.employee_id for e in store.read_all()} == {*range(PEOPLE)} - removed
 
 
 def test_mongodb_documents_that_cannot_be_read_stop_no_change_of_keys(

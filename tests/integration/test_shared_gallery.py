@@ -29,6 +29,13 @@ OpenGallery = Callable[[], SharedGallery]
 MODEL = face_model(dimension=8)
 
 
+@pytest.fixture(params=["sqlite", pytest.param("mongod", marks=pytest.mark.mongod)])
+def store_kind(request: pytest.FixtureRequest) -> str:
+    """Two of the kinds: the contract of a store, on which all of this rests, is tried with each."""
+    kind: str = request.param
+    return kind
+
+
 @pytest.fixture
 def prefix(milvus: MilvusServer) -> Iterator[str]:
     """Of the names of the test's own collection."""

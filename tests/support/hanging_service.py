@@ -1,6 +1,7 @@
 """`entry.py` with networks that hang, or take their time, while there is a file that says so.
 
 The files `hang` and `slow` lie in the folder of the SQLite file. What has begun to hang never ends.
+Each inference that does either leaves a file `begun-…` there.
 """
 
 import sys
@@ -8,6 +9,7 @@ import time
 from functools import partial
 from pathlib import Path
 from threading import Event
+from uuid import uuid4
 
 from flask import Flask
 
@@ -34,13 +36,18 @@ class HangingRuntime(OpenVinoRuntime):
 
         def run(pixels: Pixels) -> Outputs:
             if source.embeds and (self._switches / "hang").exists():
+                self._note()
                 Event().wait()
             if source.embeds and (self._switches / "slow").exists():
+                self._note()
                 for _ in range(24):  # it does not wait for a clock, but works
                     time.sleep(SLOW_S / 24)
             return network(pixels)
 
         return run
+
+    def _note(self) -> None:
+        (self._switches / f"begun-{uuid4().hex}").touch()
 
 
 class HangingServer(Server):

@@ -1,12 +1,10 @@
 """Keys come and go while the service runs."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from app.access import Role
-from app.access.keys import KeyRing, new_key
-from testbed.serving import ROOT, RunningService, environment
+from app.access.keys import new_key
+from testbed.serving import RunningService
 from tests.support.features import random_vector
 
 ENROLMENT = {"name": "Grace", "surname": "Hopper", "img_features": [random_vector(1)]}
@@ -53,32 +51,6 @@ def test_keys_are_added_and_removed_while_several_workers_run(tmp_path: Path) ->
         assert statuses("enrol") == {401}
         assert statuses("admin") == {200}
         assert all(key not in service.log for key, _ in KEYS.values())
-
-
-def flask(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "entry", *arguments],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def test_the_command_makes_a_key_that_works() -> None:
-    made = flask("keys", "new", "--role", "login", "--role", "enrol", "--id", "front-desk")
-    assert made.returncode == 0
-    key, line = made.stdout.split()
-    found = KeyRing(line).find(key)
-    assert found is not None
-    assert found.key_id == "front-desk"
-    assert found.roles == {Role.LOGIN, Role.ENROL}
-    for wrong in (["--role", "boss"], [], ["--role", "login", "--id", "front desk"]):
-        refused = flask("keys", "new", *wrong)
-        assert refused.returncode == 2
-        assert "Traceback" not in refused.stderr
 
 
 def swapped(path: Path, text: str) -> None:

@@ -1,6 +1,5 @@
 """The audit log of several processes, and the command that verifies it."""
 
-import gzip
 import json
 import subprocess
 import sys
@@ -8,10 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from app.audit import AuditLog, Caller
-from app.audit.chain import digest, verify
+from app.audit.chain import verify
 from app.audit.sinks import ChainedFile
-from testbed.serving import ROOT, RunningService, environment
+from testbed.serving import ROOT, RunningService
 from tests.support.features import random_vector
 
 WHO = {"name": "Grace", "surname": "Hopper"}
@@ -86,77 +84,6 @@ def test_standard_output_has_a_chain_for_each_process(tmp_path: Path) -> None:
     _, removed, *_ = (number for number, chain in enumerate(chains) if chain == longest)
     log.write_text("".join(line + "\n" for line in lines[:removed] + lines[removed + 1 :]))
     assert len(verify([log]).findings) == 1
-
-
-def written(path: Path, count: int) -> list[bytes]:
-    """A log of so many entries, and its lines."""
-    log = AuditLog(ChainedFile(path))
-    log.called_by(Caller("front-desk", "10.0.0.1", "r"))
-    for number in range(count):
-        log.write("delete", "ok", employee_id=number)
-    return path.read_bytes().splitlines()
-
-
-def note(path: Path, count: int = 1) -> None:
-    """Entries by a process that has just started."""
-    log = AuditLog(ChainedFile(path))
-    for _ in range(count):
-        log.write("test", "ok")
-
-
-def rotate(path: Path) -> None:
-    """As logrotate does: audit.log becomes audit.log.1, and that one audit.log.2."""
-    for old in parts(path):
-        number = int(old.suffix[1:]) + 1 if old != path else 1
-        old.rename(f"{path}.{number}")
-
-
-def parts(path: Path) -> list[Path]:
-    """The files of a log, the oldest first."""
-    old = sorted(path.parent.glob("audit.log.*"), key=lambda each: -int(each.suffix[1:]))
-    return [*old, path] if path.exists() else old
-
-
-def test_rotated_files_may_be_compressed(tmp_path: Path) -> None:
-    path = tmp_path / "audit.log"
-    note(path, 3)
-    rotate(path)
-    note(path)
-    packed = tmp_path / "audit.log.1.gz"
-    packed.write_bytes(gzip.compress((tmp_path / "audit.log.1").read_bytes()))
-    verdict = verify([packed, path])
-    assert (verdict.lines, verdict.findings, verdict.begins) == (4, [], [])
-    packed.write_bytes(packed.read_bytes()[:-20])
-    damaged = verified(packed)
-    assert damaged.returncode == 1
-    assert f"{packed}: it cannot be unpacked" in damaged.stderr
-
-
-def test_the_command_verifies(tmp_path: Path) -> None:
-    path = tmp_path / "audit.log"
-    lines = written(path, 3)
-    kept = digest(lines[-1])
-    sound = verified(path)
-    assert sound.returncode == 0
-    assert f"3 lines, the last one has the hash {kept}" in sound.stdout
-    path.write_bytes(b"".join(entry + b"\n" for entry in lines[:2]))
-    assert verified(path).returncode == 0
-    cut = verified(path, "--kept", kept)
-    assert cut.returncode == 1
-    assert "the end was cut off" in cut.stderr
-    assert verified(tmp_path / "nowhere").returncode == 1
-
-
-def verified(path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "entry", "audit", "verify", str(path), *options],
-        cwd=ROOT,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_several_workers_of_a_service_write_one_log(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from app.storage.sqlite.store import SqliteStore
 from testbed.employees import face_model, fill, someone
 from testbed.milvus import MilvusServer
 from testbed.serving import ROOT, environment
+from tests.support.commands import run
 from tests.support.features import DIMENSION
 
 EMPLOYEES = 4_000
@@ -45,6 +46,7 @@ class Deployment:
         )
 
     def command(self, *words: str, **variables: str) -> "subprocess.Popen[str]":
+        """A process of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "flask", "--app", "entry", "gallery", *words],
             cwd=ROOT,
@@ -56,10 +58,9 @@ class Deployment:
 
     def run(self, *words: str, **variables: str) -> tuple[int, str]:
         """Exit code and output."""
-        with self.command(*words, **variables) as process:
-            output, _ = process.communicate(timeout=120)
-        assert "Traceback" not in output
-        return process.returncode, output
+        done = run("gallery", *words, **self._environment | variables)
+        assert "Traceback" not in done.output
+        return done.returncode, done.output
 
     def is_right(self) -> bool:
         """Whether the index holds the rows of the store's records and no others, to the bit."""
@@ -183,8 +184,9 @@ def test_writes_during_a_rebuild_are_neither_lost_nor_doubled(deployment: Deploy
     with ThreadPoolExecutor(1) as threads:
         writing = threads.submit(write)
         try:
-            code, output = deployment.run("rebuild")
-            assert code == 0, output
+            with deployment.command("rebuild") as rebuild:
+                output, _ = rebuild.communicate(timeout=120)
+            assert rebuild.returncode == 0, output
         finally:
             rebuilt.set()
         assert writing.result() > 20

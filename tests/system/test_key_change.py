@@ -1,31 +1,22 @@
 """Keys of vectors are changed while the service runs, as docs/operations.md says."""
 
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
 from app.storage.sealing import VectorKeys
 from app.storage.sqlite.store import SqliteStore
 from testbed.employees import ids, someone
-from testbed.serving import ROOT, RunningService, environment
+from testbed.serving import RunningService
 from tests.support import sent_photos
+from tests.support.commands import Done, run
 from tests.support.vector_keys import new_key
 
 OLD, NEW = new_key(), new_key()
 
 
-def rotated(folder: Path, keys: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "entry", "vectors", "rotate"],
-        cwd=ROOT,
-        env=environment(SQLITE_PATH=str(folder / "employees.db"), VECTOR_KEYS=keys),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def rotated(folder: Path, keys: str) -> Done:
+    return run("vectors", "rotate", SQLITE_PATH=str(folder / "employees.db"), VECTOR_KEYS=keys)
 
 
 def test_a_service_changes_its_key(tmp_path: Path) -> None:

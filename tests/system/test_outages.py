@@ -14,6 +14,8 @@ from testbed.serving import RunningService
 
 pytestmark = pytest.mark.mongod
 
+SLACK_S = 1.5  # what busy cores may add; a second attempt would take TIMEOUT_S more
+
 
 @pytest.fixture(scope="module")
 def crowd() -> list[Face]:
@@ -34,7 +36,7 @@ def check(
 def check_course(course: Course) -> None:
     for call, (status, seconds) in course.answers.items():
         assert status == 503, call
-        assert seconds < 1.1 * TIMEOUT_S, call
+        assert seconds < TIMEOUT_S + SLACK_S, call
     assert course.recovered_s < 15
     assert (course.found, course.repeated, course.listed) == (ENROLLED + 1, 200, 1)
 

@@ -49,7 +49,10 @@ def told_to(service: RunningService, folder: Path, what: str, logins: int) -> It
     (folder / what).touch()
     with ThreadPoolExecutor(logins) as threads:
         asked = [threads.submit(login, service) for _ in range(logins)]
-        time.sleep(PATIENCE_S / 8)  # until they have a turn
+        deadline = time.monotonic() + START_S
+        while len(list(folder.glob("begun-*"))) < logins:
+            assert time.monotonic() < deadline, service.log
+            time.sleep(0.02)
         (folder / what).unlink()
         yield statuses
         statuses += [each.result() for each in asked]

@@ -17,6 +17,7 @@ from tests.support.features import random_vector
 RECEIVE_S = 5
 THREADS = 4
 SLOW = 60
+QUICK_S = RECEIVE_S - 1  # less than a stalled client may take, on cores that others use, too
 ENROLMENT = json.dumps({"name": "Grace", "surname": "Hopper", "img_features": [random_vector(1)]})
 
 
@@ -84,7 +85,7 @@ def test_many_who_stall_lock_nobody_out_and_are_told_to_go(service: RunningServi
             client.sendall(list(STALLS.values())[number % len(STALLS)])
             clients.append(client)
         waits = [ask(service) for _ in range(20)]
-        assert max(waits) < 2
+        assert max(waits) < QUICK_S
         for number, client in enumerate(clients):
             said = answer(client)
             kind = list(STALLS)[number % len(STALLS)]
@@ -109,7 +110,7 @@ def test_who_trickles_gains_no_time(service: RunningService) -> None:
                 time.sleep(0.2)
         except (BrokenPipeError, ConnectionResetError):
             pass
-    assert RECEIVE_S - 1 < time.monotonic() - began < RECEIVE_S + 6
+    assert RECEIVE_S - 1 < time.monotonic() - began < RECEIVE_S + 10
 
 
 def test_a_slow_but_whole_request_is_answered(service: RunningService) -> None:
@@ -167,7 +168,7 @@ def test_a_declared_body_larger_than_the_limit_is_not_waited_for(service: Runnin
         said = answer(client)
     assert "HTTP/1.1 413 " in said
     assert said.endswith("the request is larger than 8 MB")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < QUICK_S
 
 
 def test_who_waits_to_be_asked_for_the_body_is_asked(service: RunningService) -> None:
@@ -204,7 +205,7 @@ def test_who_never_reads_the_answer_holds_up_nobody(service: RunningService) -> 
             client = stack.enter_context(connect(service))
             client.sendall(b"GET /api/get_all/30/1 HTTP/1.0\r\n\r\n")
         waits = [ask(service) for _ in range(10)]
-    assert max(waits) < 1.5
+    assert max(waits) < QUICK_S
 
 
 def test_connections_that_idle_make_room(service: RunningService) -> None:
@@ -215,7 +216,7 @@ def test_connections_that_idle_make_room(service: RunningService) -> None:
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n" if number % 2 else b"G")
         time.sleep(2.2)
         waits = [ask(service) for _ in range(10)]
-    assert max(waits) < 2
+    assert max(waits) < QUICK_S
 
 
 NO_HTTP = {
@@ -256,7 +257,7 @@ def test_what_is_no_http_is_refused_and_the_connection_closed(
     assert said[:12] in ("HTTP/1.1 400", "HTTP/1.1 414", "HTTP/1.1 431")
     assert said.count("HTTP/1.1 ") == 1
     assert "Traceback" not in said
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < QUICK_S
 
 
 def test_pipelined_requests_are_answered_in_turn_and_garbage_ends_them(
@@ -269,7 +270,7 @@ def test_pipelined_requests_are_answered_in_turn_and_garbage_ends_them(
         said = answer(client)
     assert said.count("HTTP/1.1 200 OK") == 10
     assert said.count("HTTP/1.1 ") == 10
-    assert ask(service) < 1
+    assert ask(service) < QUICK_S
 
 
 def test_a_client_that_sends_far_ahead_is_cut_off(service: RunningService) -> None:
@@ -281,7 +282,7 @@ def test_a_client_that_sends_far_ahead_is_cut_off(service: RunningService) -> No
         except ConnectionResetError:
             said = ""
     assert said.count("HTTP/1.1 ") < 400
-    assert ask(service) < 1
+    assert ask(service) < QUICK_S
 
 
 def test_half_a_pipelined_request_is_waited_for(service: RunningService) -> None:
@@ -289,7 +290,7 @@ def test_half_a_pipelined_request_is_waited_for(service: RunningService) -> None
     with connect(service) as client:
         client.sendall(good + good[:20])
         assert b"200 OK" in first_answer(client)
-        assert ask(service) < 1
+        assert ask(service) < QUICK_S
         client.sendall(good[20:])
         assert b"200 OK" in first_answer(client)
 
@@ -301,11 +302,12 @@ def test_clients_that_hang_up_leave_nothing_behind(service: RunningService) -> N
         with connect(service) as client:
             client.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n")
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
-    time.sleep(0.5)
     (worker,) = service.workers()
-    sockets = [fd for fd in Path(f"/proc/{worker}/fd").iterdir() if is_socket(fd)]
-    assert len(sockets) < 40
-    assert ask(service) < 1
+    deadline = time.monotonic() + 10
+    while sum(map(is_socket, Path(f"/proc/{worker}/fd").iterdir())) >= 40:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert ask(service) < QUICK_S
 
 
 def is_socket(descriptor: Path) -> bool:
@@ -356,4 +358,4 @@ def test_the_service_ends_though_clients_are_connected(tmp_path: Path) -> None:
 def test_nothing_of_it_shows_a_traceback(service: RunningService) -> None:
     """Runs last: the log of all of the above."""
     assert "Traceback" not in service.log
-    assert ask(service) < 1
+    assert ask(service) < QUICK_S

@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from app.storage.sqlite.store import SqliteStore
-
-ROOT = Path(__file__).parent.parent
+from testbed.serving import ROOT
 
 ROUNDS = 4
 
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
+from testbed.serving import ROOT
 
 store = SqliteStore(Path(sys.argv[1]))
 first, step, people = map(int, sys.argv[2:])

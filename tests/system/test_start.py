@@ -2,13 +2,9 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
-import pytest
-
-from testbed.serving import ROOT, RunningService, environment, free_port
+from testbed.serving import RunningService, free_port
 from tests.support.starting import start
 from tests.unit.test_misspelt_settings import INJECTED
 from tests.unit.test_settings import BAD
@@ -25,36 +21,6 @@ def test_every_bad_value_is_named_and_nothing_starts() -> None:
     assert output.startswith("Cannot start: ")
     for name in bad:
         assert re.search(rf"^(Cannot start: )?{name}: .", output, re.MULTILINE), name
-    assert "hunter2" not in output
-
-
-@pytest.mark.parametrize(
-    ("variables", "sentence"),
-    [
-        ({"MONGO_DB_URL": "service:hunter2@db:27017/people"}, "set MONGO_DB_USERNAME and"),
-        ({"MONGO_DB_URL": "db:port/people"}, "MONGO_DB_URL is not of the form host:port/database"),
-        ({"FACE_MODEL": "facenet"}, "set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256"),
-        (
-            {"FACENET_WEIGHTS": "nowhere.pt", "FACENET_WEIGHTS_SHA256": "0" * 64}
-            | {"FACE_MODEL": "facenet"},
-            "nowhere.pt",
-        ),
-        ({"VECTOR_KEYS": "hunter2"}, "VECTOR_KEYS: entry 1 must be 32 bytes in base64"),
-        ({"API_KEYS": "a:login:hunter2"}, "API_KEYS: entry 1 is not of the form"),
-        ({"API_KEYS_FILE": "/nowhere/keys"}, "/nowhere/keys (API_KEYS_FILE) cannot be read"),
-        ({"API_KEYS": "a", "API_KEYS_FILE": "b"}, "must not both be set"),
-        ({"AUDIT_LOG": "/proc/nowhere/audit.log"}, "AUDIT_LOG"),
-        ({"REDIS_URL": "redis://:hunter2@host:port"}, "REDIS_URL"),
-        ({"SQLITE_PATH": "/proc/nowhere/employees.db"}, "SQLITE_PATH"),
-        ({"LIVENESS_SERVICE_URL": "service:hunter2@liveness"}, "LIVENESS_SERVICE_URL"),
-    ],
-)
-def test_what_can_never_run_stops_with_a_sentence(
-    tmp_path: Path, variables: dict[str, str], sentence: str
-) -> None:
-    _, output = start(**{"SQLITE_PATH": str(tmp_path / "employees.db")} | variables)
-    assert "Cannot start: " in output
-    assert sentence in output
     assert "hunter2" not in output
 
 
@@ -117,24 +83,6 @@ def test_the_log_of_a_start_warns_and_is_silent_of_others(tmp_path: Path) -> Non
     assert len(warnings) == 1
     assert "REDIS_URI is not a setting: did you mean REDIS_URL?" in warnings[0]
     assert "hunter2" not in log
-
-
-@pytest.mark.parametrize("command", [["vectors", "rotate"], ["gallery", "check"]])
-def test_commands_say_it_too(tmp_path: Path, command: list[str]) -> None:
-    def run(**variables: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "flask", "--app", "entry", *command],
-            cwd=ROOT,
-            env=environment(SQLITE_PATH=str(tmp_path / "employees.db"), **variables),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode != 0
-        return done.stderr
-
-    assert "VECTOR_KEY is not a setting: did you mean VECTOR_KEYS?" in run(VECTOR_KEY="hunter2")
-    assert "Warning: LOGLEVEL is not a setting: did you mean LOG_LEVEL?" in run(LOGLEVEL="debug")
 
 
 def test_a_start_names_what_it_refuses() -> None:

@@ -151,9 +151,9 @@ def test_a_picture_of_thousands_of_faces_takes_no_minute() -> None:
     crowd = [
         DetectedFace(box, np.zeros((5, 2)), 1 - i / 9_999, 20.0) for i, box in enumerate(boxes)
     ]
-    began = time.monotonic()
+    began = time.process_time()
     assert len(distinct(crowd)) == 3_200
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_equal_scores_keep_their_order() -> None:

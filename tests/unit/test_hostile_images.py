@@ -22,10 +22,10 @@ from tests.support import hostile_files as files
 
 def test_a_jpeg_of_many_scans_is_refused_before_any_is_decoded() -> None:
     data = files.jpeg_of_many_scans(5_000)
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(NotAnImage, match="too many scans"):
         Photo(data, 50)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_scans_are_counted_in_the_picture_alone() -> None:

@@ -51,10 +51,10 @@ def resized_header(data: bytes, at: int, layout: str, side: int) -> bytes:
 )
 def test_too_many_pixels_are_refused_before_any_is_decoded(make: Callable[[], bytes]) -> None:
     data = make()
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ImageTooLarge, match="pixels"):
         Photo(data, max_megapixels=50)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_the_limit_itself_is_taken() -> None:
@@ -67,7 +67,7 @@ def test_the_limit_itself_is_taken() -> None:
 
 def test_texts_that_unpack_to_much_are_not_unpacked() -> None:
     text = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(200_000_000), 1))
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(NotAnImage):
         picture(png(8, 8, before=text))
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1

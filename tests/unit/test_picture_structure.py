@@ -151,10 +151,10 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_holds_too_much_is_refused_at_once(name: str) -> None:
     data = HOSTILE[name]()
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises((NotAnImage, UnusableImage)) as refused:
         Photo(data, 50).decode(480)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
     assert 10 < len(str(refused.value)) < 100
 
 
@@ -210,9 +210,9 @@ def test_what_cameras_and_editors_write_costs_no_picture(name: str) -> None:
 def test_a_tiff_keeps_the_tags_of_its_pixels(big: bool) -> None:
     """One of twenty megabytes goes, and so does a directory that follows itself."""
     data = tiff({282: (5, 2 * MB, 8), 330: (4, 1, 8), 34665: (4, 1, 8)}, bytes(20 * MB), big)
-    started = time.perf_counter()
+    started = time.process_time()
     assert (picture(data)[:, :, 0] == quarters()[:, :, 0]).all()
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def raw_profile() -> PngImagePlugin.PngInfo:

@@ -40,15 +40,17 @@ def loaded(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
         return load_settings()
 
 
-@pytest.mark.parametrize(("name", "value"), VALUES.items())
+@pytest.mark.parametrize("end", ENDS)
 def test_white_space_around_a_value_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+    monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:
-    meant = loaded(monkeypatch, **{name: value})
-    assert meant != load_settings()
-    for end in ENDS:
-        assert loaded(monkeypatch, **{name: value + end}) == meant
-        assert loaded(monkeypatch, **{name: f"{end} {value}{end}"}) == meant
+    meant, defaults = loaded(monkeypatch, **VALUES), load_settings()
+    for name in VALUES:
+        assert getattr(meant, name.lower()) != getattr(defaults, name.lower()), name
+    after = {name: value + end for name, value in VALUES.items()}
+    around = {name: f"{end} {value}{end}" for name, value in VALUES.items()}
+    for padded in (after, around):
+        assert loaded(monkeypatch, **padded).model_dump() == meant.model_dump()
 
 
 @pytest.mark.parametrize("name", SECRETS)

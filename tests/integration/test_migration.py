@@ -1,9 +1,6 @@
 """Another store or another model: what is there is read, and it is known who must enrol again."""
 
 import json
-import subprocess
-import sys
-import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,21 +14,13 @@ from app.storage.sealing import VectorKeys
 from app.storage.sqlite.store import SqliteStore
 from testbed.employees import VECTOR_KEY, someone
 from testbed.mongod import Mongod
-from testbed.serving import ROOT, RunningService, environment
+from testbed.serving import ready_app
 from tests.support import sent_photos as photos
+from tests.support.commands import Done, run
 
 
-def to_enrol_again(*options: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "flask", "--app", "entry", "employees", "to-enrol-again"]
-    return subprocess.run(
-        [*command, *options],
-        cwd=ROOT,
-        env=environment(**variables),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def to_enrol_again(*options: str, **variables: str) -> Done:
+    return run("employees", "to-enrol-again", *options, **variables)
 
 
 def test_those_of_another_model_or_with_unknown_keys_are_listed(tmp_path: Path) -> None:
@@ -74,16 +63,15 @@ def test_with_another_model_people_enrol_again_one_by_one(tmp_path: Path) -> Non
         for number in (1, 2):
             store.add(replace(someone(number, dimension=512), model="vggface2"))
     body = {"name": "Grace", "surname": "Hopper", "img_base64": photos.admiral()}
-    with RunningService(tmp_path, ready=False, FACE_MODEL="dlib") as service:
-        service.wait_for("/healthz", 200)
-        deadline = time.monotonic() + 30
-        while service.call("PUT", "/api/store/1", json=body).status_code == 503:
-            assert time.monotonic() < deadline  # it is still starting
-        service.wait_ready()
-        assert service.call("PUT", "/api/store/1", json=body).status_code == 200
-        probe = {"image_base64": photos.admiral()}
-        assert service.call("POST", "/api/find_match", json=probe).json()["_id"] == 1
-        left = to_enrol_again(SQLITE_PATH=str(path), FACE_MODEL="dlib")
+    app = ready_app(tmp_path, face_model="dlib")
+    client = app.test_client()
+    assert client.get("/readyz").status_code == 503
+    assert client.put("/api/store/1", json=body).status_code == 200
+    assert client.get("/readyz").status_code == 200
+    probe = {"image_base64": photos.admiral()}
+    assert client.post("/api/find_match", json=probe).get_json()["_id"] == 1
+    left = to_enrol_again(SQLITE_PATH=str(path), FACE_MODEL="dlib")
+    app.extensions["service"].stop()
     assert left.stdout == "2\tname 0\tsurname\tvggface2\n"
 
 

@@ -1,4 +1,4 @@
-"""Processes on one MongoDB, which may be away when they start, and may go away later."""
+"""A service on MongoDB, which may be away when it starts, and may go away later."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,30 +33,6 @@ def own_mongod() -> Iterator[Mongod]:
     """A mongod that a test may end."""
     with Mongod() as process:
         yield process
-
-
-def test_what_one_enrols_the_other_finds(tmp_path: Path, mongod: Mongod, database: str) -> None:
-    environment = on(mongod, database)
-    with (
-        RunningService(tmp_path, **environment) as one,
-        RunningService(tmp_path, **environment) as other,
-    ):
-        assert one.call("POST", "/api/store/1", json=EILEEN).status_code == 200
-        assert find(other, photos.astronaut_again()) == 1
-        assert other.call("POST", "/api/store/1", json=GRACE).status_code == 409
-        assert other.call("PUT", "/api/store/1", json=GRACE).status_code == 200
-        assert find(one, photos.astronaut()) == "no matches found"
-        assert find(one, photos.admiral()) == 1
-        assert one.call("DELETE", "/api/1").status_code == 200
-        assert find(other, photos.admiral()) == "no matches found"
-        assert one.call("POST", "/api/store/2", json=EILEEN).status_code == 200
-        one.kill()
-        other.kill()
-    with RunningService(tmp_path, **environment) as restarted:
-        assert find(restarted, photos.astronaut()) == 2
-        users = restarted.call("GET", "/api/get_all/30/1").json()["users"]
-        assert [(user["_id"], user["name"]) for user in users] == [(2, "Eileen")]
-    assert not (tmp_path / "employees.db").exists()
 
 
 def test_a_service_waits_for_its_database_and_outlives_it(

@@ -3,8 +3,6 @@
 import base64
 import os
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import pytest
 from app.storage.sqlite.store import SqliteStore
 from testbed.employees import someone
 from testbed.mongod import Mongod
-from testbed.serving import ROOT, environment
+from testbed.serving import ROOT
+from tests.support import commands
 
 KEY = base64.b64encode(os.urandom(32)).decode()
 COMMANDS = [["vectors", "rotate"], ["gallery", "check"], ["gallery", "rebuild"]]
@@ -21,18 +20,8 @@ COMMANDS = [["vectors", "rotate"], ["gallery", "check"], ["gallery", "rebuild"]]
 
 def run(command: list[str], **variables: str) -> tuple[int, str]:
     """Exit code and output."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "entry", *command],
-        cwd=ROOT,
-        env=environment(**{"VECTOR_KEYS": f"{KEY} plain"} | variables),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stdout
-    return done.returncode, done.stdout
+    done = commands.run(*command, **{"VECTOR_KEYS": f"{KEY} plain"} | variables)
+    return done.returncode, done.output
 
 
 @pytest.fixture
@@ -111,3 +100,14 @@ def test_a_database_that_is_away_is_named() -> None:
     code, output = run(["vectors", "rotate"], MONGO_DB_URL="127.0.0.1:1/people")
     assert code != 0
     assert "Error: nothing listens at 127.0.0.1:1 (MONGO_DB_URL)" in output
+
+
+@pytest.mark.parametrize("command", [["vectors", "rotate"], ["gallery", "check"]])
+def test_commands_say_it_too(tmp_path: Path, command: list[str]) -> None:
+    path = str(tmp_path / "employees.db")
+    code, output = run(command, SQLITE_PATH=path, VECTOR_KEY="hunter2")
+    assert code != 0
+    assert "VECTOR_KEY is not a setting: did you mean VECTOR_KEYS?" in output
+    code, output = run(command, SQLITE_PATH=path, LOGLEVEL="debug")
+    assert code != 0
+    assert "Warning: LOGLEVEL is not a setting: did you mean LOG_LEVEL?" in output

@@ -1,6 +1,5 @@
-"""Processes that share one index in Milvus, which may hang, go away and come back."""
+"""A service whose index is in Milvus, which may hang, go away and come back."""
 
-import random
 import subprocess
 import sys
 import time
@@ -12,10 +11,8 @@ from uuid import uuid4
 import pytest
 
 from testbed.milvus import MilvusServer
-from testbed.mongod import Mongod
 from testbed.serving import ROOT, RunningService
 from tests.support import sent_photos as photos
-from tests.support.features import random_vector
 
 EILEEN = {"name": "Eileen", "surname": "Collins", "img_base64": photos.astronaut()}
 GRACE = {"name": "Grace", "surname": "Hopper", "img_base64": photos.admiral()}
@@ -52,61 +49,10 @@ def store(service: RunningService, employee_id: int, body: object, method: str =
     return service.call(method, f"/api/store/{employee_id}", json=body).status_code
 
 
-@pytest.mark.mongod
-def test_what_one_enrols_replaces_and_deletes_the_others_know_at_once(
-    tmp_path: Path, milvus: MilvusServer, mongod: Mongod, database: str
-) -> None:
-    """One process and two workers, on MongoDB; random writers meanwhile."""
-    url = f"{mongod.address}/{database}"
-    environment = on(milvus, MONGO_DB_URL=url, MILVUS_TIMEOUT_S="20", MONGO_DB_TIMEOUT_S="20")
-    with (
-        RunningService(tmp_path, **environment) as one,
-        RunningService(tmp_path, WORKERS="2", **environment) as others,
-    ):
-        others.wait_workers(2)  # one that starts says 503
-
-        def passers_by(seed: int) -> list[int]:
-            """Enrols, replaces and deletes strangers of its own; answers that are not 200."""
-            generator = random.Random(seed)
-            there: set[int] = set()
-            wrong = []
-            for turn in range(20):
-                service, employee_id = generator.choice((one, others)), 100 * seed
-                employee_id += generator.randrange(5)
-                vectors = [random_vector(1_000 * seed + turn)]
-                body = {"name": "x", "surname": "y", "img_features": vectors}
-                if employee_id not in there:
-                    status = store(service, employee_id, body)
-                    there.add(employee_id)
-                elif generator.random() < 0.5:
-                    status = store(service, employee_id, body, "PUT")
-                else:
-                    status = service.call("DELETE", f"/api/{employee_id}").status_code
-                    there.remove(employee_id)
-                if status != 200:
-                    wrong.append(status)
-            return wrong
-
-        with ThreadPoolExecutor(2) as threads:
-            strangers = [threads.submit(passers_by, seed) for seed in (1, 2)]
-            for _ in range(5):  # often enough that each of the workers is asked
-                assert store(one, 1, EILEEN) == 200
-                assert find(others, photos.astronaut_again()) == 1
-                assert store(others, 1, GRACE) == 409
-                assert store(others, 1, GRACE, "PUT") == 200
-                assert find(one, photos.astronaut()) == "no matches found"
-                assert find(one, photos.admiral()) == find(others, photos.admiral()) == 1
-                assert one.call("DELETE", "/api/1").status_code == 200
-                assert find(others, photos.admiral()) == "no matches found"
-            assert [wrong.result() for wrong in strangers] == [[], []]
-        ready = one.call("GET", "/readyz").json()
-        assert ready["employees"] == len(one.call("GET", "/api/get_all/30/1").json()["users"])
-
-
 def test_nobody_is_let_in_while_the_index_hangs_or_is_gone(
     tmp_path: Path, own_milvus: MilvusServer
 ) -> None:
-    with RunningService(tmp_path, **on(own_milvus)) as service:
+    with RunningService(tmp_path, **on(own_milvus), MAX_IN_FLIGHT="16") as service:
         assert store(service, 1, EILEEN) == 200
 
         def refused_in_time() -> None:
@@ -122,12 +68,12 @@ def test_nobody_is_let_in_while_the_index_hangs_or_is_gone(
             with ThreadPoolExecutor(16) as threads:
                 answers = list(threads.map(login, range(16)))
             assert {(status, text) for status, text, _ in answers} == {(503, AWAY)}
-            assert max(seconds for _, _, seconds in answers) < TIMEOUT_S * 1.1 + 2
+            assert max(seconds for _, _, seconds in answers) < TIMEOUT_S + 3
             began = time.monotonic()
             enrolled = service.call("POST", "/api/store/2", json=GRACE)
             assert (enrolled.status_code, enrolled.text) == (503, AWAY)
             assert enrolled.headers["Retry-After"]
-            assert time.monotonic() - began < TIMEOUT_S * 1.1 + 1
+            assert time.monotonic() - began < TIMEOUT_S + 2
             assert service.call("DELETE", "/api/1").status_code == 503
             assert service.call("GET", "/readyz").status_code == 503
             assert service.call("GET", "/healthz").status_code == 200
