@@ -1,6 +1,9 @@
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV ?= .venv
 ARGS ?=
+# Tests that run side by side: twice as many as there are cores, because most of them wait.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+JOBS ?= $(shell expr 2 '*' $(CORES))
 
 BIN := $(VENV)/bin
 PIP_ENV := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1
@@ -13,6 +16,9 @@ LOCKED_requirements-dev := requirements-dev.lock
 RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
+# The tests of a file share services, so they run in one process.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes \
   --custom-compile-command "make lock"
 
@@ -23,10 +29,10 @@ endef
 export NO_TORCH
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit licences clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN) ## serve on port 5005; settings come from the environment
 	@exec $(BIN)/python entry.py
@@ -35,7 +41,16 @@ stack: $(DEV) ## the service, a stand-in for the liveness service, and a MongoDB
 	@exec $(BIN)/python -m tools.stack $(ARGS)
 
 test: $(DEV) ## run the tests, with ARGS="-k word" some of them
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) tests $(ARGS)
+
+test-unit: $(DEV) ## run the tests of parts alone, in seconds
+	$(PYTEST) --numprocesses $(CORES) tests/unit $(ARGS)
+
+test-integration: $(DEV) ## run the tests of parts together, in this process
+	$(PYTEST) tests/integration $(ARGS)
+
+test-system: $(DEV) ## run the tests of the service and its commands as processes
+	$(PYTEST) tests/system $(ARGS)
 
 demo: $(DEV) ## enrol faces and log in with them
 	@$(BIN)/python demo.py $(ARGS)
