@@ -1,6 +1,9 @@
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV ?= .venv
 ARGS ?=
+# Test processes: twice as many as there are cores, because most tests wait.
+CORES := $(shell getconf _NPROCESSORS_ONLN)
+JOBS ?= $(shell expr 2 '*' $(CORES))
 
 BIN := $(VENV)/bin
 PIP_ENV := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1
@@ -13,6 +16,9 @@ LOCKED_requirements-dev := requirements-dev.lock
 RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
+# The tests of one file share services, so they run in one process.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes \
   --custom-compile-command "make lock"
 
@@ -23,10 +29,10 @@ endef
 export NO_TORCH
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # docs/operations.md#memory explains these variables of glibc.
 run stack: export MALLOC_ARENA_MAX ?= 2
@@ -39,8 +45,17 @@ run: $(RUN) ## serve on port 5005; settings come from the environment
 stack: $(DEV) ## serve with a MongoDB and a stand-in for the liveness service
 	@exec $(BIN)/python -m tools.stack $(ARGS)
 
-test: $(DEV) ## run the tests; ARGS="-k word" selects some
-	$(BIN)/python -m pytest $(ARGS)
+test: $(DEV) ## run all tests; ARGS="-k word" selects some
+	$(PYTEST) tests $(ARGS)
+
+test-unit: $(DEV) ## run the tests that need no process and no network, in seconds
+	$(PYTEST) --numprocesses $(CORES) tests/unit $(ARGS)
+
+test-integration: $(DEV) ## run the tests of real parts in the test's process
+	$(PYTEST) tests/integration $(ARGS)
+
+test-system: $(DEV) ## run the tests of the running service and its commands
+	$(PYTEST) tests/system $(ARGS)
 
 demo: $(DEV) ## enrol people from sample photos and log them in
 	@$(BIN)/python demo.py $(ARGS)

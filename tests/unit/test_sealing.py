@@ -49,7 +49,11 @@ def test_what_is_not_what_was_sealed_does_not_open(spoilt: str) -> None:
         keys.open(stored, employee_id, model, dimension)
 
 
-@pytest.mark.parametrize("setting", ["hunter2", new_key()[:-4], f"{OLD} plane", f"{OLD[:-1]}!"])
+@pytest.mark.parametrize(
+    "setting",
+    ["hunter2", new_key()[:-4], f"{OLD} plane", f"{OLD[:-1]}!"],
+    ids=["short", "cut", "misspelt", "no base64"],
+)
 def test_a_key_that_is_none_is_refused_and_not_quoted(setting: str) -> None:
     with pytest.raises(
         ValueError, match=r"entry \d must be 32 bytes in base64, or plain"
