@@ -217,8 +217,8 @@ def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
     store = FollowedStore(path, VectorKeys(), then=lambda: another.add(again))
     gallery = SharedGallery(store, index, MODEL)
     index.put(list(expected_entries(someone(1))))
-    assert [row.employee_id for row in gallery.reconciler.drift_of([1]).garbage] == [1]
-    gallery.reconciler.reconcile([1])
+    assert [row.employee_id for row in gallery.drift_of([1]).garbage] == [1]
+    gallery.reconcile([1])
     assert holds_exactly(gallery, again)
 
 
