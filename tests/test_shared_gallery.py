@@ -277,7 +277,7 @@ def test_what_did_not_come_to_rest_is_reconciled_later_and_keeps_up_nobody_else(
 def test_a_login_ends_where_no_near_record_can_be_opened(
     index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gallery.shared_gallery._MOST_CANDIDATES", 16)
+    monkeypatch.setattr("app.gallery.shared_gallery.MOST_FOUND", 16)
     new = new_key()
 
     def with_keys(keys: str) -> SharedGallery:

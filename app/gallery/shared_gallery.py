@@ -8,9 +8,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.gallery import IndexUnavailable, SharedIndex, batched
+from app.gallery import IndexUnavailable, batched
 from app.gallery.comparison import comparable, nearest
 from app.gallery.drift import Drift, drift_between, expected_entries
+from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
 from app.storage import (
     Changes,
     ChangesForgotten,
@@ -25,7 +26,6 @@ from models.catalogue import FaceModel
 log = structlog.get_logger()
 
 _CANDIDATES = 8  # entries that a search proposes at first; an employee may have several
-_MOST_CANDIDATES = 16_384  # the maximum that Milvus returns
 _BATCH = 1_000  # employees reconciled at a time
 _ROUNDS = 8  # attempts while others write the same employees, before a later catch-up takes over
 
@@ -42,7 +42,7 @@ class SharedGallery:
     store holds at that moment, so stale entries of earlier enrolments affect no login.
     """
 
-    def __init__(self, store: EmployeeStore, index: SharedIndex, model: FaceModel) -> None:
+    def __init__(self, store: EmployeeStore, index: MilvusIndex, model: FaceModel) -> None:
         self.store = store
         self.index = index
         self.model = model
@@ -61,15 +61,10 @@ class SharedGallery:
         self._check_complete()
 
     def check_ready(self) -> None:
-        """Return if a login can be answered. Raises IndexUnavailable, StoreUnavailable."""
         self._check_complete()
         self.store.get([], may_lag=True)  # as a login does
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
-        """Return the nearest employee and their distance; None if the gallery is empty.
-
-        probe: (dimension,) float32 of unit length. Raises StoreUnavailable, IndexUnavailable.
-        """
         count = _CANDIDATES
         while True:
             proposed = self.index.nearest(probe, count)
@@ -83,9 +78,9 @@ class SharedGallery:
             if len(proposed) < count or any(name in current for name, _ in proposed):
                 return nearest(records, probe, self.model)
             # Every proposal was stale: ask for more, or remove the stale entries first.
-            if count == _MOST_CANDIDATES and not self.reconcile(sorted(stale)):
+            if count == MOST_FOUND and not self.reconcile(sorted(stale)):
                 raise IndexUnavailable("the nearest entries keep changing in the index")
-            count = min(4 * count, _MOST_CANDIDATES)
+            count = min(4 * count, MOST_FOUND)
 
     @contextmanager
     def writing(self, employee_id: int) -> Iterator[None]:
