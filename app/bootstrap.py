@@ -157,7 +157,7 @@ def open_store(settings: Settings, *, create: bool = True) -> EmployeeStore:
     if settings.mongo_db_url:
         from app.storage.mongodb.store import MongoStore
 
-        return MongoStore.connect(settings, keys, create=create)
+        return MongoStore(settings, keys, create=create)
     from app.storage.sqlite.store import SqliteStore
 
     if create and not settings.sqlite_path.exists():

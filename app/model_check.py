@@ -22,16 +22,17 @@ class ModelCheck:
     def __init__(
         self, store: EmployeeStore, expected: Callable[[dict[str, int]], FaceModel]
     ) -> None:
-        self._stored = StoredModels(store)
+        self._store = store
         self._expected = expected
         self._warned = False
+        self._counted: tuple[int, float, dict[str, int]] | None = None  # position, time, counts
 
     def can_match(self, running: str) -> bool:
         """Return whether somebody is enrolled with the running model, or nobody at all.
 
         Raises StoreUnavailable.
         """
-        stored = self._stored.counts()
+        stored = self.stored()
         foreign = bool(stored) and running not in stored
         if foreign and not self._warned:
             log.error(
@@ -53,24 +54,15 @@ class ModelCheck:
         if self.can_match(running):
             return True
         try:
-            return self._expected(self._stored.counts()).name == running
+            return self._expected(self.stored()).name == running
         except ModelUnavailable:
             return False
 
+    def stored(self) -> dict[str, int]:
+        """Return how many employees the store holds for each model. Raises StoreUnavailable.
 
-class StoredModels:
-    """How many employees the store holds for each model.
-
-    Counting may read the whole store, so the counts are cached until the change log grows; but not
-    for long, because somebody may change vectors by hand.
-    """
-
-    def __init__(self, store: EmployeeStore) -> None:
-        self._store = store
-        self._counted: tuple[int, float, dict[str, int]] | None = None  # position, time, counts
-
-    def counts(self) -> dict[str, int]:
-        """Return the counts by model name. Raises StoreUnavailable."""
+        Counting may read the whole store, so the counts are cached until the change log grows.
+        """
         position = self._store.position()
         if self._counted is not None:
             counted_position, counted_at, counts = self._counted

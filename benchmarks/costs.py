@@ -60,7 +60,7 @@ def _mongodb(dimension: int) -> dict[str, Any]:
             to_document(each, VectorKeys()) for each in everyone(EMPLOYEES, dimension)
         )
         settings = Settings(mongo_db_url=f"{mongod.address}/people", mongo_db_timeout_s=20)
-        with closing(MongoStore.connect(settings)) as store:
+        with closing(MongoStore(settings)) as store:
             queries = _queries(store)
         client.admin.command("fsync")
         stats = client.people.command("collStats", "users")

@@ -158,7 +158,7 @@ def _mongodb(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str
                 client.people.users.insert_many(batch)
         url = f"{mongod.address}/people"
         settings = Settings(mongo_db_url=url, mongo_db_timeout_s=20)
-        with closing(MongoStore.connect(settings)) as store:
+        with closing(MongoStore(settings)) as store:
             yield store, {"MONGO_DB_URL": url, "SQLITE_PATH": str(folder / "unused.db")}
 
 

@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def connect(url: str) -> EmployeeStore:
-    return MongoStore.connect(Settings(mongo_db_url=url, mongo_db_timeout_s=20))
+    return MongoStore(Settings(mongo_db_url=url, mongo_db_timeout_s=20))
 
 
 def measure(store: EmployeeStore) -> list[str]:

@@ -36,20 +36,15 @@ class BoxAlignment:
 class FaceModel:
     """One way to turn a face into a feature vector.
 
-    name: stored with each vector; vectors of different models are never compared.
-    side: rows and columns of the chip in pixels.
-    dimension: length of the feature vector.
-    distance_scale: factor on the L2 distance of unit vectors, so that α means about the same with
-        every model.
     network: returns the source of the network, (n, side, side, 3) uint8 RGB → (n, dimension)
         float32 of unit length. Fetches and verifies the weights. Raises ModelUnavailable.
     """
 
-    name: str
-    side: int
-    dimension: int
+    name: str  # stored with each vector; vectors of different models are never compared
+    side: int  # rows and columns of the chip in pixels
+    dimension: int  # length of the feature vector
     alignment: LandmarkAlignment | BoxAlignment
-    distance_scale: float
+    distance_scale: float  # factor on L2 distances, so that α means about the same with each model
     network: Callable[[], NetworkSource] = field(repr=False)
 
 

@@ -22,16 +22,11 @@ _XML, _BIN = "network.xml", "network.bin"  # operations, weights
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """A converted network.
+    """A converted network."""
 
-    model: an openvino.Model that takes any number of pictures.
-    weights_bytes: size of its weights.
-    folder: where it is kept.
-    """
-
-    model: Any
+    model: Any  # an openvino.Model that takes any number of pictures
     weights_bytes: int
-    folder: Path
+    folder: Path  # where it is kept
 
 
 class ConvertedNetworks:

@@ -32,25 +32,17 @@ class Network(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class NetworkSource:
-    """All that a runtime needs to make a network.
+    """All that a runtime needs to make a network."""
 
-    name: appears in logs and file names.
-    weights_sha256: SHA-256 of the file that holds the weights, in hexadecimal.
-    side: rows and columns of the input in pixels; None if it takes pictures of any size.
-    build: makes the PyTorch module. Importing PyTorch takes seconds, so call it only if needed.
-    digest: what `models.digest` must compute for the network once it is converted for OpenVINO.
-    tensors: reads the weights, by their names in the converted network, from a file that was
-        verified. None if `digest` covers the weights. Raises ValueError, WeightsUnavailable.
-    embeds: whether the outputs are vectors of unit length, which may be as good in bfloat16.
-    """
-
-    name: str
-    weights_sha256: str
-    side: int | None
-    build: "Callable[[], nn.Module]"
-    digest: str
+    name: str  # appears in logs and file names
+    weights_sha256: str  # of the file that holds the weights, in hexadecimal
+    side: int | None  # rows and columns of the input; None if it takes pictures of any size
+    build: "Callable[[], nn.Module]"  # importing PyTorch takes seconds, so call it only if needed
+    digest: str  # what `models.digest` must compute once the network is converted for OpenVINO
+    # Reads the weights, by their names in the converted network, from a file that was verified.
+    # None if `digest` covers the weights. Raises ValueError, WeightsUnavailable.
     tensors: Callable[[], Tensors] | None = None
-    embeds: bool = False
+    embeds: bool = False  # whether it returns unit vectors, which may be as good in bfloat16
 
 
 class Runtime(Protocol):

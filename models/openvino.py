@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import Empty, LifoQueue
 from threading import Lock
 from typing import Any
 
@@ -104,18 +103,18 @@ class _Requests:
 
     def __init__(self, compiled: Any) -> None:  # noqa: ANN401  OpenVINO's stubs are incomplete
         self._compiled = compiled
-        self._idle: LifoQueue[Any] = LifoQueue()
+        self._idle: list[Any] = []
 
     @contextmanager
     def borrow(self) -> Iterator[Any]:
         try:
-            request = self._idle.get_nowait()
-        except Empty:
+            request = self._idle.pop()
+        except IndexError:
             request = self._compiled.create_infer_request()
         try:
             yield request
         finally:
-            self._idle.put(request)
+            self._idle.append(request)
 
 
 class _OpenVinoNetwork:

@@ -53,7 +53,8 @@ def page() -> str:
             lines.append("|---|---|---|---|")
         mark = " \\*" if name in SECURITY else ""
         cells = (f"`{name.upper()}`{mark}", _value(types[name], field), default(name))
-        lines.append(f"| {' | '.join(cells)} | {field.description} |")
+        description = " ".join((field.description or "").split())
+        lines.append(f"| {' | '.join(cells)} | {description} |")
     return "\n".join(lines) + "\n"
 
 

@@ -3,7 +3,7 @@
 An index only proposes candidates; the answer is computed from the records that the store holds.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
@@ -55,58 +55,11 @@ class Gallery(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class IndexEntry:
-    """One feature vector of one enrolment in a shared index.
+    """One feature vector of one enrolment in a shared index. Added and removed, never changed."""
 
-    Entries are added and removed, but never changed.
-
-    name: unique among all vectors of all enrolments. vector: (dimension,), of unit length.
-    """
-
-    name: str
+    name: str  # unique among all vectors of all enrolments
     employee_id: int
-    vector: NDArray[np.float32]
-
-
-class SharedIndex(Protocol):
-    """An index that all processes share.
-
-    All methods are thread-safe and may raise IndexUnavailable. A search finds every entry that
-    any process put before the search began.
-
-    dimension: the length of the vectors.
-    """
-
-    dimension: int
-
-    def prepare(self) -> None:
-        """Create the index if it does not exist."""
-
-    def is_complete(self) -> bool:
-        """Return whether the index has been marked as complete; a new index is not."""
-
-    def mark_complete(self) -> None:
-        """Record that the index holds every employee in the store."""
-
-    def put(self, entries: Sequence[IndexEntry]) -> None:
-        """Add entries; overwrite the vectors of entries that exist."""
-
-    def remove(self, names: Sequence[str]) -> None:
-        """Remove entries; ignore unknown names."""
-
-    def entries_of(self, employee_ids: Sequence[int]) -> list[IndexEntry]:
-        """Return all entries of these employees."""
-
-    def entries_between(self, after: int, last: int) -> Iterator[IndexEntry]:
-        """Yield the entries of employees with after < id ≤ last, in any order."""
-
-    def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
-        """Return the names and employee ids of the `count` nearest entries, nearest first."""
-
-    def flush(self) -> None:
-        """Index the entries put so far now rather than later."""
-
-    def __len__(self) -> int:
-        """Return the number of entries."""
+    vector: NDArray[np.float32]  # (dimension,), of unit length
 
 
 def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:

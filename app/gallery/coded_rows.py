@@ -19,16 +19,12 @@ _SAMPLE_RANK = 256  # sampled distances within the threshold, which fixes it to 
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """Codes and quantised vectors of n rows.
+    """Codes and quantised vectors of n rows."""
 
-    prefix: (words, n) and suffix: (n, words), the two halves of the codes.
-    quantised: (n, dimension); times the scale of its row, a vector relative to the sample's mean.
-    """
-
-    prefix: NDArray[np.uint64]
-    suffix: NDArray[np.uint64]
-    quantised: NDArray[np.int8]
-    scales: NDArray[np.float32]
+    prefix: NDArray[np.uint64]  # (words, n), the first half of the codes
+    suffix: NDArray[np.uint64]  # (n, words), the second half
+    quantised: NDArray[np.int8]  # (n, dimension); times `scales`, vectors relative to the centre
+    scales: NDArray[np.float32]  # (n,)
 
 
 class CodedRows:

@@ -16,15 +16,11 @@ _TOLERANCE = 1e-6  # more than float32 numbers may change on the way to the inde
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """The entries that must change in the index. Falsy if there are none.
-
-    missing: entries to add. wrong: the correct entries, which must overwrite those in the index.
-    garbage: entries to remove, because they belong to no record.
-    """
+    """The entries that must change in the index. Falsy if there are none."""
 
     missing: list[IndexEntry] = field(default_factory=list)
-    wrong: list[IndexEntry] = field(default_factory=list)
-    garbage: list[IndexEntry] = field(default_factory=list)
+    wrong: list[IndexEntry] = field(default_factory=list)  # as they should be in the index
+    garbage: list[IndexEntry] = field(default_factory=list)  # they belong to no record
 
     def __bool__(self) -> bool:
         return bool(self.missing or self.wrong or self.garbage)

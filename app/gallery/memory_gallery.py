@@ -69,10 +69,6 @@ class MemoryGallery:
         self._position = position
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
-        """Return the nearest employee and their distance; None if the gallery is empty.
-
-        probe: (dimension,) float32 of unit length. Raises StoreUnavailable, GalleryLoading.
-        """
         self.catch_up()
         count = _CANDIDATES
         while proposed := self._index.nearest(probe, count):
@@ -84,7 +80,6 @@ class MemoryGallery:
         return None
 
     def check_ready(self) -> None:
-        """Return if a login can be answered. Raises StoreUnavailable, GalleryLoading."""
         anyone = np.ones(self._model.dimension, np.float32)
         self.nearest(anyone / np.linalg.norm(anyone))
 

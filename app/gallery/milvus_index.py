@@ -27,72 +27,62 @@ _ENTRIES_PER_WRITE = 1_000  # 2 MB of vectors at 512 dimensions
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """How to reach Milvus.
+    """How to reach Milvus."""
 
-    uri: http://host:port, https://host:port, or a path that ends in .db (milvus-lite, which runs in
-        this process).
-    token: `user:password` or an API key.
-    timeout_s: the time limit of one operation.
-    """
-
-    uri: str
-    token: str | None
-    timeout_s: float
+    uri: str  # http(s)://host:port, or a path that ends in .db (milvus-lite, in this process)
+    token: str | None  # `user:password`, or an API key
+    timeout_s: float  # the time limit of one operation
 
 
 class MilvusIndex:
-    """A SharedIndex in the collection `<prefix>_<model>`, which `prepare` creates.
+    """The index in the collection `<prefix>_<model>`, which `prepare` creates.
 
-    Reads are strongly consistent: a search waits until it sees all writes acknowledged before.
-    The index connects when it is first used, so that the service can start while Milvus is down.
+    All methods are thread-safe and may raise IndexUnavailable. Reads are strongly consistent: a
+    search finds every entry that any process put before the search began. The index connects when
+    it is first used, so that the service can start while Milvus is down.
 
-    most_found: the maximum number of results that Milvus returns.
+    dimension: the length of the vectors.
     """
 
-    def __init__(
-        self,
-        address: Address,
-        prefix: str,
-        model: str,
-        dimension: int,
-        most_found: int = MOST_FOUND,
-    ) -> None:
+    def __init__(self, address: Address, prefix: str, model: str, dimension: int) -> None:
         self.dimension = dimension
-        self._most_found = most_found
         self.collection = re.sub(r"\W", "_", f"{prefix}_{model}", flags=re.ASCII)
         self._address = address
+        self._timeout_s = address.timeout_s
         self._client: MilvusClient | None = None
         self._connecting = Lock()
 
     def prepare(self) -> None:
+        """Create the collection if it does not exist."""
         from pymilvus import MilvusException
 
         with self._connection() as client:
-            if not client.has_collection(self.collection, timeout=self._address.timeout_s):
+            if not client.has_collection(self.collection, timeout=self._timeout_s):
                 self._create(client)
                 self._create_indexes(client)
             try:
-                client.load_collection(self.collection, timeout=self._address.timeout_s)
+                client.load_collection(self.collection, timeout=self._timeout_s)
             except MilvusException:  # its creator may have died before creating the indexes
                 self._create_indexes(client)
-                client.load_collection(self.collection, timeout=self._address.timeout_s)
+                client.load_collection(self.collection, timeout=self._timeout_s)
 
     def is_complete(self) -> bool:
+        """Return whether the index has been marked as complete; a new index is not."""
         with self._connection() as client:
-            aliases = client.list_aliases(self.collection, timeout=self._address.timeout_s)
+            aliases = client.list_aliases(self.collection, timeout=self._timeout_s)
         return self._complete_alias in aliases["aliases"]
 
     def mark_complete(self) -> None:
+        """Record that the index holds every employee in the store."""
         try:
             with self._connection() as client:
-                client.create_alias(
-                    self.collection, self._complete_alias, timeout=self._address.timeout_s
-                )
+                client.create_alias(self.collection, self._complete_alias, timeout=self._timeout_s)
         except IndexUnavailable:
             if not self.is_complete():  # it was not marked before, either
                 raise
 
     def put(self, entries: Sequence[IndexEntry]) -> None:
+        """Add entries; overwrite the vectors of entries that exist."""
         for start in range(0, len(entries), _ENTRIES_PER_WRITE):
             data = [
                 {"name": entry.name, "employee_id": entry.employee_id, "vector": entry.vector}
@@ -100,27 +90,28 @@ class MilvusIndex:
             ]
             with self._connection() as client:
                 # An insert would duplicate an entry that is put twice.
-                client.upsert(self.collection, data, timeout=self._address.timeout_s)
+                client.upsert(self.collection, data, timeout=self._timeout_s)
 
     def remove(self, names: Sequence[str]) -> None:
+        """Remove entries; ignore unknown names."""
         for start in range(0, len(names), _ENTRIES_PER_WRITE):
             # Use a filter: pymilvus fails to delete by name if a name contains quotation marks.
             some = json.dumps(names[start : start + _ENTRIES_PER_WRITE], ensure_ascii=False)
             with self._connection() as client:
-                client.delete(
-                    self.collection, filter=f"name in {some}", timeout=self._address.timeout_s
-                )
+                client.delete(self.collection, filter=f"name in {some}", timeout=self._timeout_s)
 
     def entries_of(self, employee_ids: Sequence[int]) -> list[IndexEntry]:
+        """Return all entries of these employees."""
         entries = self._entries(f"employee_id in {[int(i) for i in employee_ids]}")
-        if len(entries) < self._most_found or len(employee_ids) < 2:
+        if len(entries) < MOST_FOUND or len(employee_ids) < 2:
             return entries
         middle = len(employee_ids) // 2  # the answer may have been cut off, so ask for less
         return self.entries_of(employee_ids[:middle]) + self.entries_of(employee_ids[middle:])
 
     def entries_between(self, after: int, last: int) -> Iterator[IndexEntry]:
+        """Yield the entries of employees with after < id ≤ last, in any order."""
         entries = self._entries(f"employee_id > {after} and employee_id <= {last}")
-        if len(entries) < self._most_found or last - after < 2:
+        if len(entries) < MOST_FOUND or last - after < 2:
             yield from entries
         else:
             middle = (after + last) // 2
@@ -128,7 +119,7 @@ class MilvusIndex:
             yield from self.entries_between(middle, last)
 
     def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
-        count = min(count, self._most_found)
+        """Return the names and employee ids of the `count` nearest entries, nearest first."""
         with self._connection() as client:
             (hits,) = client.search(
                 self.collection,
@@ -138,15 +129,17 @@ class MilvusIndex:
                 output_fields=["employee_id"],
                 search_params={"metric_type": "IP", "params": {"ef": max(EF, count)}},
                 consistency_level="Strong",
-                timeout=self._address.timeout_s,
+                timeout=self._timeout_s,
             )
             return [(hit["name"], hit["entity"]["employee_id"]) for hit in hits]
 
     def flush(self) -> None:
+        """Index the entries put so far now rather than later."""
         with self._connection() as client:
-            client.flush(self.collection, timeout=self._address.timeout_s)
+            client.flush(self.collection, timeout=self._timeout_s)
 
     def __len__(self) -> int:
+        """Return the number of entries."""
         (counted,) = self._query("", ["count(*)"])
         return int(counted["count(*)"])
 
@@ -158,9 +151,7 @@ class MilvusIndex:
     def _entries(self, expression: str) -> list[IndexEntry]:
         return [
             IndexEntry(found["name"], found["employee_id"], np.array(found["vector"], np.float32))
-            for found in self._query(
-                expression, ["name", "employee_id", "vector"], self._most_found
-            )
+            for found in self._query(expression, ["name", "employee_id", "vector"], MOST_FOUND)
         ]
 
     def _query(
@@ -174,7 +165,7 @@ class MilvusIndex:
                     output_fields=fields,
                     limit=limit,
                     consistency_level="Strong",
-                    timeout=self._address.timeout_s,
+                    timeout=self._timeout_s,
                 )
             )
 
@@ -187,14 +178,11 @@ class MilvusIndex:
         schema.add_field("vector", DataType.FLOAT_VECTOR, dim=self.dimension)
         try:
             client.create_collection(
-                self.collection,
-                schema=schema,
-                consistency_level="Strong",
-                timeout=self._address.timeout_s,
+                self.collection, schema=schema, consistency_level="Strong", timeout=self._timeout_s
             )
         except MilvusException:
             # Another process may have created it first.
-            if not client.has_collection(self.collection, timeout=self._address.timeout_s):
+            if not client.has_collection(self.collection, timeout=self._timeout_s):
                 raise
 
     def _create_indexes(self, client: "MilvusClient") -> None:
@@ -210,7 +198,7 @@ class MilvusIndex:
                 self.collection,
                 indexes,
                 sync=False,  # otherwise pymilvus waits half a second for each
-                timeout=self._address.timeout_s,
+                timeout=self._timeout_s,
             )
 
     @contextmanager
@@ -228,14 +216,12 @@ class MilvusIndex:
     def _connected_client(self) -> "MilvusClient":
         if self._client:
             return self._client
-        if not self._connecting.acquire(timeout=self._address.timeout_s):
+        if not self._connecting.acquire(timeout=self._timeout_s):
             raise IndexUnavailable(self._timed_out)
         try:
             if not self._client:
                 self._client = import_client()(
-                    uri=self._address.uri,
-                    token=self._address.token or "",
-                    timeout=self._address.timeout_s,
+                    uri=self._address.uri, token=self._address.token or "", timeout=self._timeout_s
                 )
             return self._client
         finally:
@@ -243,7 +229,7 @@ class MilvusIndex:
 
     @property
     def _timed_out(self) -> str:
-        return f"the index (MILVUS_URI) did not answer within {self._address.timeout_s:g} s"
+        return f"the index (MILVUS_URI) did not answer within {self._timeout_s:g} s"
 
     def _reason(self, error: Exception) -> str:
         from grpc import RpcError, StatusCode

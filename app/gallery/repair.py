@@ -55,7 +55,7 @@ def rebuild(gallery: SharedGallery, after: int = FIRST_ID) -> Iterator[Step]:
     for step in _compared(gallery, after):
         repaired = Drift()
         for ids in batched(step.drift.employees(), _RECHECK_BATCH):
-            repaired.add(gallery.reconciler.reconcile(ids))
+            repaired.add(gallery.reconcile(ids))
         yield Step(step.last, step.employees, repaired)
     gallery.index.flush()
     if after == FIRST_ID:
@@ -90,5 +90,5 @@ def _recheck(gallery: SharedGallery, ids: list[int]) -> Drift:
     if ids:
         time.sleep(_WRITE_S)
     for some in batched(ids, _RECHECK_BATCH):
-        drift.add(gallery.reconciler.drift_of(some))
+        drift.add(gallery.drift_of(some))
     return drift

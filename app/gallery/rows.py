@@ -14,17 +14,13 @@ _EXACT_FINALISTS = 64  # few are enough, because float32 rows are ranked exactly
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Sizes that control the search, all in rows.
+    """Sizes that control the search, all in rows."""
 
-    exact: galleries with more vectors than this are searched by codes.
-    block: rows of codes that are allocated, and scanned, at a time. The temporary array of one
-        block, eight bytes per row, should fit into a core's cache.
-    finalists: the minimum number of rows that a search by codes ranks by their vectors.
-    """
-
-    exact: int = 16_384
+    exact: int = 16_384  # galleries with more vectors than this are searched by codes
+    # Rows of codes that are allocated, and scanned, at a time. The temporary array of one block,
+    # eight bytes per row, should fit into a core's cache.
     block: int = 65_536
-    finalists: int = 1_024
+    finalists: int = 1_024  # the fewest rows that a search by codes ranks by their vectors
 
 
 class Rows(Protocol):

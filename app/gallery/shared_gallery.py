@@ -1,6 +1,6 @@
 """The gallery whose index all processes share."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 
@@ -8,10 +8,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.gallery import IndexUnavailable, SharedIndex, batched
+from app.gallery import IndexUnavailable, batched
 from app.gallery.comparison import comparable, nearest
-from app.gallery.drift import Drift, expected_entries
-from app.gallery.reconciler import NotReconciled, Reconciler
+from app.gallery.drift import Drift, drift_between, expected_entries
+from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
 from app.storage import (
     Changes,
     ChangesForgotten,
@@ -19,14 +19,19 @@ from app.storage import (
     EmployeeExists,
     EmployeeStore,
     NoSuchEmployee,
+    UnknownSeal,
 )
 from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
 _CANDIDATES = 8  # entries that a search proposes at first; an employee may have several
-_MOST_CANDIDATES = 16_384  # the maximum that Milvus returns
 _BATCH = 1_000  # employees reconciled at a time
+_ROUNDS = 8  # attempts while others write the same employees, before a later catch-up takes over
+
+
+class NotReconciled(IndexUnavailable):
+    """Entries still differ from their records after all attempts."""
 
 
 class SharedGallery:
@@ -37,11 +42,10 @@ class SharedGallery:
     store holds at that moment, so stale entries of earlier enrolments affect no login.
     """
 
-    def __init__(self, store: EmployeeStore, index: SharedIndex, model: FaceModel) -> None:
+    def __init__(self, store: EmployeeStore, index: MilvusIndex, model: FaceModel) -> None:
         self.store = store
         self.index = index
         self.model = model
-        self.reconciler = Reconciler(store, index, model)
         self._position: int | None = None
         self._suspects: set[int] = set()  # employees whose entries may be stale
         self._catching_up = Lock()
@@ -57,15 +61,10 @@ class SharedGallery:
         self._check_complete()
 
     def check_ready(self) -> None:
-        """Return if a login can be answered. Raises IndexUnavailable, StoreUnavailable."""
         self._check_complete()
         self.store.get([], may_lag=True)  # as a login does
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
-        """Return the nearest employee and their distance; None if the gallery is empty.
-
-        probe: (dimension,) float32 of unit length. Raises StoreUnavailable, IndexUnavailable.
-        """
         count = _CANDIDATES
         while True:
             proposed = self.index.nearest(probe, count)
@@ -79,9 +78,9 @@ class SharedGallery:
             if len(proposed) < count or any(name in current for name, _ in proposed):
                 return nearest(records, probe, self.model)
             # Every proposal was stale: ask for more, or remove the stale entries first.
-            if count == _MOST_CANDIDATES and not self._reconcile(sorted(stale)):
+            if count == MOST_FOUND and not self.reconcile(sorted(stale)):
                 raise IndexUnavailable("the nearest entries keep changing in the index")
-            count = min(4 * count, _MOST_CANDIDATES)
+            count = min(4 * count, MOST_FOUND)
 
     @contextmanager
     def writing(self, employee_id: int) -> Iterator[None]:
@@ -96,9 +95,9 @@ class SharedGallery:
         try:
             yield
         except (EmployeeExists, NoSuchEmployee):
-            self._reconcile([employee_id])
+            self.reconcile([employee_id])
             raise
-        self._reconcile([employee_id])
+        self.reconcile([employee_id])
 
     def catch_up(self) -> None:
         """Reconcile what all processes wrote; one may have died between store and index.
@@ -115,11 +114,11 @@ class SharedGallery:
             try:
                 for ids in batched(sorted(left), _BATCH):
                     try:
-                        if drift := self._reconcile(ids):
+                        if drift := self.reconcile(ids):
                             # The usual cause is a write that is under way.
                             log.info("the index was corrected", **drift.counts())
                     except NotReconciled:
-                        pass  # _reconcile has added them to the suspects
+                        pass  # `reconcile` has added them to the suspects
                     left -= set(ids)
             finally:
                 self._suspects |= suspects & left
@@ -127,12 +126,40 @@ class SharedGallery:
         finally:
             self._catching_up.release()
 
-    def _reconcile(self, employee_ids: list[int]) -> Drift:
-        try:
-            return self.reconciler.reconcile(employee_ids)
-        except NotReconciled as error:
-            self._suspects |= set(error.employee_ids)
-            raise
+    def drift_of(self, employee_ids: Sequence[int]) -> Drift:
+        """Return how the entries of these employees differ from their records.
+
+        Raises StoreUnavailable; IndexUnavailable, also if records are undecryptable here.
+        """
+        # Read the entries before the records. An entry that its record lacks is then outdated, and
+        # not newer than the record.
+        entries = self.index.entries_of(employee_ids)
+        records = self.store.get(employee_ids)
+        if {entry.employee_id for entry in entries} - {each.employee_id for each in records}:
+            try:
+                self.store.check_seals()  # undecryptable records would look removed
+            except UnknownSeal as error:
+                raise IndexUnavailable(str(error)) from error
+        return drift_between(entries, comparable(records, self.model))
+
+    def reconcile(self, employee_ids: Sequence[int]) -> Drift:
+        """Make the entries of these employees match their records; return the drift found first.
+
+        Writers take no lock. An entry's name contains its enrolment id, so an entry that its record
+        lacks belongs to a superseded enrolment, and can be removed while others write. An entry may
+        also be superseded while it is put, so compare again until nothing differs.
+        Raises NotReconciled, StoreUnavailable, IndexUnavailable.
+        """
+        found, left = Drift(), list(employee_ids)
+        for _ in range(_ROUNDS):
+            if not (drift := self.drift_of(left)):
+                return found
+            found = found or drift
+            self.index.put(drift.missing + drift.wrong)
+            self.index.remove([entry.name for entry in drift.garbage])
+            left = drift.employees()  # if others change later, their writers reconcile them
+        self._suspects |= set(left)
+        raise NotReconciled(f"entries of {len(left)} employees keep changing in the index")
 
     def _changes(self) -> Changes:
         try:

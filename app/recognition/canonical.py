@@ -59,12 +59,9 @@ _BLOBS = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canonical:
-    """A face in its standard view of VIEW_SIDE × VIEW_SIDE points.
+    """A face in its standard view of VIEW_SIDE × VIEW_SIDE points."""
 
-    view: (2, 3), from points of the standard view to pixels of the aligned face.
-    """
-
-    view: _Floats
+    view: _Floats  # (2, 3), from points of the standard view to pixels of the aligned face
     _field: _Field
     _to_field: _Floats
 

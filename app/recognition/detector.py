@@ -31,17 +31,14 @@ _MIN_SCORES = (0.6, 0.7)  # to pass the first and the second stage
 class DetectedFace:
     """A detected face, in pixels of the picture.
 
-    box: (4,) float64 x1, y1, x2, y2; may reach beyond the picture.
     landmarks: (5, 2) float64 x, y of the eyes, the nose and the corners of the mouth, each pair
         from the picture's left to right.
-    score: in [0, 1].
-    side: side of the square with the same area as the part of the box inside the picture.
     """
 
-    box: NDArray[np.float64]
+    box: NDArray[np.float64]  # (4,) x1, y1, x2, y2; may reach beyond the picture
     landmarks: NDArray[np.float64]
-    score: float
-    side: float
+    score: float  # in [0, 1]
+    side: float  # of the square with the same area as the part of the box inside the picture
 
 
 class FaceDetector:
@@ -124,12 +121,12 @@ class FaceDetector:
 
         A scale is given by its number.
         """
-        laid_out = mosaic([tile.picture for tile in tiles])
-        offsets, certainty = self._propose(laid_out.picture[None])
-        tile_of = _tile_numbers(certainty.shape[2:], tiles, laid_out.corners)
+        laid_out, corners = mosaic([tile.picture for tile in tiles])
+        offsets, certainty = self._propose(laid_out[None])
+        tile_of = _tile_numbers(certainty.shape[2:], tiles, corners)
         row, column = np.nonzero((certainty[0, 1] >= _MIN_SCORES[0]) & (tile_of >= 0))
         tile, scores = tile_of[row, column], certainty[0, 1, row, column]
-        cells = _cell_boxes(np.stack((column, row), 1), tile, picture, tiles, laid_out.corners)
+        cells = _cell_boxes(np.stack((column, row), 1), tile, picture, tiles, corners)
         scale = np.array([each.scale for each in tiles])[tile]
         return cells, scale, offsets[0][:, row, column].T, scores
 
@@ -181,16 +178,12 @@ def distinct(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tile:
-    """A piece of the picture at one scale, with a margin.
-
-    scale: its number. size: columns and rows of the resized picture without its margin. corner:
-    column and row where the piece begins in the resized picture with its margin.
-    """
+    """A piece of the picture at one scale, with a margin."""
 
     picture: Picture
-    scale: int
-    size: tuple[int, int]
-    corner: tuple[int, int]
+    scale: int  # its number
+    size: tuple[int, int]  # columns and rows of the resized picture without its margin
+    corner: tuple[int, int]  # column and row of the piece in the resized picture with its margin
 
 
 def _tiles(resized: Picture, scale: int) -> Iterator[_Tile]:

@@ -18,17 +18,12 @@ from app.recognition.requirements import PictureRequirements
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The faces found in a rotated photo.
-
-    faces: the main face, then its rivals, which are nearly as large.
-    quarters: quarter turns, counter-clockwise.
-    detail: pixels of the view for each pixel of the photo along a side, in [0, 1].
-    """
+    """The faces found in a rotated photo."""
 
     pyramid: Pyramid
-    faces: list[DetectedFace]
-    quarters: int
-    detail: float
+    faces: list[DetectedFace]  # the main face, then its rivals, which are nearly as large
+    quarters: int  # quarter turns, counter-clockwise
+    detail: float  # pixels of the view for each pixel of the photo along a side, in [0, 1]
 
     @property
     def score(self) -> float:

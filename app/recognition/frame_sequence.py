@@ -20,21 +20,16 @@ class BadFrame(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ObservedFace:
-    """The main face of a picture.
+    """The main face of a picture."""
 
-    vector: (dimension,) float32 of unit length. quality: its weight among pictures of the same
-    moment; at least 0. alone: no second face is nearly as large.
-    grey: (SIDE, SIDE) uint8, the green channel, for `motion`. (A mixed grey would combine channels
-    that saturate in different places.) aligned: (SIDE, SIDE, 3) uint8, for `canonical`.
-    to_picture: (2, 3), from points of `aligned` to points of the picture.
-    """
-
-    vector: NDArray[np.float32]
-    quality: float
-    alone: bool
+    vector: NDArray[np.float32]  # (dimension,), of unit length
+    quality: float  # its weight among pictures of the same moment; at least 0
+    alone: bool  # no second face is nearly as large
+    # (SIDE, SIDE), the green channel, for `motion`: a mixed grey would combine channels that
+    # saturate in different places.
     grey: GreyFace
-    aligned: AlignedFace
-    to_picture: NDArray[np.float64]
+    aligned: AlignedFace  # for `canonical`
+    to_picture: NDArray[np.float64]  # (2, 3), from points of `aligned` to points of the picture
 
 
 @dataclass(frozen=True, slots=True)

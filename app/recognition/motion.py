@@ -57,7 +57,7 @@ def motion(faces: NDArray[np.uint8]) -> float:
     # it starts close to the right one.
     views = [_IDENTITY] * len(pictures)
     views = _views(pictures, pictures[0], views, cv2.MOTION_AFFINE)
-    reference = _median(_registered(pictures, views))
+    reference = np.median(_registered(pictures, views), axis=0).astype(np.float32)
     views = _views(pictures, reference, views, cv2.MOTION_HOMOGRAPHY)
     pictures = _registered(pictures, views)
     visible = np.stack([_visible(picture) & _visible(reference) for picture in pictures])
@@ -72,10 +72,6 @@ def motion(faces: NDArray[np.uint8]) -> float:
     # If the rigid part is hidden or does not fit, the frame is misregistered and shows no motion.
     registered = (noise > 0) & (noise <= _MAX_NOISE * np.median(noise) + _MOUTH_NOISE)
     return float(np.max(np.where(registered, changes, 0)))
-
-
-def _median(pictures: _Grey) -> _Grey:
-    return np.asarray(np.median(pictures, axis=0), np.float32)
 
 
 def _blurred(picture: _Grey) -> _Grey:

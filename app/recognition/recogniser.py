@@ -1,9 +1,9 @@
 """The pipeline: encoded picture → decode → find the face → align → feature vector."""
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 
 import cv2
 import numpy as np
@@ -30,20 +30,9 @@ from app.recognition.requirements import PictureRequirements
 from models.catalogue import FaceModel
 from models.network import Runtime
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Crop:
-    """The pixels of a picture's main face, kept so that the whole picture can be released.
-
-    chip: the face as the model takes it. quarters: as in View. The rest is as in ObservedFace.
-    """
-
-    chip: Picture
-    quarters: int
-    alone: bool
-    grey: motion.GreyFace
-    aligned: canonical.AlignedFace
-    to_picture: NDArray[np.float64]
+# A face as the model takes it, and a function that adds its vector to all else that is observed.
+# Nothing more of a picture is kept, so that the whole picture can be released.
+_Crop = tuple[Picture, Callable[[NDArray[np.float32]], ObservedFace]]
 
 
 class Recogniser:
@@ -95,23 +84,28 @@ class Recogniser:
         with self._slots:
             pictures = [self._frame(number, frame) for number, frame in enumerate(frames)]
             photo = self._photo(data)
-            probe = self._crop(photo, self._search.best_view(photo))
-        crops, numbers = [probe], []
+            view = self._search.best_view(photo)
+            crops, numbers, quarters = [self._crop(photo, view)], [], view.quarters
+        del photo, view
         for number, frame in enumerate(pictures):
-            with self._slots, suppress(UnusableImage), _frame_errors(number):
-                crops.append(self._crop(frame, self._search.view(frame, probe.quarters)))
+            try:
+                with self._slots:
+                    crops.append(self._crop(frame, self._search.view(frame, quarters)))
                 numbers.append(number)
+            except UnusableImage:
+                continue  # the frame counts as one without a usable face
+            except NotAnImage as error:
+                raise BadFrame(number, str(error)) from error
         with self._slots:
             faces = self._observed(crops)
         by_number = dict(zip(numbers, faces[1:], strict=True))
         return FrameSequence(faces[0], [by_number.get(number) for number in range(len(pictures))])
 
     def _frame(self, number: int, data: bytes) -> Photo:
-        with _frame_errors(number):
-            try:
-                return self._photo(data, self._requirements.frame_megapixels)
-            except UnusableImage as error:
-                raise BadFrame(number, str(error)) from error
+        try:
+            return self._photo(data, self._requirements.frame_megapixels)
+        except (UnusableImage, NotAnImage) as error:
+            raise BadFrame(number, str(error)) from error
 
     def _photo(self, data: bytes, max_megapixels: float = math.inf) -> Photo:
         max_megapixels = min(max_megapixels, self._requirements.megapixels)
@@ -146,16 +140,18 @@ class Recogniser:
         grey = view.pyramid.warped(to_grey, motion.SIDE)[..., 1].copy()
         to_picture = affine(canonical.POINTS, landmarks)
         aligned = view.pyramid.warped(to_picture, canonical.SIDE)
-        return _Crop(chip, view.quarters, len(view.faces) == 1, grey, aligned, to_picture)
+        return chip, partial(
+            ObservedFace,
+            quality=sharpness(chip),
+            alone=len(view.faces) == 1,
+            grey=grey,
+            aligned=aligned,
+            to_picture=to_picture,
+        )
 
     def _observed(self, crops: Sequence[_Crop]) -> list[ObservedFace]:
-        vectors = self._vectors(np.stack([crop.chip for crop in crops]))
-        return [
-            ObservedFace(
-                vector, sharpness(crop.chip), crop.alone, crop.grey, crop.aligned, crop.to_picture
-            )
-            for crop, vector in zip(crops, vectors, strict=True)
-        ]
+        vectors = self._vectors(np.stack([chip for chip, _ in crops]))
+        return [make(vector) for (_, make), vector in zip(crops, vectors, strict=True)]
 
     def _vectors(self, chips: Picture) -> NDArray[np.float32]:
         (vectors,) = self._embed(chips)
@@ -164,15 +160,6 @@ class Recogniser:
                 f"the network of {self.model.name} returned a vector that is not finite"
             )
         return vectors
-
-
-@contextmanager
-def _frame_errors(number: int) -> Iterator[None]:
-    """Raise BadFrame in place of NotAnImage."""
-    try:
-        yield
-    except NotAnImage as error:
-        raise BadFrame(number, str(error)) from error
 
 
 def sharpness(chip: Picture) -> float:

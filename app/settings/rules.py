@@ -51,15 +51,22 @@ class Settings(Fields):
         )
 
     @model_validator(mode="after")
-    def _keys_are_in_one_place(self) -> Self:
+    def _fit_together(self) -> Self:
         if self.api_keys and self.api_keys_file:
             raise ValueError("API_KEYS and API_KEYS_FILE must not both be set")
+        if self.gallery_index == "milvus":
+            self._check_milvus()
+        if (self.liveness_username is None) != (self.liveness_password is None):
+            raise ValueError("set LIVENESS_USERNAME and LIVENESS_PASSWORD together")
+        if self.liveness_token and self.liveness_username:
+            raise ValueError("set either LIVENESS_TOKEN or LIVENESS_USERNAME, not both")
+        if self.max_received_mb < self.max_body_mb:
+            raise ValueError("MAX_RECEIVED_MB must be at least MAX_BODY_MB")
+        if (self.facenet_weights is None) != (self.facenet_weights_sha256 is None):
+            raise ValueError("FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 must be set together")
         return self
 
-    @model_validator(mode="after")
-    def _milvus_is_usable(self) -> Self:
-        if self.gallery_index != "milvus":
-            return self
+    def _check_milvus(self) -> None:
         if not self.milvus_uri:
             raise ValueError("set MILVUS_URI, because GALLERY_INDEX is milvus")
         if self.workers > 1 and self.milvus_is_a_file:
@@ -72,24 +79,3 @@ class Settings(Fields):
                 "VECTOR_KEYS holds several keys and GALLERY_INDEX is milvus: set GALLERY_INDEX to "
                 "memory, run flask --app entry vectors rotate, then keep one key"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _liveness_has_one_way_to_authenticate(self) -> Self:
-        if (self.liveness_username is None) != (self.liveness_password is None):
-            raise ValueError("set LIVENESS_USERNAME and LIVENESS_PASSWORD together")
-        if self.liveness_token and self.liveness_username:
-            raise ValueError("set either LIVENESS_TOKEN or LIVENESS_USERNAME, not both")
-        return self
-
-    @model_validator(mode="after")
-    def _largest_body_fits(self) -> Self:
-        if self.max_received_mb < self.max_body_mb:
-            raise ValueError("MAX_RECEIVED_MB must be at least MAX_BODY_MB")
-        return self
-
-    @model_validator(mode="after")
-    def _weights_have_a_checksum(self) -> Self:
-        if (self.facenet_weights is None) != (self.facenet_weights_sha256 is None):
-            raise ValueError("FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 must be set together")
-        return self

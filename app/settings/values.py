@@ -30,14 +30,10 @@ def stripped(value: str, *, exact: bool) -> str:
     Files and `echo` leave them there. exact: remove line ends only, unless nothing else is left;
     blanks may be part of a password.
     """
-    bare = _strip(value)
+    bare = value
+    while bare != (shorter := bare.strip().strip(_INVISIBLE)):
+        bare = shorter
     return value.strip("\r\n") if exact and bare else bare
-
-
-def _strip(value: str) -> str:
-    while value != (shorter := value.strip().strip(_INVISIBLE)):
-        value = shorter
-    return value
 
 
 def fault(value: str, *, exact: bool, several: bool) -> str | None:

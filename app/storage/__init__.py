@@ -19,8 +19,6 @@ class Employee:
     """One enrolled person.
 
     vectors: (n, dimension) float32, n ≥ 1, unit length, all computed by the model named `model`.
-    enrolment_id: identifies the write that made this record; a retried write keeps it. "" in
-        records older than these ids.
     photo_hashes: perceptual hashes of the enrolled photos, which are not stored themselves. Empty
         for employees enrolled with vectors, or by an older release.
     """
@@ -30,44 +28,34 @@ class Employee:
     surname: str
     vectors: NDArray[np.float32]
     model: str
+    # Identifies the write that made this record; a retried write keeps it. "" in old records.
     enrolment_id: str = field(default_factory=new_enrolment_id)
     photo_hashes: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A record without its vectors.
+    """A record without its vectors."""
 
-    employee_id: as text, because other clients may have stored ids that are not whole numbers.
-    model: the model that computed the vectors; None if they cannot be read here.
-    """
-
-    employee_id: str
+    employee_id: str  # text, because other clients may have stored ids that are not whole numbers
     name: str
     surname: str
-    model: str | None
+    model: str | None  # the model that computed the vectors; None if they cannot be read here
 
 
 @dataclass(frozen=True, slots=True)
 class UsedProbe:
-    """The photo and frames of one login, remembered so that their reuse can be detected.
+    """The photo and frames of one login, remembered so that their reuse can be detected."""
 
-    photo_hash: their perceptual hashes, concatenated.
-    until: the earliest time at which the probe may be forgotten, in seconds since 1970.
-    """
-
-    photo_hash: bytes
-    until: float
+    photo_hash: bytes  # their perceptual hashes, concatenated
+    until: float  # when the probe may be forgotten at the earliest, in seconds since 1970
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The employees enrolled, replaced or removed since an earlier position.
+    """The employees enrolled, replaced or removed since an earlier position."""
 
-    position: the position of the newest of these changes.
-    """
-
-    position: int
+    position: int  # of the newest of these changes
     employee_ids: frozenset[int]
 
 

@@ -30,13 +30,11 @@ class Stored:
 
     vectors: (n, dimension) little-endian float32, row by row; if encrypted, as many bytes of
         ciphertext.
-    sealed_with: the name of the key, or `plain`.
-    seal: the nonce and the tag; empty if plain.
     """
 
     vectors: bytes
-    sealed_with: str
-    seal: bytes
+    sealed_with: str  # the name of the key, or `plain`
+    seal: bytes  # the nonce and the tag; empty if plain
 
 
 class VectorKeys:

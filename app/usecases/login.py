@@ -62,38 +62,28 @@ class Login:
         BadFrame, NotReady, StoreUnavailable, IndexUnavailable, AuditUnavailable.
         """
         with self._audit.entry("login") as facts:
-            return self._identify(probe, frames, liveness, fraud_detection, facts)
-
-    def _identify(
-        self,
-        probe: bytes,
-        frames: Sequence[bytes],
-        liveness: bool,
-        fraud_detection: bool,
-        facts: Fields,
-    ) -> Employee:
-        if fraud_detection and not frames:
-            raise ValueError("fraud detection takes frames")
-        facts["model"] = self._service.recogniser.model.name
-        # The liveness service works while this process examines the pictures.
-        verdict = self._liveness.ask(frames) if liveness else None
-        try:
-            vector, seen = self._examine(probe, frames, fraud_detection)
-            alive = verdict is None or verdict.result()
-        finally:
-            if verdict is not None:
-                verdict.cancel()  # not needed if the pictures were refused
-        if not alive:
-            raise NotAlive
-        # Search last, so that a person removed in the meantime is not let in.
-        employee = self._nearest(vector, facts)
-        if seen is not None:
+            if fraud_detection and not frames:
+                raise ValueError("fraud detection takes frames")
+            facts["model"] = self._service.recogniser.model.name
+            # The liveness service works while this process examines the pictures.
+            verdict = self._liveness.ask(frames) if liveness else None
             try:
-                use_once(self._service.store, seen, employee, self._replay_window_s)
-            except NoSuchEmployee as error:  # removed or replaced just now
-                raise NoMatch from error
-        log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
-        return employee
+                vector, seen = self._examine(probe, frames, fraud_detection)
+                alive = verdict is None or verdict.result()
+            finally:
+                if verdict is not None:
+                    verdict.cancel()  # not needed if the pictures were refused
+            if not alive:
+                raise NotAlive
+            # Search last, so that a person removed in the meantime is not let in.
+            employee = self._nearest(vector, facts)
+            if seen is not None:
+                try:
+                    use_once(self._service.store, seen, employee, self._replay_window_s)
+                except NoSuchEmployee as error:  # removed or replaced just now
+                    raise NoMatch from error
+            log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
+            return employee
 
     def _examine(
         self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool

@@ -55,7 +55,7 @@ def open_store(
             opened.callback(process.drop, database)
 
             def connect() -> EmployeeStore:
-                return MongoStore.connect(
+                return MongoStore(
                     Settings(mongo_db_url=f"{process.address}/{database}", mongo_db_timeout_s=20),
                     keys,
                 )
@@ -73,7 +73,7 @@ def store(open_store: OpenStore) -> EmployeeStore:
 def mongo_store(mongod: Mongod, database: str) -> Iterator[MongoStore]:
     """An empty store in MongoDB."""
     settings = Settings(mongo_db_url=f"{mongod.address}/{database}", mongo_db_timeout_s=20)
-    with closing(MongoStore.connect(settings)) as store:
+    with closing(MongoStore(settings)) as store:
         yield store
 
 

@@ -95,9 +95,9 @@ def test_with_encryption_no_mongodb_file_ever_holds_a_vector() -> None:
     """What MongoDB deletes stays in its files for a while: so nothing readable ever gets there."""
     with Mongod() as mongod:
         settings = Settings(mongo_db_url=f"{mongod.address}/people", mongo_db_timeout_s=20)
-        with closing(MongoStore.connect(settings)) as store:
+        with closing(MongoStore(settings)) as store:
             store.add(named(1))
-        with closing(MongoStore.connect(settings, VectorKeys(f"{VECTOR_KEY} plain"))) as store:
+        with closing(MongoStore(settings, VectorKeys(f"{VECTOR_KEY} plain"))) as store:
             for number in range(2, 20):
                 store.add(named(number))
             for number in range(2, 20, 2):

@@ -34,7 +34,7 @@ def line(request: pytest.FixtureRequest) -> Iterator[Line]:
 
     def connect(port: int) -> MongoStore:
         url = f"127.0.0.1:{port}/{database}?directConnection=true"
-        return MongoStore.connect(Settings(mongo_db_url=url, mongo_db_timeout_s=20))
+        return MongoStore(Settings(mongo_db_url=url, mongo_db_timeout_s=20))
 
     with (
         ReplyCutter(mongod.port) as cutter,

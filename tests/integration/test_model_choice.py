@@ -14,7 +14,7 @@ from flask import Flask
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
-from app.model_check import StoredModels
+from app.model_check import ModelCheck
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
 from models.catalogue import Catalogue, FaceModel, ModelUnavailable
@@ -332,11 +332,11 @@ def test_stored_models_are_counted_when_something_changed(tmp_path: Path) -> Non
             return super().models()
 
     with closing(CountedStore(tmp_path / "employees.db")) as store:
-        stored = StoredModels(store)
-        assert [stored.counts() for _ in range(9)] == [{}] * 9
+        check = ModelCheck(store, lambda stored: pytest.fail("no model is chosen"))
+        assert [check.stored() for _ in range(9)] == [{}] * 9
         assert store.counted == 1
         enrol_with(tmp_path, 1, "vggface2", 512)
-        assert [stored.counts() for _ in range(9)] == [{"vggface2": 1}] * 9
+        assert [check.stored() for _ in range(9)] == [{"vggface2": 1}] * 9
         assert store.counted == 2
 
 

@@ -22,7 +22,7 @@ def cause(url: str, **settings: object) -> str:
     """What a store says of itself that cannot be reached."""
     given = {"mongo_db_url": url, "mongo_db_timeout_s": 1.0} | settings
     with (
-        closing(MongoStore.connect(Settings.model_validate(given))) as store,
+        closing(MongoStore(Settings.model_validate(given))) as store,
         pytest.raises(StoreUnavailable) as caught,
     ):
         store.count()
@@ -101,7 +101,7 @@ def test_a_certificate_that_is_not_trusted(with_tls: Mongod, certificate: Path) 
     other_name = f"localhost:{with_tls.port}/people?tls=true&tlsCAFile={certificate}"
     assert "certificate is not valid for 'localhost'" in cause(other_name)
     url = f"{with_tls.address}/people?tls=true&tlsCAFile={certificate}"
-    with closing(MongoStore.connect(Settings(mongo_db_url=url))) as store:
+    with closing(MongoStore(Settings(mongo_db_url=url))) as store:
         assert store.count() == 0
 
 

@@ -17,7 +17,7 @@ TIMEOUT_S = 1.0
 
 
 def connected(**settings: object) -> MongoStore:
-    return MongoStore.connect(Settings.model_validate({"mongo_db_timeout_s": TIMEOUT_S} | settings))
+    return MongoStore(Settings.model_validate({"mongo_db_timeout_s": TIMEOUT_S} | settings))
 
 
 class TestSettings:

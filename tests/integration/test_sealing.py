@@ -37,7 +37,7 @@ def open_with(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OpenWi
 
         def connect(keys: str | None) -> EmployeeStore:
             if request.param == "mongod":
-                return MongoStore.connect(settings, VectorKeys(keys))
+                return MongoStore(settings, VectorKeys(keys))
             return SqliteStore(tmp_path / "employees.db", VectorKeys(keys))
 
         yield lambda keys: opened.enter_context(closing(connect(keys)))
@@ -166,7 +166,7 @@ def test_mongodb_documents_that_cannot_be_read_stop_no_change_of_keys(
             [{"_id": number, "name": "a", "surname": "b", "img": "none"} for number in range(300)]
         )
     settings = Settings(mongo_db_url=f"{mongod.address}/{database}", mongo_db_timeout_s=20)
-    with closing(MongoStore.connect(settings, VectorKeys(f"{NEW} plain"))) as store:
+    with closing(MongoStore(settings, VectorKeys(f"{NEW} plain"))) as store:
         store.add(someone(300))
         with pytest.raises(UnknownSeal, match="300 records cannot be read"):
             list(store.seal_anew())
@@ -180,9 +180,9 @@ def test_old_mongodb_documents_are_sealed_too(mongod: Mongod, database: str) -> 
             {"_id": 1.0, "name": "a", "surname": "b", "img": [vector.astype(float).tolist()]}
         )
         settings = Settings(mongo_db_url=f"{mongod.address}/{database}", mongo_db_timeout_s=20)
-        with closing(MongoStore.connect(settings, VectorKeys(f"{NEW} plain"))) as store:
+        with closing(MongoStore(settings, VectorKeys(f"{NEW} plain"))) as store:
             assert list(store.seal_anew()) == [(1, 1)]
-        with closing(MongoStore.connect(settings, VectorKeys(NEW))) as store:
+        with closing(MongoStore(settings, VectorKeys(NEW))) as store:
             (found,) = store.get([1])
             assert isinstance(found, Employee)
             assert (found.model, found.vectors.shape) == ("vggface2", (1, 512))

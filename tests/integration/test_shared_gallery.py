@@ -224,8 +224,8 @@ def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
     store = FollowedStore(path, VectorKeys(), then=lambda: another.add(again))
     gallery = SharedGallery(store, index, MODEL)
     index.put(list(expected_entries(someone(1))))
-    assert [row.employee_id for row in gallery.reconciler.drift_of([1]).garbage] == [1]
-    gallery.reconciler.reconcile([1])
+    assert [row.employee_id for row in gallery.drift_of([1]).garbage] == [1]
+    gallery.reconcile([1])
     assert holds_exactly(gallery, again)
 
 
@@ -284,7 +284,7 @@ def test_what_did_not_come_to_rest_is_reconciled_later_and_keeps_up_nobody_else(
 def test_a_login_ends_where_no_near_record_can_be_opened(
     index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gallery.shared_gallery._MOST_CANDIDATES", 16)
+    monkeypatch.setattr("app.gallery.shared_gallery.MOST_FOUND", 16)
     new = new_key()
 
     def with_keys(keys: str) -> SharedGallery:

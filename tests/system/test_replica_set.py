@@ -87,7 +87,7 @@ def test_people_log_in_from_a_secondary_where_that_is_allowed(
             settings = Settings(
                 mongo_db_url=allowed["MONGO_DB_URL"], mongo_db_read_from_secondary=True
             )
-            with closing(MongoStore.connect(settings)) as store:
+            with closing(MongoStore(settings)) as store:
                 assert store.count() > 0  # with Milvus, /readyz asks for it
             assert ask(service, 3, "enrol", stranger) == 503
             assert ask(strict, 1, "login", known) == 503

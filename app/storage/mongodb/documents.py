@@ -26,17 +26,8 @@ FIELDS = (
 )
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
-_IS_LEGACY = {
-    "$let": {
-        "vars": {"first": _FIRST_VECTOR},
-        "in": {
-            "$eq": [
-                {"$cond": [{"$isArray": "$$first"}, {"$size": "$$first"}, 0]},
-                LEGACY_DIMENSION,
-            ]
-        },
-    }
-}
+_LISTED = {"$cond": [{"$isArray": _FIRST_VECTOR}, _FIRST_VECTOR, []]}
+_IS_LEGACY = {"$eq": [{"$size": _LISTED}, LEGACY_DIMENSION]}
 # An aggregation expression for the model; `from_document` applies the same rule.
 MODEL: Mapping[str, Any] = {"$ifNull": ["$model", {"$cond": [_IS_LEGACY, LEGACY_MODEL, None]}]}
 # An aggregation expression for the name of the key that the vectors are sealed with.
@@ -60,10 +51,10 @@ def to_document(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
     }
 
 
-def enrolment_query(employee: Employee) -> dict[str, Any]:
-    """Return the query for this enrolment of the employee."""
+def enrolment_query(employee_id: int, enrolment_id: str | None) -> dict[str, Any]:
+    """Return the query for one enrolment of an employee."""
     # None also matches documents without the field.
-    return {"_id": employee.employee_id, "enrolment_id": employee.enrolment_id or None}
+    return {"_id": employee_id, "enrolment_id": enrolment_id}
 
 
 def reseal_update(employee: Employee, keys: VectorKeys) -> UpdateOne:
@@ -73,7 +64,7 @@ def reseal_update(employee: Employee, keys: VectorKeys) -> UpdateOne:
     """
     fields = _vector_fields(employee, keys)
     return UpdateOne(
-        enrolment_query(employee),
+        enrolment_query(employee.employee_id, employee.enrolment_id or None),
         {
             "$set": fields | {"model": employee.model},
             "$unset": {name: True for name in _SEAL_FIELDS if name not in fields},

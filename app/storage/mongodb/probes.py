@@ -1,4 +1,7 @@
-"""The used probes in MongoDB, in the document of their employee, oldest first."""
+"""The used probes in MongoDB, in the document of their employee, oldest first.
+
+The functions raise pymongo's errors and keep the deadline (`pymongo.timeout`) they run under.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,37 +12,32 @@ from pymongo.collection import Collection
 from app.storage import Employee, NoSuchEmployee, ProbeCheck, UsedProbe
 from app.storage.mongodb.documents import enrolment_query
 
+Employees = Collection[dict[str, Any]]
 _FIELD = "used_probes"
 
 
-class UsedProbes:
-    """Remembers probes without a lock or a transaction.
+def use(employees: Employees, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
+    """Remember a probe, unless `check` raises; see `EmployeeStore.use_probe`.
 
-    A probe is added only if the document still holds the probes that `check` has seen. Otherwise
-    another login was faster, and its probe must be checked, too.
-
-    The methods raise pymongo's errors and keep the deadline (`pymongo.timeout`) they run under.
+    The probe is added only if the document still holds the probes that `check` has seen. Otherwise
+    another login was faster, and its probe must be checked, too. So no lock or transaction is
+    needed.
     """
+    enrolment = enrolment_query(employee.employee_id, employee.enrolment_id or None)
+    added = False
+    while not added:
+        document = employees.find_one(enrolment, [_FIELD])
+        if document is None:
+            raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
+        known = _probes(document)
+        update = _push(probe, keep=len(known) - check(known))
+        unchanged = enrolment | _same_probes(document)
+        added = bool(employees.update_one(unchanged, update).matched_count)
 
-    def __init__(self, employees: Collection[dict[str, Any]]) -> None:
-        self._employees = employees
 
-    def use(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
-        """Remember a probe, unless `check` raises; see `EmployeeStore.use_probe`."""
-        enrolment = enrolment_query(employee)
-        added = False
-        while not added:
-            document = self._employees.find_one(enrolment, [_FIELD])
-            if document is None:
-                raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
-            known = _probes(document)
-            update = _push(probe, keep=len(known) - check(known))
-            unchanged = enrolment | _same_probes(document)
-            added = bool(self._employees.update_one(unchanged, update).matched_count)
-
-    def of(self, employee_id: int) -> list[UsedProbe]:
-        """Return the remembered probes of an employee, oldest first."""
-        return _probes(self._employees.find_one({"_id": employee_id}, [_FIELD]) or {})
+def remembered(employees: Employees, employee_id: int) -> list[UsedProbe]:
+    """Return the remembered probes of an employee, oldest first."""
+    return _probes(employees.find_one({"_id": employee_id}, [_FIELD]) or {})
 
 
 def _probes(document: Mapping[str, Any]) -> list[UsedProbe]:

@@ -4,12 +4,12 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import pymongo
 import structlog
 from bson.codec_options import CodecOptions
-from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo import ReadPreference, WriteConcern
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
@@ -25,6 +25,7 @@ from app.storage import (
     StoreUnavailable,
     UsedProbe,
 )
+from app.storage.mongodb import probes
 from app.storage.mongodb.changes import ChangeLog
 from app.storage.mongodb.client import client_of, operation
 from app.storage.mongodb.documents import (
@@ -37,9 +38,10 @@ from app.storage.mongodb.documents import (
     reseal_update,
     to_document,
 )
-from app.storage.mongodb.probes import UsedProbes
 from app.storage.mongodb.writer import Writer
 from app.storage.sealing import PLAIN, VectorKeys
+
+log = structlog.get_logger()
 
 Document = dict[str, Any]
 
@@ -58,60 +60,38 @@ class MongoStore:
     """
 
     def __init__(
-        self,
-        client: MongoClient[Document],
-        database: str,
-        collection: str,
-        timeout_s: float,
-        keys: VectorKeys,
-        read_from_secondary: bool = False,
+        self, settings: Settings, keys: VectorKeys | None = None, *, create: bool = True
     ) -> None:
-        self._client = client
-        self._keys = keys
-        self._operation = partial(operation, client, timeout_s)
-        self._database = client.get_database(
-            database,
-            # One invalid character must not make a whole batch unreadable.
-            codec_options=CodecOptions(unicode_decode_error_handler="replace"),
-            read_preference=ReadPreference.PRIMARY,
-            read_concern=ReadConcern("majority"),
-            write_concern=WriteConcern("majority", j=True),
-        )
-        self._employees: Collection[Document] = self._database[collection]
-        self._read_from_secondary = read_from_secondary
-        self._lagging = self._employees.with_options(
-            read_preference=ReadPreference.PRIMARY_PREFERRED if read_from_secondary else None
-        )
-        self._changes = ChangeLog(self._database[f"{collection}_changes"])
-        self._probes = UsedProbes(self._employees)
-        self._writer = Writer(self._employees, self._changes)
-        self._logger = structlog.get_logger()
-
-    @classmethod
-    def connect(
-        cls, settings: Settings, keys: VectorKeys | None = None, *, create: bool = True
-    ) -> Self:
-        """Return a store that connects when it is first used, so it can start without a database.
+        """Connect when the store is first used, so that a service can start without a database.
 
         Raises SettingsError if the settings do not form a connection string.
 
         create: if False, connect at once; raise StoreUnavailable if the collection does not exist.
         """
-        client, database = client_of(settings)
+        self._client, database = client_of(settings)
+        self._keys = keys or VectorKeys()
+        self._operation = partial(operation, self._client, settings.mongo_db_timeout_s)
+        self._read_from_secondary = settings.mongo_db_read_from_secondary
         try:
-            store = cls(
-                client,
+            self._database = self._client.get_database(
                 database,
-                settings.mongo_db_collection,
-                settings.mongo_db_timeout_s,
-                keys or VectorKeys(),
-                settings.mongo_db_read_from_secondary,
+                # One invalid character must not make a whole batch unreadable.
+                codec_options=CodecOptions(unicode_decode_error_handler="replace"),
+                read_preference=ReadPreference.PRIMARY,
+                read_concern=ReadConcern("majority"),
+                write_concern=WriteConcern("majority", j=True),
             )
+            self._employees: Collection[Document] = self._database[settings.mongo_db_collection]
+            changes = self._database[f"{settings.mongo_db_collection}_changes"]
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
+        self._lagging = self._employees.with_options(
+            read_preference=ReadPreference.PRIMARY_PREFERRED if self._read_from_secondary else None
+        )
+        self._changes = ChangeLog(changes)
+        self._writer = Writer(self._employees, self._changes)
         if not create:
-            store._check_exists()
-        return store
+            self._check_exists()
 
     @property
     def address(self) -> str:
@@ -148,11 +128,11 @@ class MongoStore:
 
     def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
         with self._operation():
-            self._probes.use(employee, probe, check)
+            probes.use(self._employees, employee, probe, check)
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         with self._operation():
-            return self._probes.of(employee_id)
+            return probes.remembered(self._employees, employee_id)
 
     def read_all(self) -> Iterator[Employee]:
         for batch in self._batches():
@@ -192,12 +172,19 @@ class MongoStore:
         """Return the number of documents for each string value of an aggregation expression."""
         counts: Counter[str] = Counter()
         after: float = -math.inf
-        while groups := self._count_batch(expression, after):
-            counts.update(
-                {group["_id"]: group["count"] for group in groups if isinstance(group["_id"], str)}
-            )
+        while True:
+            batch: list[Document] = [
+                {"$match": {"_id": {"$gt": after}}},
+                {"$sort": {"_id": pymongo.ASCENDING}},
+                {"$limit": COUNT_BATCH},
+                {"$group": {"_id": expression, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
+            ]
+            with self._operation():
+                groups = list(self._employees.aggregate(batch))
+            if not groups:
+                return dict(counts)
+            counts.update({g["_id"]: g["count"] for g in groups if isinstance(g["_id"], str)})
             after = max(group["last"] for group in groups)
-        return dict(counts)
 
     def position(self) -> int:
         with self._operation():
@@ -255,22 +242,12 @@ class MongoStore:
             yield batch
             after = batch[-1]["_id"]
 
-    def _count_batch(self, expression: Mapping[str, Any], after: float) -> list[Document]:
-        batch: list[Document] = [
-            {"$match": {"_id": {"$gt": after}}},
-            {"$sort": {"_id": pymongo.ASCENDING}},
-            {"$limit": COUNT_BATCH},
-            {"$group": {"_id": expression, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
-        ]
-        with self._operation():
-            return list(self._employees.aggregate(batch))
-
     def _readable(self, documents: Iterable[Document]) -> Iterator[Employee]:
         """Yield the readable employees; one bad document must not lock out everybody else."""
         for document in documents:
             try:
                 yield from_document(document, self._keys)
             except UnreadableDocument as error:
-                self._logger.warning(
+                log.warning(
                     "unreadable employee skipped", employee_id=document["_id"], reason=str(error)
                 )

@@ -9,6 +9,7 @@ from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError
 
 from app.storage.mongodb.changes import ChangeLog
+from app.storage.mongodb.documents import enrolment_query
 
 Document = dict[str, Any]
 T = TypeVar("T")
@@ -72,7 +73,8 @@ class Writer:
         if "enrolment_id" in document:
             # If this fails, the next reader logs the document once more.
             with suppress(PyMongoError):
-                self._marks.update_one(_enrolment_query(document), {"$unset": UNLOGGED})
+                enrolment = enrolment_query(document["_id"], document["enrolment_id"])
+                self._marks.update_one(enrolment, {"$unset": UNLOGGED})
 
     def _swap(self, stored: Document, successor: Document | None, again: bool) -> bool:
         """Exchange once; return False if another writer was faster."""
@@ -89,13 +91,7 @@ class Writer:
     def _stored(self, employee_id: int) -> Document | None:
         """Return the query for the enrolment that is stored; None if there is none."""
         document = self._employees.find_one({"_id": employee_id}, {"enrolment_id": True})
-        return document and _enrolment_query(document)
-
-
-def _enrolment_query(document: Document) -> Document:
-    """Return the query for the enrolment that a document holds."""
-    # None also matches documents without the field.
-    return {name: document.get(name) for name in ("_id", "enrolment_id")}
+        return document and enrolment_query(employee_id, document.get("enrolment_id"))
 
 
 def _same_enrolment(document: Document | None, stored: Document | None) -> bool:

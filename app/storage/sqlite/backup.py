@@ -160,13 +160,9 @@ def _copy(path: Path, options: str, copy: Path, progress: Progress) -> int:
     return int(employees)
 
 
-@contextmanager
-def _connection(path: Path, options: str) -> Iterator[sqlite3.Connection]:
+def _connection(path: Path, options: str) -> closing[sqlite3.Connection]:
     uri = f"{path.absolute().as_uri()}?{options}"
-    with closing(
-        sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
-    ) as connection:
-        yield connection
+    return closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None))
 
 
 def _replace_all(file: SqliteFile, copy: Path, employees: int, progress: Progress) -> None:

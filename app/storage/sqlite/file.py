@@ -33,8 +33,6 @@ class SqliteFile:
     def __init__(self, path: Path, *, create: bool = True) -> None:
         self._path = path.absolute()
         self._create = create
-        if not create:
-            self._check_exists()
         # A pool, from which a thread borrows a connection while it needs one. A connection of its
         # own would stay open long after the thread ends, until the garbage collector closes it.
         self._idle: list[sqlite3.Connection] = []
@@ -42,6 +40,8 @@ class SqliteFile:
         try:
             if create:
                 private_files.make_file(self._path)
+            elif not self._path.is_file():
+                raise StoreUnavailable(f"there is no SQLite file {self._path} (SQLITE_PATH)")
             self._inode = _inode(self._path)
             self._replaced = False
             private_files.warn_if_others_read(self._path, "SQLITE_PATH")
@@ -125,15 +125,6 @@ class SqliteFile:
             "it was replaced while the service was running: restart the service to use the new "
             "file (flask --app entry restore needs no restart)"
         )
-
-    def _check_exists(self) -> None:
-        """Raise StoreUnavailable if there is no file."""
-        try:
-            exists = self._path.is_file()
-        except OSError as error:  # no permission to enter the folder, for instance
-            raise self._unavailable(error.strerror or str(error)) from error
-        if not exists:
-            raise StoreUnavailable(f"there is no SQLite file {self._path.absolute()} (SQLITE_PATH)")
 
     def _prepare(self, database: sqlite3.Connection) -> None:
         """Create the schema of a new file; check or upgrade that of an existing one."""

@@ -82,7 +82,8 @@ class SqliteStore:
         self._file.wipe_log()
 
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
-        return self._select(f"WHERE {_ID_IN_LIST}", _json(employee_ids))
+        ids = json.dumps([int(employee_id) for employee_id in employee_ids])
+        return self._select(f"WHERE {_ID_IN_LIST}", ids)
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_INTEGER)
@@ -225,10 +226,6 @@ class SqliteStore:
             "seal": stored.seal,
             "vectors": stored.vectors,
         }
-
-
-def _json(employee_ids: Sequence[int]) -> str:
-    return json.dumps([int(employee_id) for employee_id in employee_ids])
 
 
 def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
