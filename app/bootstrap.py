@@ -11,7 +11,7 @@ from aiohttp import BasicAuth
 from pydantic import SecretStr
 
 from app import log as log_lines
-from app.access.keys import KeyRing, KeysError
+from app.access.api_keys import KeyRing, KeysError
 from app.access.rate_limits import RateLimits
 from app.audit import AuditLog, AuditUnavailable
 from app.audit.sinks import open_sink
@@ -19,8 +19,8 @@ from app.gallery import Gallery
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.liveness.client import LivenessClient, Timeouts
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
-from app.recognition.requirements import PictureRequirements
 from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
-from app.recognition.requirements import PictureRequirements
 from app.settings import load_settings
 from benchmarks import accuracy_report, rates
 from benchmarks.comparisons import (

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from app.recognition.detector import FaceDetector
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pyramid import Pyramid
-from app.recognition.requirements import PictureRequirements
 from benchmarks.pictures import FACES, people
 from benchmarks.rounds import Effort, interleave
 from models.runtime import choose_runtime

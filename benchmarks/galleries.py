@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
-from app.recognition.requirements import PictureRequirements
 from benchmarks.comparisons import embed, person
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime

@@ -23,9 +23,9 @@ from app.recognition.frame_sequence import FrameSequence, ObservedFace
 from app.recognition.image import Picture
 from app.recognition.motion import motion
 from app.recognition.perceptual_hash import difference, photo_hashes
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pyramid import Pyramid
 from app.recognition.recogniser import Recogniser
-from app.recognition.requirements import PictureRequirements
 from app.settings import load_settings
 from app.storage import UsedProbe
 from app.usecases.fraud_detection import (

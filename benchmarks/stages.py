@@ -14,9 +14,9 @@ from app.bootstrap import make_service
 from app.recognition.alignment import chip_to_picture
 from app.recognition.detector import FaceDetector
 from app.recognition.image import Photo
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pyramid import Pyramid
 from app.recognition.recogniser import sharpness
-from app.recognition.requirements import PictureRequirements
 from benchmarks import straightforward
 from benchmarks.dlib_pipeline import Dlib
 from benchmarks.pictures import jpeg, people, png

@@ -11,7 +11,7 @@ import openvino
 import structlog
 
 from models import digest
-from models.lock import lock
+from models.folder_lock import lock
 from models.network import NetworkSource, RuntimeUnavailable, sha256
 from models.weights import WeightsUnavailable
 

@@ -10,7 +10,7 @@ import requests
 import structlog
 from tqdm import tqdm
 
-from models.lock import lock
+from models.folder_lock import lock
 from models.network import sha256
 
 log = structlog.get_logger()

@@ -12,8 +12,8 @@ from pymongo.collection import Collection
 
 from app.access import counters
 from app.recognition.detector import FaceDetector
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
-from app.recognition.requirements import PictureRequirements
 from models.catalogue import Catalogue, FaceModel
 from models.network import Runtime
 from testbed.log_scan import leaks

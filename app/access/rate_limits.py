@@ -2,7 +2,7 @@
 
 import math
 
-from app.access.addresses import network
+from app.access.client_address import network
 from app.access.counters import SharedCounters
 
 # From one address, about one login a second gets through once it has used up its free failures.

@@ -7,8 +7,8 @@ import structlog
 from flask import current_app, g, request
 
 from app.access import Key, Role
-from app.access.addresses import parse
-from app.access.keys import KeyRing
+from app.access.api_keys import KeyRing
+from app.access.client_address import parse
 from app.access.rate_limits import RateLimits
 from app.api.errors import Problem
 from app.audit import AuditLog, Caller

@@ -2,11 +2,11 @@
 
 from flask import Flask
 
+from app.commands.api_keys import keys
 from app.commands.audit import audit
 from app.commands.backup import backup, restore_command
 from app.commands.employees import employees
 from app.commands.gallery import gallery
-from app.commands.keys import keys
 from app.commands.vectors import vectors
 
 

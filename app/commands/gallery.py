@@ -11,7 +11,7 @@ from tqdm import tqdm
 from app import log as log_lines
 from app.bootstrap import make_gallery
 from app.commands.common import command_settings, open_existing_store
-from app.gallery import IndexUnavailable, repair
+from app.gallery import IndexUnavailable, index_repair
 from app.gallery.shared_gallery import SharedGallery
 from app.storage import StoreUnavailable
 
@@ -38,7 +38,7 @@ gallery = AppGroup("gallery", help="Compare the index with the store, and repair
 def check() -> None:
     """Report how the index differs from the store; exit with status 1 if it does."""
     shared = _shared_gallery()
-    differs = _report(shared, repair.check(shared), "checking the gallery")
+    differs = _report(shared, index_repair.check(shared), "checking the gallery")
     raise SystemExit(1 if differs else 0)
 
 
@@ -46,14 +46,14 @@ def check() -> None:
 @click.option(
     "--after",
     type=int,
-    default=repair.FIRST_ID,
+    default=index_repair.FIRST_ID,
     help="Continue after this employee id, which the progress of an earlier run shows.",
 )
 def rebuild(after: int) -> None:
     """Make the index match the store. It can be stopped and run again at any time."""
     shared = _shared_gallery()
-    _report(shared, repair.rebuild(shared, after), "rebuilding the gallery")
-    if after != repair.FIRST_ID and not shared.index.is_complete():
+    _report(shared, index_repair.rebuild(shared, after), "rebuilding the gallery")
+    if after != index_repair.FIRST_ID and not shared.index.is_complete():
         click.echo("The index is not used until it is rebuilt from the start, without --after.")
 
 
@@ -70,7 +70,7 @@ def _shared_gallery() -> SharedGallery:
     return found
 
 
-def _report(shared: SharedGallery, steps: Iterator[repair.Step], title: str) -> bool:
+def _report(shared: SharedGallery, steps: Iterator[index_repair.Step], title: str) -> bool:
     """Run the steps, and print how many rows of each kind they found. Return whether any."""
     totals = {"missing": 0, "wrong": 0, "garbage": 0}
     employees, ids, began = 0, list[int](), time.monotonic()
@@ -89,7 +89,9 @@ def _report(shared: SharedGallery, steps: Iterator[repair.Step], title: str) -> 
     return any(totals.values())
 
 
-def _with_progress(steps: Iterator[repair.Step], title: str, total: int) -> Iterator[repair.Step]:
+def _with_progress(
+    steps: Iterator[index_repair.Step], title: str, total: int
+) -> Iterator[index_repair.Step]:
     """Yield the steps, with a progress bar on a terminal, else a log line every few seconds."""
     next_line, done = time.monotonic(), 0
     with tqdm(desc=title, total=total, unit=" employees", disable=None) as bar:

@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import GalleryLoading, batched
-from app.gallery.comparison import comparable, nearest
+from app.gallery.distances import comparable, nearest
 from app.gallery.memory_index import MemoryIndex
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
 from models.catalogue import FaceModel

@@ -8,7 +8,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-from app.gallery.coded_rows import CodedRows
+from app.gallery.quantised_rows import CodedRows
 from app.gallery.rows import ExactRows, RowNumbers, Rows, Sizes, Vectors
 
 _TOUCHED_KEPT = 4_096  # rows; a search during which more are touched starts over

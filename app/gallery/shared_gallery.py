@@ -9,7 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import IndexUnavailable, batched
-from app.gallery.comparison import comparable, nearest
+from app.gallery.distances import comparable, nearest
 from app.gallery.drift import Drift, drift_between, expected_entries
 from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
 from app.storage import (

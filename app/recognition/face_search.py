@@ -12,8 +12,8 @@ import numpy as np
 from app.recognition import FaceTooSmall, NoFace
 from app.recognition.detector import DetectedFace, FaceDetector
 from app.recognition.image import Photo, Picture
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pyramid import Pyramid
-from app.recognition.requirements import PictureRequirements
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from app.recognition.detector import FaceDetector
 from app.recognition.face_search import FaceSearch, View
 from app.recognition.frame_sequence import BadFrame, FrameSequence, ObservedFace
 from app.recognition.image import Photo, Picture
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pixel_budget import PixelBudget
 from app.recognition.pyramid import Pyramid, magnification
-from app.recognition.requirements import PictureRequirements
 from models.catalogue import FaceModel
 from models.network import Runtime
 

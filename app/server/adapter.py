@@ -15,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 import structlog
 
 from app.server import MALFORMED, REFUSAL, SLOW_S, Bounds, Refusal, memory
-from app.server.budget import Budget, Reservation
+from app.server.byte_budget import Budget, Reservation
 from app.server.connections import Connection
 
 log = structlog.get_logger()

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app.access import Role
-from app.access.keys import KeyRing, new_key
+from app.access.api_keys import KeyRing, new_key
 from app.api.schemas import EXPORT
 from testbed.serving import ready_app
 from tests.support import sent_photos as photos

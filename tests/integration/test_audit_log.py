@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.access import Role
-from app.access.keys import new_key
+from app.access.api_keys import new_key
 from app.audit import AuditLog, AuditUnavailable
 from app.audit.chain import digest, verify
 from app.audit.sinks import ChainedFile

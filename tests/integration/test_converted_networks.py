@@ -96,7 +96,7 @@ WARM = """
 import sys
 from pathlib import Path
 from app.recognition.recogniser import Recogniser
-from app.recognition.requirements import PictureRequirements
+from app.recognition.picture_requirements import PictureRequirements
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
 models_dir, photo = map(Path, sys.argv[1:])

@@ -8,7 +8,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.access import Role
-from app.access.keys import new_key
+from app.access.api_keys import new_key
 from testbed.serving import ready_app
 
 FRONTEND = "https://frontend.example"

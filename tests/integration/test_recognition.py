@@ -17,8 +17,8 @@ from app.recognition import (
     SeveralFaces,
 )
 from app.recognition.image import Picture
+from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
-from app.recognition.requirements import PictureRequirements
 from models.catalogue import FaceModel
 from models.network import Runtime
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, encoded, picture

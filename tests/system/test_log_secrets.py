@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from app.access import Role
-from app.access.keys import new_key
+from app.access.api_keys import new_key
 from testbed.employees import VECTOR_KEY
 from testbed.mongod import Mongod
 from testbed.serving import RunningService, free_port

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from app.access import Role
-from app.access.keys import new_key
+from app.access.api_keys import new_key
 from testbed.redis_server import Redis
 from testbed.serving import RunningService
 from tests.support.limiting import (

@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.access import Role
-from app.access.keys import KeyRing, KeysError, new_key
+from app.access.api_keys import KeyRing, KeysError, new_key
 
 KEYS = {role.value: new_key([role]) for role in Role}
 

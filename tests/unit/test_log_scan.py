@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.access import Role
-from app.access.keys import new_key
+from app.access.api_keys import new_key
 from testbed.employees import VECTOR_KEY
 from testbed.log_scan import leaks
 from tests.support import sent_photos as photos

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.access import Role
-from app.access.keys import KeyRing, new_key
+from app.access.api_keys import KeyRing, new_key
 from app.settings import Settings, SettingsError, load_settings
 from app.storage.sealing import VectorKeys
 from testbed.serving import ROOT

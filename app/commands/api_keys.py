@@ -4,7 +4,7 @@ import click
 from flask.cli import AppGroup
 
 from app.access import Role
-from app.access.keys import KeysError, new_key
+from app.access.api_keys import KeysError, new_key
 
 _ROLE = click.Choice([role.value for role in Role])
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from app.gallery import batched
-from app.gallery.comparison import comparable
+from app.gallery.distances import comparable
 from app.gallery.drift import Drift, drift_between
 from app.gallery.shared_gallery import SharedGallery
 from app.storage import Employee
