@@ -34,8 +34,8 @@ class NotReady(Exception):
 
 
 _REASONS: dict[type[Exception], str] = {
-    StoreUnavailable: "the database is away",
-    IndexUnavailable: "the index is away",
+    StoreUnavailable: "the database is unavailable",
+    IndexUnavailable: "the index is unavailable",
     ModelUnavailable: "the face model is missing",
     UnknownSeal: "the stored vectors cannot be read",
 }

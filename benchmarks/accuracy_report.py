@@ -43,8 +43,8 @@ enrolled. A probe is taken for the nearest person of the gallery if the distance
 
 ## Choose the threshold for your gallery
 
-Each enrolled person is one more for whom a stranger may be taken, so with the same α the FPIR grows
-with the gallery. Expected at α {alpha:g} in galleries drawn from these people:
+The more people are enrolled, the more likely a stranger is mistaken for one: the FPIR at a given α
+grows with the gallery. Expected at α {alpha:g} in galleries drawn from these people:
 {by_gallery}. The more employees, the lower α should be. A lower α
 asks more employees to try again; in this gallery of {enrolled:,}:
 

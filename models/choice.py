@@ -31,7 +31,7 @@ def choose_model(
     try:
         model.network()
     except ModelUnavailable as error:
-        log.warning("using the model dlib, because vggface2 cannot be had", reason=str(error))
+        log.warning("using the model dlib, because vggface2 is unavailable", reason=str(error))
         return catalogue.get("dlib")
     return model
 

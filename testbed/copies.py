@@ -1,4 +1,4 @@
-"""What somebody makes of a stolen picture, so that it is not known again."""
+"""Ways to alter a stolen picture so that it is not recognised as a copy."""
 
 from collections.abc import Callable, Sequence
 

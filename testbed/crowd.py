@@ -1,4 +1,4 @@
-"""Many clients at once, what they were answered, and whether a right service can answer so."""
+"""Run many clients at once, and check whether a correct service could give their answers."""
 
 import base64
 import random
@@ -119,7 +119,7 @@ class Crowd:
         """Why operations had no answer that tells what happened."""
         self.wrong: list[str] = []
         self.over = Event()
-        """Set, it ends the clients before they are done."""
+        """Set this event to stop the clients early."""
 
     def run(self, operations: int, clients: int = 16) -> None:
         """Let the clients do so many operations in all."""
@@ -157,7 +157,7 @@ class Crowd:
         return sum(times for (_, answer), times in self.answers.items() if answer is None)
 
     def impossible(self) -> list[int]:
-        """The employees about whom a right service cannot have answered so."""
+        """Return the employees who got answers that a correct service cannot give."""
         return [i for i, history in self.histories.items() if not is_linearizable(history)]
 
     def slowest_undecided_s(self) -> float:
@@ -168,7 +168,7 @@ class Crowd:
         )
 
     def ask(self, service: RunningService, employee_id: int, kind: str, face: Face) -> int | None:
-        """One operation; its answer's status, None where what happened is open."""
+        """Send one request, and return the status; None if the outcome is unknown."""
         began = time.monotonic()
         answer = self._answer(service, employee_id, kind, face)
         ended = time.monotonic()

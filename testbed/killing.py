@@ -14,9 +14,9 @@ from testbed.serving import RunningService
 def workers_being_killed(
     service: RunningService, pause_s: float, seed: int = 0
 ) -> Iterator[list[int]]:
-    """A worker chosen at random is killed again and again; gunicorn starts another.
+    """Kill a random worker again and again while the block runs; gunicorn replaces each.
 
-    Yields the process ids of those that were.
+    Yields the process ids of the killed workers.
     """
     over = Event()
     choose = random.Random(seed)

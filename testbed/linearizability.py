@@ -1,4 +1,4 @@
-"""Is what clients were answered possible, if each operation happened at once at some moment?
+"""Check whether answers are possible if each operation takes effect at a single moment.
 
 Wing & Gong's search with Lowe's memory of what was tried already (Wing & Gong 1993, Lowe 2017),
 for one employee at a time: linearizability is local, and every face here is one employee's own.
@@ -17,8 +17,8 @@ class Operation:
     """What one client asked about one employee, and was answered.
 
     kind: enrol, replace, delete, or login with `face`. began, ended: in seconds of one clock; the
-    operation may happen at any moment between them. answer: the status; None where there was none
-    or it left open what happened, so that a write may still happen at any later time, or never.
+    operation may happen at any moment between them. answer: the status; None if there was none
+    or its outcome is unknown, so that a write may still happen at any later time, or never.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class Operation:
     answer: int | None
 
     def on(self, state: State) -> tuple[int, State]:
-        """What a right service answers in that state, and the state afterwards."""
+        """Return a correct service's answer in that state, and the state afterwards."""
         match self.kind, state:
             case "enrol", None:
                 return 200, self.face

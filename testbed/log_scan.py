@@ -12,7 +12,7 @@ _SECRETS = {
 
 
 def leaks(text: str) -> list[str]:
-    """What of all that is in the text, each with a little of what is around it."""
+    """Return the secrets found in the text, each with some of the text around it."""
     return [
         f"{what}: {text[max(0, match.start() - 100) : match.start() + 200]}"
         for what, pattern in _SECRETS.items()

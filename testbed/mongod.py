@@ -101,7 +101,7 @@ class Mongod:
 
     @contextmanager
     def failing(self, mode: object = "alwaysOn", **how: object) -> Iterator[None]:
-        """What clients of the service's kind send fails meanwhile, as `failCommand` takes it."""
+        """Make the service's commands fail while the block runs; arguments as for `failCommand`."""
         self._fail(mode, {"failCommands": COMMANDS} | how)
         try:
             yield

@@ -24,7 +24,7 @@ class Course:
     """How an outage went.
 
     answers: status and seconds of each call made during it. recovered_s: from its end until the
-    service is ready. found: how many of those enrolled before log in afterwards. repeated: the
+    service is ready. found: number of people enrolled before who log in afterwards. repeated: the
     status of the enrolment made during it, sent again with its key; listed: how often it is there.
     """
 
@@ -157,7 +157,7 @@ def go_through(
     outage: AbstractContextManager[object],
     enrolled: bool = False,
 ) -> Course:
-    """Enrol, unless that is done, ask during the outage, and look afterwards."""
+    """Enrol unless that is done, call the service during the outage, and check it afterwards."""
     *known, new = faces
     if not enrolled:
         enrol(service, faces)

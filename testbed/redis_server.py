@@ -60,4 +60,4 @@ class Redis:
 def _binary() -> str:
     if path := shutil.which("redis-server"):
         return path
-    raise Missing(f"redis-server is not here: apt-get install {PACKAGE}")
+    raise Missing(f"redis-server is missing: apt-get install {PACKAGE}")

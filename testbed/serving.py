@@ -181,7 +181,7 @@ def ready_app(
 
 
 def only(**settings: object) -> Settings:
-    """These settings; of the tests' own environment nothing, least of all its MONGO_DB_URL."""
+    """Return settings with these values, ignoring the environment, above all its MONGO_DB_URL."""
     values = {name: field.default for name, field in Settings.model_fields.items()}
     chosen = {"models_dir": MODELS_DIR, "face_model": "dlib", "log_level": "debug"} | UNLIMITED
     return Settings(**values | chosen | settings)

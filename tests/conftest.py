@@ -25,7 +25,7 @@ from testbed.runtimes import shared_runtime
 from testbed.serving import MODELS_DIR, free_port
 from tests.support.limiting import Clock
 
-# How long one example takes says nothing where others use the cores, too.
+# Examples have no deadline, because other processes use the cores, too.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
@@ -141,7 +141,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """What the counters of limits take for the time."""
+    """A fake clock for the counters of the rate limits."""
     clock = Clock()
     monkeypatch.setattr(counters, "time", clock)
     return clock

@@ -1,6 +1,6 @@
-"""Known vulnerabilities of what is pinned (pip-audit), and licences: `make audit`.
+"""Check pinned packages for known vulnerabilities (pip-audit), and their licences: `make audit`.
 
-Where the database of vulnerabilities cannot be reached it says so, and fails nothing.
+If the vulnerability database cannot be reached, this says so and does not fail.
 """
 
 import json

@@ -106,7 +106,7 @@ def main() -> int:
     for name in deployed:
         said = licence(name)
         if said is not None and refused(name, said):
-            print(f"{name}: {said} is no licence that we deploy")
+            print(f"{name}: {said} is not a licence that we deploy")
             bad += 1
     print(
         f"{len(locked('requirements.lock'))} packages are deployed, {bad} under a refused licence"

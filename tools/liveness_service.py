@@ -260,7 +260,7 @@ class LivenessService:
             daemon_threads = True
 
             def handle_error(self, *_: object) -> None:
-                """Whoever asked has gone: that is what faults are for."""
+                """Ignore clients that have hung up; the faults are there to make them."""
 
         self._server = Server((self._host, self._port), Handler)
         self._port = self._server.server_port

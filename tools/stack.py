@@ -1,7 +1,7 @@
 """Runs the service, a stand-in for the liveness service, and a MongoDB together, on loopback.
 
-`python -m tools.stack`. The MongoDB is the tests' own and volatile: what is enrolled goes with it.
-Settings of the service come from the environment, but for where the other two are.
+`python -m tools.stack`. The MongoDB is temporary: everybody enrolled in it is lost at the end.
+The service's settings come from the environment, except for the addresses of the other two.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from tools.liveness_service import LivenessService, rules
 
 
 def main() -> None:
-    """Until Ctrl-C or SIGTERM, or until the service ends; then all three end."""
+    """Run all three until Ctrl-C, SIGTERM or the end of the service."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--liveness-port", type=int, default=8099)
     parser.add_argument("--rule", default="blink", choices=list(rules()))

@@ -51,7 +51,7 @@ def parse(text: str) -> list[Key]:
         if not match:
             raise KeysError(f"entry {number} is not of the form id:role,role:sha256")
         if unknown := [role for role in roles if role not in set(Role)]:
-            raise KeysError(f"entry {number}: {unknown[0]!r} is no role ({', '.join(Role)})")
+            raise KeysError(f"entry {number}: {unknown[0]!r} is not a role ({', '.join(Role)})")
         if match["id"] in keys:
             raise KeysError(f"entry {number}: the id {match['id']} is there twice")
         keys[match["id"]] = Key(match["id"], frozenset(map(Role, roles)), match["sha256"])

@@ -117,13 +117,13 @@ def _problem(error: Exception) -> Problem:
             return Problem(429, code, str(error), error.retry_after_s)
         case AuditUnavailable():
             log.error("the audit log cannot be written", cause=str(error))
-            return _unavailable("audit_unavailable", "the audit log is away, try again")
+            return _unavailable("audit_unavailable", "the audit log is unavailable, try again")
         case StoreUnavailable():
-            log.error("the database is away", cause=str(error))
-            return _unavailable("store_unavailable", "the database is away, try again")
+            log.error("the database is unavailable", cause=str(error))
+            return _unavailable("store_unavailable", "the database is unavailable, try again")
         case IndexUnavailable():
-            log.error("the index is away", cause=str(error))
-            return _unavailable("index_unavailable", "the index is away, try again")
+            log.error("the index is unavailable", cause=str(error))
+            return _unavailable("index_unavailable", "the index is unavailable, try again")
         case LivenessUnavailable(again=True):
             return _unavailable("liveness_unavailable", str(error))
         case LivenessUnavailable():

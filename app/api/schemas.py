@@ -1,4 +1,4 @@
-"""Schemas of requests and answers. Requests are strict: "false" is no boolean and "1" no number."""
+"""Schemas of requests and answers. Requests are strict: "1" is not a number."""
 
 import unicodedata
 from difflib import SequenceMatcher

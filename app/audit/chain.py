@@ -61,7 +61,7 @@ def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Verdict:
             chain, previous = _chain_and_previous(line)
             if previous is None:
                 verdict.findings.append(
-                    f"{where} is no entry: it was altered, or cut off by a crash"
+                    f"{where} is not an entry: it was altered, or cut off by a crash"
                 )
             elif chain not in last_of_chain:
                 missing.discard(previous)

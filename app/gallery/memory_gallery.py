@@ -25,7 +25,7 @@ _RELOAD_WAIT_S = 1.0  # how long a request waits for a reload; most galleries lo
 
 
 class MemoryGallery:
-    """Finds the nearest employee: the index proposes, the store disposes.
+    """Finds the nearest employee: the index proposes, the store decides.
 
     Before each search the index catches up with the store's change log, so a search sees every
     acknowledged write of any process. The answer is computed from the records that the store holds

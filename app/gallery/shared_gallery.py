@@ -35,7 +35,7 @@ class NotReconciled(IndexUnavailable):
 
 
 class SharedGallery:
-    """Finds the nearest employee: the index proposes, the store disposes.
+    """Finds the nearest employee: the index proposes, the store decides.
 
     A write goes to the store first. Its entries are in the index before it is acknowledged, so
     every later search in any process finds them. The answer is computed from the records that the

@@ -31,7 +31,7 @@ _FIRST_RETRY_S = 0.05  # doubled for each further retry; up to 50 ms of jitter a
 # The breaker: after so many failures in a row, make no calls for so long.
 _MAX_FAILURES = 5
 _BREAKER_PAUSE_S = 2.0
-_UNAVAILABLE = "the liveness service is away, try again"
+_UNAVAILABLE = "the liveness service is unavailable, try again"
 _UNCLEAR = "the liveness service gave no clear answer, try again"
 
 

@@ -112,7 +112,7 @@ class EmployeeStore(Protocol):
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         """Return those of the employees that are stored at this moment, in ascending order of id.
 
-        may_lag: accept the answer of a secondary, which may lag, while the primary is away. This
+        may_lag: accept the answer of a secondary, which may lag, while the primary is unavailable. This
             has an effect only if the store is configured to read from secondaries.
         """
 
@@ -166,7 +166,7 @@ class EmployeeStore(Protocol):
     def changes_since(self, position: int) -> Changes:
         """Return the changes after `position`. Raises ChangesForgotten.
 
-        A store that reads from secondaries returns no changes while the primary is away.
+        A store that reads from secondaries returns no changes while the primary is unavailable.
         """
 
     def changes_remembered(self) -> Changes:

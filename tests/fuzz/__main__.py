@@ -109,7 +109,7 @@ def run(app: Flask, kinds: dict[str, Case], cases: int, seconds: float, seed: st
 
 
 def quickest(case: Case, seed: str, name: str) -> float:
-    """Seconds, of three more times: a machine that is busy otherwise is no hang."""
+    """Return the least time of three more runs: a busy machine alone must not count as a hang."""
     times = []
     for _ in range(3):
         began = time.perf_counter()
@@ -166,7 +166,7 @@ def bodies(app: Flask) -> Case:
 
 
 def resident_mb() -> float:
-    """What is in use, once what can be given back is."""
+    """Return the resident memory in MB, after freed memory was returned to the system."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     status = Path("/proc/self/status").read_text()

@@ -15,7 +15,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-# Parts that are not set up in tests; who asks for them is not let in without.
+# Parts that are not set up in tests: a request that needs one gets a 503.
 NOT_HERE = {"liveness_unavailable", "no_fraud_detection"}
 CONFORMANCE = [status_code_conformance, content_type_conformance, response_schema_conformance]
 

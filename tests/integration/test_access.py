@@ -20,7 +20,7 @@ from tests.support.features import random_vector
 
 ENROLMENT = {"name": "Grace", "surname": "Hopper", "img_features": [random_vector(1)]}
 
-# Every endpoint: how it is called, its status where the caller is let in, and the roles that are.
+# Every endpoint: how it is called, its status if the caller is let in, and the allowed roles.
 # Nobody is enrolled, but employee 5.
 Call = tuple[str, str, dict[str, Any] | None, int, set[str]]
 EVERYONE = {"nobody", "unknown", "login", "enrol", "admin"}
@@ -91,7 +91,7 @@ def test_an_endpoint_that_does_not_say_who_may_call_it_is_for_admins(tmp_path: P
 
 @pytest.mark.parametrize("who", sorted(EVERYONE))
 @pytest.mark.parametrize("endpoint", CALLS)
-def test_the_matrix(closed: FlaskClient, endpoint: str, who: str) -> None:
+def test_each_key_may_call_only_its_endpoints(closed: FlaskClient, endpoint: str, who: str) -> None:
     method, path, body, status, allowed = CALLS[endpoint]
     refused = 401 if who in ("nobody", "unknown") else 403
     expected = status if who in allowed else refused
@@ -131,7 +131,7 @@ def test_refusals_are_sentences_with_a_code(
     assert status != 403 or plain.text == "this needs an API key with the role admin"
 
 
-def test_only_an_admin_gets_vectors_but_everybody_the_name_of_the_field(
+def test_only_admins_get_vectors_and_others_an_empty_list(
     closed: FlaskClient,
 ) -> None:
     def listed(who: str) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def test_no_photo_vector_name_or_key_is_in_it(admin: FlaskClient, audited_app: F
     assert max(map(len, text.splitlines())) < 500
 
 
-def test_nothing_is_acknowledged_that_the_log_cannot_be_told(tmp_path: Path) -> None:
+def test_nothing_is_acknowledged_without_an_entry(tmp_path: Path) -> None:
     # a device that takes no byte, as a full disk does
     path = tmp_path / "audit.log"
     path.symlink_to("/dev/full")
@@ -136,7 +136,7 @@ def test_nothing_is_acknowledged_that_the_log_cannot_be_told(tmp_path: Path) -> 
     app = ready_app(tmp_path, audit_log=str(path))
     client = app.test_client()
     response = client.post("/api/store/1", json=WHO | {"img_features": [random_vector(1)]})
-    assert (response.status_code, response.text) == (503, "the audit log is away, try again")
+    assert (response.status_code, response.text) == (503, "the audit log is unavailable, try again")
     login = client.post("/api/find_match", json={"img_base64": photos.astronaut()})
     assert login.status_code == 503
     app.extensions["service"].stop()

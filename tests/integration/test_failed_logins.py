@@ -46,8 +46,10 @@ def test_pictures_that_cost_much_count(
     assert [response.status_code for response in statuses] == expected
 
 
-def test_somebody_enrolled_who_steps_up_is_soon_in(limited: FlaskClient, clock: Clock) -> None:
-    """After a stranger who tries twice a second, and whoever it is does, too."""
+def test_an_enrolled_person_gets_in_soon_after_a_stranger(
+    limited: FlaskClient, clock: Clock
+) -> None:
+    """The stranger tries twice a second, and so does the enrolled person afterwards."""
     headers = came_from("10.0.2.9")
     grace = {"name": "Grace", "surname": "Hopper", "img_base64": photos.admiral()}
     stranger = {"img_base64": photos.astronaut()}

@@ -84,7 +84,7 @@ def wait_for(happened: Callable[[], bool]) -> None:
         time.sleep(FOLLOW_S)
 
 
-def test_what_nobody_foresaw_does_not_end_the_following(store: SqliteStore, start: Start) -> None:
+def test_unexpected_errors_do_not_stop_catching_up(store: SqliteStore, start: Start) -> None:
     errors: list[Exception] = [
         *[KeyError("a bug")] * 4,
         StoreUnavailable("away"),
@@ -101,7 +101,7 @@ def test_what_nobody_foresaw_does_not_end_the_following(store: SqliteStore, star
     assert all(line["event"].startswith("the gallery cannot catch up") for line in lines[1:4])
 
 
-def test_what_keeps_failing_is_tried_less_and_less_often(start: Start) -> None:
+def test_retries_become_less_frequent(start: Start) -> None:
     class Endless(list[Exception]):
         def __init__(self) -> None:
             super().__init__([KeyError()])

@@ -104,7 +104,7 @@ ADA = {"_id": 1, "name": "Ada", "surname": "Lovelace"}
 
 
 class Someone:
-    """An employee, enrolled with one photo, of whom films are made from another, later a third."""
+    """An employee enrolled with one photo; the films are made from a second and a third one."""
 
     def __init__(self, client: FlaskClient, portrait_of: PortraitOf, *photos: Path) -> None:
         self.enrolled, self.now = (

@@ -92,7 +92,7 @@ def test_everything_is_read_again_when_the_change_log_was_forgotten(
     assert len(gallery) == 3
 
 
-def test_employees_who_vanish_without_an_entry_are_neither_matched_nor_kept_out_for_ever(
+def test_employees_deleted_by_hand_do_not_match_and_can_return(
     store: SqliteStore, path: Path
 ) -> None:
     store.add(someone(1))
@@ -119,7 +119,7 @@ class SlowStore(SqliteStore):
         yield from super().read_all()
 
 
-def test_those_who_find_the_change_log_forgotten_together_have_it_read_once(path: Path) -> None:
+def test_concurrent_searches_share_one_reload(path: Path) -> None:
     store = SlowStore(path)
     for employee_id in (1, 2, 3):
         store.add(someone(employee_id))
@@ -134,7 +134,7 @@ def test_those_who_find_the_change_log_forgotten_together_have_it_read_once(path
     assert store.reads == 1
 
 
-def test_nobody_is_answered_from_a_gallery_that_could_not_be_read_again(path: Path) -> None:
+def test_no_login_is_answered_until_the_reload_succeeds(path: Path) -> None:
     store = SlowStore(path)
     store.add(someone(1))
     gallery = gallery_of(store)
@@ -158,7 +158,7 @@ class FaultyStore(SqliteStore):
         yield from super().read_all()
 
 
-def test_a_reading_that_fails_as_nobody_foresaw_is_told_and_made_again(path: Path) -> None:
+def test_a_failed_reload_is_logged_and_retried(path: Path) -> None:
     store = FaultyStore(path)
     store.add(someone(1))
     gallery = gallery_of(store)

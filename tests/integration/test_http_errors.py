@@ -145,7 +145,7 @@ def test_pictures_that_are_of_no_use(
     assert client.post(path, json=body).status_code == status
 
 
-def test_who_asks_for_fraud_detection_is_not_let_in_without(client: FlaskClient) -> None:
+def test_requested_fraud_detection_is_never_skipped(client: FlaskClient) -> None:
     assert client.post(STORE, json=WHO | {"img_base64": photos.astronaut()}).status_code == 200
     body = {"img_base64": photos.astronaut(), "fraud_detection": True}
     response = client.post(FIND, json=body)
@@ -155,7 +155,7 @@ def test_who_asks_for_fraud_detection_is_not_let_in_without(client: FlaskClient)
     )
 
 
-def test_who_asks_for_liveness_is_not_let_in_without(client: FlaskClient) -> None:
+def test_requested_liveness_is_never_skipped(client: FlaskClient) -> None:
     assert client.post(STORE, json=WHO | {"img_base64": photos.astronaut()}).status_code == 200
     body = {"img_base64": photos.astronaut(), "liveness": True, "frames": ["YQ=="] * 15}
     response = client.post(FIND, json=body)
@@ -214,7 +214,7 @@ def test_a_request_id_that_could_do_harm_is_replaced(client: FlaskClient, given:
 
 @pytest.fixture(scope="module")
 def waiting_app() -> Iterator[Flask]:
-    """A service whose database is away, with a bug at /bug."""
+    """A service whose database is unavailable, with a bug at /bug."""
     app = create_app(
         only(
             mongo_db_url=f"127.0.0.1:{free_port()}/employees",
@@ -243,7 +243,7 @@ def waiting_app() -> Iterator[Flask]:
         ("DELETE", "/api/1", None),
     ],
 )
-def test_a_part_that_is_away(
+def test_endpoints_answer_503_while_the_database_is_down(
     waiting_app: Flask, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
     response = waiting_app.test_client().open(path, method=method, json=body)
@@ -258,7 +258,7 @@ def test_a_process_that_waits_is_alive(waiting_app: Flask) -> None:
     assert (response.status_code, response.get_json()) == (200, {"status": "alive"})
 
 
-def test_a_mistake_is_told_though_the_database_is_away(waiting_app: Flask) -> None:
+def test_bad_requests_get_400_while_the_database_is_down(waiting_app: Flask) -> None:
     response = waiting_app.test_client().post(STORE, json={})
     assert (response.status_code, response.text) == (400, "name: is missing")
 

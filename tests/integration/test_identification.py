@@ -185,7 +185,7 @@ def test_who_is_deleted_by_hand_never_matches(
     assert find(client) == "no matches found"
 
 
-def test_whose_vectors_are_replaced_by_hand_never_matches_with_the_old_ones(
+def test_vectors_replaced_by_hand_no_longer_match(
     client: FlaskClient, database: sqlite3.Connection, probe: list[float]
 ) -> None:
     enrol(client, 1, near(probe, 0.1))

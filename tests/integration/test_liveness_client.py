@@ -43,7 +43,7 @@ def asks(client: LivenessClient) -> bool | str:
         return str(error)
 
 
-AWAY = "the liveness service is away, try again"
+AWAY = "the liveness service is unavailable, try again"
 UNCLEAR = "the liveness service gave no clear answer, try again"
 
 
@@ -55,7 +55,7 @@ def test_a_verdict(service: LivenessService, verdict: bool) -> None:
 
 
 @pytest.mark.parametrize("fault", list(FAULTS))
-def test_no_fault_is_a_verdict_and_none_takes_longer_than_is_waited(
+def test_no_fault_gives_a_verdict_or_exceeds_the_timeout(
     service: LivenessService, fault: str
 ) -> None:
     service.told(fault=fault)
@@ -186,7 +186,7 @@ def test_an_answer_that_comes_twice_answers_no_other_question(pause_s: float) ->
         assert asks(client) is False
 
 
-def test_an_answer_before_the_question_is_none() -> None:
+def test_an_early_answer_is_not_a_verdict() -> None:
     def eager(connection: socket.socket) -> None:
         connection.sendall(answer(True))
         hear(connection)
@@ -226,7 +226,7 @@ def test_bytes_beyond_the_answer_are_no_part_of_it() -> None:
         assert asks(client) in (AWAY, UNCLEAR)
 
 
-def test_whom_nobody_reaches_is_left_alone(service: LivenessService) -> None:
+def test_an_unreachable_service_gets_a_pause(service: LivenessService) -> None:
     service.told(fault="slow")
     with client_of(service, Timeouts(total_s=0.3)) as client:
         while len(service.asked) < 5:
@@ -271,7 +271,7 @@ def test_the_breaker_closes_after_one_good_trial() -> None:
 
 
 @pytest.mark.parametrize("authorization", ["Bearer s3cret", "Basic bWU6czNjcmV0"])
-def test_what_the_service_wants_to_see_is_shown_and_never_told(
+def test_credentials_are_sent_and_never_logged(
     service: LivenessService,
     authorization: str,
     caplog: pytest.LogCaptureFixture,

@@ -191,7 +191,7 @@ def test_models_have_collections_of_their_own(milvus: MilvusServer) -> None:
     assert index.collection == "employees_facenet_0123456789ab"
 
 
-def test_a_server_that_is_away_or_hangs_is_said_so_in_time_and_comes_back() -> None:
+def test_a_server_that_hangs_or_is_down_is_reported_in_time() -> None:
     with MilvusServer() as server:
         index = server.index("t", DIMENSION, timeout_s=1)
         (row,) = some_rows(1)

@@ -102,7 +102,7 @@ def test_an_empty_store_gets_dlib_when_the_weights_cannot_be_fetched(
     assert (model.name, model.dimension) == ("dlib", 128)
     (warning,) = [line for line in lines if "dlib" in line["event"]]
     assert warning["log_level"] == "warning"
-    assert warning["event"] == "using the model dlib, because vggface2 cannot be had"
+    assert warning["event"] == "using the model dlib, because vggface2 is unavailable"
     assert_names_three_ways_out(warning["reason"], tmp_path)
 
 
@@ -284,9 +284,7 @@ def test_a_process_that_chose_otherwise_on_an_empty_store_is_not_ready(
     assert statuses(ask) == {"login": 406, "readyz": 200, "enrol": 200}
 
 
-def test_a_process_whose_stored_vectors_become_others_is_not_ready(
-    ask: Ask, tmp_path: Path
-) -> None:
+def test_a_process_is_not_ready_after_the_stored_model_changes(ask: Ask, tmp_path: Path) -> None:
     """As if a backup of another model was restored, without a word in the change log."""
     assert ask("enrol").status_code == 200
     with closing(sqlite3.connect(tmp_path / "employees.db")) as database, database:
@@ -305,7 +303,7 @@ def test_a_process_that_matches_some_is_ready(ask: Ask, tmp_path: Path) -> None:
     assert "another model" in warning["event"]
 
 
-def test_a_wrong_model_is_no_failure_of_who_logs_in(tmp_path: Path) -> None:
+def test_a_wrong_model_does_not_count_as_a_failed_login(tmp_path: Path) -> None:
     app = ready_app(tmp_path, login_failures=2)
     enrol_with(tmp_path, 1, "vggface2", 512)
     assert [asks(app)("login").status_code for _ in range(5)] == [503] * 5

@@ -19,7 +19,7 @@ HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\
 
 
 def cause(url: str, **settings: object) -> str:
-    """What a store says of itself that cannot be reached."""
+    """Return the error message of a store that cannot be reached."""
     given = {"mongo_db_url": url, "mongo_db_timeout_s": 1.0} | settings
     with (
         closing(MongoStore(Settings.model_validate(given))) as store,

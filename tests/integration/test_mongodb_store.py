@@ -1,4 +1,4 @@
-"""What is particular to MongoDB: its settings, its change log, and a server that is away."""
+"""What is particular to MongoDB: its settings, its change log, and a server that is unavailable."""
 
 import time
 from uuid import uuid4

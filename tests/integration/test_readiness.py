@@ -20,7 +20,7 @@ from testbed.serving import START_S, only, ready_app
 TURNS = 2
 
 
-def test_a_process_that_is_stuck_says_so_to_whoever_asks_if_it_lives(tmp_path: Path) -> None:
+def test_a_stuck_process_answers_503_to_healthz(tmp_path: Path) -> None:
     """For a process manager that asks over HTTP, where the process cannot end itself."""
     turns: list[Limiter] = []
     ended = Event()
@@ -86,7 +86,7 @@ def test_an_audit_log_that_cannot_be_written_is_not_ready(
     path.symlink_to("/dev/full")
     assert [audited.get("/api/get_all/10/1").status_code for _ in range(3)] == [503] * 3
     assert [audited.get("/readyz").status_code for _ in range(3)] == [503] * 3
-    assert audited.get("/readyz").text == "the audit log is away, try again"
+    assert audited.get("/readyz").text == "the audit log is unavailable, try again"
     path.unlink()
     aside.rename(path)
     assert [audited.get("/readyz").status_code for _ in range(3)] == [200] * 3

@@ -92,7 +92,7 @@ def test_a_small_face_in_a_large_photo_keeps_its_detail(
     assert distance(recogniser, recogniser.for_login(photo), vector) < 0.3
 
 
-def test_of_persons_as_near_the_central_one_logs_in_and_none_is_enrolled(
+def test_of_equal_faces_the_central_one_logs_in_and_none_enrols(
     recogniser: Recogniser, vector: NDArray[np.float32]
 ) -> None:
     neighbour = resized(picture(ASTRONAUT), 750)

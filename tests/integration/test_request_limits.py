@@ -68,7 +68,7 @@ def test_without_trusted_proxies_the_header_is_not_believed(tmp_path: Path) -> N
     assert answers == [200, 200, 429]
 
 
-def test_what_is_no_count_in_redis_is_no_error(redis: Redis, tmp_path: Path) -> None:
+def test_bad_values_in_redis_are_ignored(redis: Redis, tmp_path: Path) -> None:
     app = ready_app(
         tmp_path,
         redis_url=redis.url,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from app.gallery import IndexEntry, IndexUnavailable, repair
+from app.gallery import IndexEntry, IndexUnavailable, index_repair
 from app.gallery.drift import expected_entries
 from app.gallery.milvus_index import MilvusIndex
 from app.gallery.shared_gallery import SharedGallery
@@ -49,7 +49,7 @@ def prefix(milvus: MilvusServer) -> Iterator[str]:
 
 @pytest.fixture
 def index(milvus: MilvusServer, prefix: str) -> MilvusIndex:
-    """An index that holds everyone, of whom there are none yet."""
+    """An index that is marked as complete; the store is still empty."""
     index = milvus.index(prefix)
     index.mark_complete()
     return index
@@ -97,7 +97,7 @@ def is_found(gallery: SharedGallery, employee: Employee) -> bool:
 
 
 def names(index: MilvusIndex) -> set[str]:
-    return {row.name for row in index.entries_between(repair.FIRST_ID, repair.LAST_ID)}
+    return {row.name for row in index.entries_between(index_repair.FIRST_ID, index_repair.LAST_ID)}
 
 
 def holds_exactly(gallery: SharedGallery, *employees: Employee) -> bool:
@@ -244,7 +244,7 @@ class Busy:
             self._store.replace(someone(self._employee_id, seed=1_000 + self.times))
 
 
-def test_what_does_not_come_to_rest_in_the_index_is_not_acknowledged(
+def test_a_write_is_not_acknowledged_until_the_index_settles(
     index: MilvusIndex, tmp_path: Path
 ) -> None:
     path = tmp_path / "employees.db"
@@ -262,7 +262,7 @@ def test_what_does_not_come_to_rest_in_the_index_is_not_acknowledged(
     assert holds_exactly(gallery, current)
 
 
-def test_what_did_not_come_to_rest_is_reconciled_later_and_keeps_up_nobody_else(
+def test_a_busy_employee_is_reconciled_later_and_delays_nobody(
     index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.gallery.shared_gallery._BATCH", 1)
@@ -302,7 +302,7 @@ def test_a_login_ends_where_no_near_record_can_be_opened(
     assert holds_exactly(ahead, *ahead.store.read_all())
 
 
-def test_a_vector_that_is_none_keeps_nobody_from_being_found(gallery: SharedGallery) -> None:
+def test_a_vector_of_nan_hides_nobody(gallery: SharedGallery) -> None:
     broken, whole = someone(1, vectors=2), someone(2)
     broken.vectors[0] = np.nan
     add(gallery, broken)
@@ -322,7 +322,7 @@ def test_a_record_without_an_enrolment_id_is_found(gallery: SharedGallery) -> No
     assert len(names(gallery.index)) == 1
 
 
-def test_an_index_that_lacks_everybody_lets_nobody_be_missed(
+def test_an_incomplete_index_asks_for_a_rebuild(
     open_store: OpenStore, milvus: MilvusServer
 ) -> None:
     store = open_store()
@@ -338,7 +338,7 @@ def test_an_index_that_lacks_everybody_lets_nobody_be_missed(
         with pytest.raises(IndexUnavailable, match="gallery rebuild"):
             question()
     assert ids(store.read_all()) == [1]
-    list(repair.rebuild(gallery))
+    list(index_repair.rebuild(gallery))
     gallery.load()
     assert is_found(gallery, someone_stored(gallery, 1))
 

@@ -1,4 +1,4 @@
-"""DetectedFace chips of real photos, as a face model takes them."""
+"""Face chips cut from real photos, as a face model takes them."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -6,5 +6,5 @@ from testbed.photos import FACES
 
 needs_faces = [
     pytest.mark.faces,
-    pytest.mark.skipif(not FACES.is_dir(), reason="the photos of ../shared/faces are not here"),
+    pytest.mark.skipif(not FACES.is_dir(), reason="the photos of ../shared/faces are missing"),
 ]

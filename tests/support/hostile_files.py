@@ -62,7 +62,7 @@ def portrait(columns: int, rows: int, side: int, turned: bool = False) -> bytes:
 
 
 def tiff(columns: int, rows: int, tags: dict[int, int], data: bytes) -> bytes:
-    """A grey deflated TIFF. tags: beside size and kind; 324 and 273 point to the data."""
+    """A grey deflated TIFF. tags: in addition to size and kind; 324 and 273 point to the data."""
     kind = {256: columns, 257: rows, 258: 8, 259: 8, 262: 1, 277: 1}
     entries = sorted((kind | tags).items())
     directory = struct.pack("<H", len(entries))

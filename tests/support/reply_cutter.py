@@ -1,4 +1,4 @@
-"""A way to a mongod on which a connection is cut when the server has done what it was asked."""
+"""A proxy to a mongod that cuts a connection after the server has carried out a command."""
 
 import socket
 from collections.abc import Callable, Iterator

@@ -297,7 +297,7 @@ def test_only_true_itself_logs_in(
         pytest.param(503, "<html>Application is not available</html>", id="a router's page"),
     ],
 )
-def test_an_answer_that_is_none_never_logs_in(
+def test_an_answer_without_a_verdict_never_logs_in(
     frontend: Frontend, liveness: LivenessService, status: int, body: str
 ) -> None:
     liveness.answers(body, status)
@@ -322,7 +322,7 @@ def test_a_liveness_service_that_is_away_lets_nobody_in(
     with liveness.away():
         response = frontend.find_match(photos.astronaut(), liveness=True)
     assert refused_for_now(response)
-    assert response.text == "the liveness service is away, try again"
+    assert response.text == "the liveness service is unavailable, try again"
     assert frontend.find_match(photos.astronaut(), liveness=True).status_code == 200
 
 

@@ -127,9 +127,7 @@ def test_a_blink_is_seen_and_a_still_is_not(
     assert (response.status_code, response.text) == (406, "Liveness check failed")
 
 
-def test_nobody_is_asked_any_longer_about_pictures_that_are_refused(
-    tmp_path: Path, film: list[bytes]
-) -> None:
+def test_refused_pictures_cancel_the_liveness_check(tmp_path: Path, film: list[bytes]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -148,7 +146,7 @@ def test_nobody_is_asked_any_longer_about_pictures_that_are_refused(
 def test_a_login_takes_the_longer_of_its_two_parts(
     service: RunningService, liveness: LivenessService, film: list[bytes]
 ) -> None:
-    """By the fastest of some rounds: what the machine does beside it counts for nothing."""
+    """Compare the fastest of some rounds, so that other work on the machine does not count."""
     frames = [text(frame) for frame in film]
     calls = {
         "verdict": partial(requests.post, liveness.url + PATH, json={"frames": frames}),

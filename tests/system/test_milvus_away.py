@@ -17,7 +17,7 @@ from tests.support import sent_photos as photos
 EILEEN = {"name": "Eileen", "surname": "Collins", "img_base64": photos.astronaut()}
 GRACE = {"name": "Grace", "surname": "Hopper", "img_base64": photos.admiral()}
 TIMEOUT_S = 1.0
-AWAY = "the index is away, try again"
+AWAY = "the index is unavailable, try again"
 
 
 def on(server: MilvusServer, **variables: str) -> dict[str, str]:

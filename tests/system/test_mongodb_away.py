@@ -52,7 +52,7 @@ def test_a_service_waits_for_its_database_and_outlives_it(
         assert find(service, photos.astronaut()) == 1
 
         own_mongod.kill()
-        away = "the database is away, try again"
+        away = "the database is unavailable, try again"
         assert service.call("GET", "/healthz").status_code == 200
         assert "nothing listens at" in service.wait_for("/readyz", 503).text
         refused = service.call("POST", "/api/find_match", json={"image_base64": photos.astronaut()})

@@ -1,4 +1,4 @@
-"""Why MongoDB cannot be used: operators are told the cause, people that the database is away."""
+"""Why MongoDB cannot be used: operators are told the cause, people that the database is unavailable."""
 
 from pathlib import Path
 
@@ -20,13 +20,16 @@ def test_operators_are_told_the_cause_and_people_that_the_database_is_away(tmp_p
             assert refused in told.text
             assert told.headers["Retry-After"]
             answer = service.call("POST", "/api/store/1", json=person)
-            assert (answer.status_code, answer.text) == (503, "the database is away, try again")
+            assert (answer.status_code, answer.text) == (
+                503,
+                "the database is unavailable, try again",
+            )
             assert refused in service.log
         with RunningService(tmp_path, ready=False, **url) as service:
             assert refused in service.wait_for("/readyz", 503).text
             answer = service.call("POST", "/api/store/1", json=person)
             assert answer.status_code == 503
-            assert answer.text == "not ready yet: the database is away"
+            assert answer.text == "not ready yet: the database is unavailable"
             assert refused in service.log
 
 

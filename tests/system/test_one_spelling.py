@@ -95,7 +95,7 @@ def test_what_follows_the_path_is_passed_over(service: RunningService, query: st
     assert send(service, "GET", "/api/get_all/1/1" + query)[0] == 200
 
 
-def test_the_id_zero_is_one(service: RunningService) -> None:
+def test_zero_is_a_valid_id(service: RunningService) -> None:
     assert send(service, "POST", "/api/store/0")[0] == 200
     assert send(service, "DELETE", "/api/0") == (200, "ok")
     assert send(service, "DELETE", "/api/00")[0] == 404

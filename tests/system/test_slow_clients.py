@@ -76,7 +76,7 @@ STALLS = {
 }
 
 
-def test_many_who_stall_lock_nobody_out_and_are_told_to_go(service: RunningService) -> None:
+def test_stalled_clients_block_nobody_and_get_408(service: RunningService) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
         clients = []

@@ -11,7 +11,7 @@ from tests.unit.test_settings import BAD
 
 
 def test_every_bad_value_is_named_and_nothing_starts() -> None:
-    # what two variables say together is looked at when each of them is right
+    # rules about two variables are checked only if each value alone is valid
     bad = {
         name: value
         for name, value, takes in BAD

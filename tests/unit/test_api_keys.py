@@ -85,7 +85,7 @@ def test_what_cannot_be_read_at_the_start_stops_it(tmp_path: Path) -> None:
     for text, sentence in [
         ("", "holds no key: make one with flask --app entry keys new"),
         ("a:login:" + "0" * 63, "entry 1 is not of the form"),
-        ("a:boss:" + "0" * 64, "entry 1: 'boss' is no role"),
+        ("a:boss:" + "0" * 64, "entry 1: 'boss' is not a role"),
         (f"{lines('login')} {lines('login')}", "entry 2: the id .* is there twice"),
     ]:
         path.write_text(text)

@@ -12,7 +12,7 @@ from testbed.serving import ROOT
 
 HTTP = {"flask", "werkzeug", "gunicorn"}
 
-# What each package or module of `app` may import of `app`, beside itself.
+# What each package or module of `app` may import of `app`, in addition to itself.
 MAY_IMPORT = {
     "sentences": set[str](),
     "settings": {"sentences"},
@@ -126,7 +126,7 @@ def test_the_demo_needs_the_service_alone() -> None:
     assert roots(ROOT / "demo.py") & {*FOREIGN, "entry"} == {"app"}
 
 
-# What makes a test more than one of a part alone.
+# A unit test must not import these: they start processes, use the network or load networks.
 OUTSIDE = {"flask", "multiprocessing", "openvino", "pymongo", "redis", "requests", "socket"} | {
     "sqlite3",
     "subprocess",

@@ -28,7 +28,7 @@ def test_a_crash_in_the_middle_of_a_line_is_seen_and_the_chain_goes_on(tmp_path:
     AuditLog(ChainedFile(path)).write("test", "ok")
     AuditLog(ChainedFile(path)).write("test", "ok")
     (finding,) = verify([path]).findings
-    assert "line 2 is no entry" in finding
+    assert "line 2 is not an entry" in finding
 
 
 def written(path: Path, count: int) -> list[bytes]:

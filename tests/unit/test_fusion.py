@@ -17,7 +17,7 @@ def seen(vector: NDArray[np.float64], quality: float = 1) -> ObservedFace:
 
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 1.0))
-def test_who_is_not_surely_the_probes_person_has_no_say(seed: int, near: float) -> None:
+def test_frames_of_other_people_are_ignored(seed: int, near: float) -> None:
     rng = np.random.default_rng(seed)
     probe = seen(rng.normal(size=16))
     frames = [seen(probe.vector + rng.normal(size=16) * spread) for spread in (0.01, 0.1, 1, 9)]

@@ -69,7 +69,7 @@ def test_who_is_refused_a_share_takes_none(held: PixelBudget) -> None:
         pass
 
 
-def test_more_than_there_are_is_all_of_them() -> None:
+def test_a_share_above_the_budget_takes_all_of_it() -> None:
     budget = PixelBudget(100, patience_s=0.1)
     with budget.share(1e9), pytest.raises(Overloaded), budget.share(1):
         pass

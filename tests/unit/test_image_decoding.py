@@ -109,7 +109,7 @@ def test_every_mode_becomes_rgb_and_what_is_clear_white(case: str) -> None:
 
 @pytest.mark.parametrize("form", ["PNG", "TIFF"])
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-def test_of_sixteen_bits_those_count_that_are_used(bits: int, form: str) -> None:
+def test_white_follows_the_bits_in_use(bits: int, form: str) -> None:
     """Infrared cameras use some of them, and have a broken pixel now and then."""
     most = 2**bits - 1
     values = grey(0.2 * most, 0.8 * most, "uint16")

@@ -96,7 +96,7 @@ def any_order_explains(history: list[Operation]) -> bool:
 
 
 def in_time(order: tuple[Operation, ...]) -> bool:
-    """Nothing comes after what began only when it had ended."""
+    """Return whether no operation is placed before one that had ended when it began."""
     ends = [math.inf if o.answer is None else o.ended for o in order]
     return all(
         order[i].began <= ends[j] for i in range(len(order)) for j in range(i + 1, len(order))

@@ -30,7 +30,7 @@ def test_a_key_has_its_number_of_requests_from_wherever() -> None:
     assert count_until_refused(limits, HERE) == -1
 
 
-def test_no_limit_is_none() -> None:
+def test_a_limit_of_zero_is_no_limit() -> None:
     limits = RateLimits(per_address=0, per_key=0, failures=0)
     assert count_until_refused(limits, HERE, "one") == -1
     for _ in range(100):

@@ -28,7 +28,7 @@ def test_the_same_vectors_never_look_the_same() -> None:
 
 
 @pytest.mark.parametrize("spoilt", ["employee", "model", "dimension", "vectors", "seal", "key"])
-def test_what_is_not_what_was_sealed_does_not_open(spoilt: str) -> None:
+def test_altered_records_do_not_open(spoilt: str) -> None:
     keys = VectorKeys(f"{OLD} {NEW}")
     stored = keys.seal(someone(7, vectors=2, dimension=8))
     employee_id, model, dimension = 7, "dlib", 8
