@@ -112,7 +112,7 @@ class EmployeeStore(Protocol):
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         """Return those of the employees that are stored at this moment, in ascending order of id.
 
-        may_lag: accept the answer of a secondary, which may lag, while the primary is unavailable. This
+        may_lag: accept the answer of a secondary, which may lag, if no primary is available. This
             has an effect only if the store is configured to read from secondaries.
         """
 

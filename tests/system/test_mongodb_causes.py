@@ -1,4 +1,4 @@
-"""Why MongoDB cannot be used: operators are told the cause, people that the database is unavailable."""
+"""Why MongoDB cannot be used: operators get the cause, people that it is unavailable."""
 
 from pathlib import Path
 
