@@ -3,12 +3,12 @@ FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 
-# The index of PyTorch's CPU builds; the usual ones bring 4 GB of CUDA libraries along. What comes
-# from it is not in requirements.lock: give its hashes ("sha256:… sha256:…") to have them checked.
-# An empty TORCH_INDEX takes the usual builds, with hashes.
+# The index of PyTorch's CPU wheels; the usual wheels bring 4 GB of CUDA libraries. The CPU wheels are
+# not in requirements.lock: give their hashes ("sha256:… sha256:…") to have them checked.
+# An empty TORCH_INDEX installs the usual wheels, with hashes.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG TORCH_HASHES=
-# requirements-milvus.lock, too, for GALLERY_INDEX=milvus
+# Set it to requirements-milvus.lock for GALLERY_INDEX=milvus.
 ARG MORE=
 COPY requirements*.txt requirements*.lock ./
 RUN if [ -z "$TORCH_INDEX" ]; then exec pip install --require-hashes -r requirements.lock; fi; \
@@ -21,19 +21,22 @@ RUN if [ -n "$MORE" ]; then pip install --no-deps --require-hashes -r "$MORE"; f
 
 COPY . .
 
-# Fetch and convert the networks now, so that a container needs no internet and starts at once.
-# Without internet here, auto comes down to dlib.
+# Download and convert the networks now, so that a container needs no internet and starts at once.
+# Without internet during the build, auto means dlib.
 ARG MODELS="dlib auto"
 RUN for model in $MODELS; do \
         FACE_MODEL=$model DEVICE=cpu SQLITE_PATH=/tmp/build/$model.db python -c \
-            "from entry import create_app; create_app().extensions['service'].wait(60)" || exit; \
+            "from app import create_app; create_app().extensions['service'].wait(60)" || exit; \
     done; \
     rm -r /tmp/build
 
 # OpenShift runs containers as any user, but always in group 0. The root file system may be
-# read-only: only data, and /tmp for what libraries put aside, are written.
+# read-only: only data, and /tmp for temporary files of libraries, are written.
 RUN mkdir -p data && chgrp -R 0 data models/weights && chmod -R g=u data models/weights
 ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
+# glibc returns freed blocks from 4 MB on, keeps 32 MB of smaller ones, and shares two arenas among
+# all threads: a worker does not keep what large requests took.
+ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=4194304 MALLOC_TRIM_THRESHOLD_=33554432
 USER 1001:0
 
 VOLUME ["/app/data"]

@@ -8,8 +8,8 @@ JOBS ?= $(shell expr 2 '*' $(CORES))
 BIN := $(VENV)/bin
 PIP_ENV := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1
 
-# A stamp in the environment says what is installed there. Its name holds a checksum of the
-# requirements: new ones are installed, the same ones never twice, whatever their files' dates.
+# A stamp in the environment records what is installed. Its name holds a checksum of the
+# requirements, so changed ones are installed, and unchanged ones are not, whatever the files' dates.
 KEY := $(shell cat requirements*.txt requirements*.lock | cksum | tr ' ' -)
 LOCKED_requirements := requirements.lock
 LOCKED_requirements-dev := requirements-dev.lock
@@ -22,25 +22,30 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-lo
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes \
   --custom-compile-command "make lock"
 
-# What is left of the lock without PyTorch, for machines that take its CPU wheels instead.
+# The lock without PyTorch, for machines that install its CPU wheels instead.
 define NO_TORCH
 /^[a-z0-9]/ { out = /^(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==/ } !out
 endef
 export NO_TORCH
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
 
-help: ## list these targets
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# docs/operations.md#memory explains these variables of glibc.
+run stack: export MALLOC_ARENA_MAX ?= 2
+run stack: export MALLOC_MMAP_THRESHOLD_ ?= 4194304
+run stack: export MALLOC_TRIM_THRESHOLD_ ?= 33554432
 
 run: $(RUN) ## serve on port 5005; settings come from the environment
 	@exec $(BIN)/python entry.py
 
-stack: $(DEV) ## the service, a stand-in for the liveness service, and a MongoDB
+stack: $(DEV) ## serve with a MongoDB and a stand-in for the liveness service
 	@exec $(BIN)/python -m tools.stack $(ARGS)
 
-test: $(DEV) ## run the tests, with ARGS="-k word" some of them
+test: $(DEV) ## run the tests; ARGS="-k word" selects some
 	$(PYTEST) tests $(ARGS)
 
 test-unit: $(DEV) ## run the tests of parts alone, in seconds
@@ -52,19 +57,19 @@ test-integration: $(DEV) ## run the tests of parts together, in this process
 test-system: $(DEV) ## run the tests of the service and its commands as processes
 	$(PYTEST) tests/system $(ARGS)
 
-demo: $(DEV) ## enrol faces and log in with them
+demo: $(DEV) ## enrol people from sample photos and log them in
 	@$(BIN)/python demo.py $(ARGS)
 
-bench: $(DEV) ## measure the service, with ARGS=--quick in few rounds
+bench: $(DEV) ## measure the service; ARGS=--quick takes few rounds
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks $(ARGS)
 
 accuracy: $(DEV) ## measure the pipeline and write docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
-scaling: $(DEV) ## simulate how many pods are needed, from what was measured
+scaling: $(DEV) ## simulate how many pods are needed, from the benchmarks
 	$(BIN)/python -m benchmarks.scaling
 
-drift: $(DEV) ## find and repair drift by hand among 100,000 vectors in Milvus
+drift: $(DEV) ## measure finding and repairing drift among 100,000 vectors in Milvus
 	$(BIN)/python -m benchmarks.drift $(ARGS)
 
 pad: $(DEV) ## measure fraud detection and write the table of docs/fraud.md
@@ -73,14 +78,14 @@ pad: $(DEV) ## measure fraud detection and write the table of docs/fraud.md
 soak: $(DEV) ## check every answer under kills and write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-outages: $(DEV) ## measure how the service bears a failing MongoDB and write docs/reliability.md
+outages: $(DEV) ## measure failures of MongoDB and write docs/reliability.md
 	$(BIN)/python -m benchmarks.outages
 	$(BIN)/python -m benchmarks.following
 
-front: $(DEV) ## measure what clients that misbehave cost others, and write docs/reliability.md
+front: $(DEV) ## measure what misbehaving clients cost others, and write docs/reliability.md
 	$(BIN)/python -m benchmarks.front
 
-fuzz: $(DEV) ## damage pictures and bodies 100,000 times and see what it does, with ARGS="--cases 1000"
+fuzz: $(DEV) ## send 100,000 damaged pictures and bodies; ARGS="--cases 1000" sends fewer
 	$(BIN)/python -m tests.fuzz $(ARGS)
 
 lint: $(DEV) ## check style and formatting
@@ -90,22 +95,25 @@ lint: $(DEV) ## check style and formatting
 types: $(DEV) ## check types
 	$(BIN)/mypy
 
-install: $(DEV) ## set everything up and stop there
+install: $(DEV) ## install everything, and start nothing
 
-lock: | $(BIN)/pip ## pin anew, with hashes, what the requirements bring along
+lock: | $(BIN)/pip ## pin the requirements and all their dependencies anew, with hashes
 	$(PIP_ENV) $(BIN)/pip install --quiet uv
 	$(LOCK) --upgrade --output-file requirements.lock requirements.txt
 	$(LOCK) --upgrade -c requirements.lock --output-file requirements-dev.lock requirements-dev.txt
 	$(LOCK) -c requirements-dev.lock --output-file requirements-milvus.lock requirements-milvus.txt
 	awk "$$NO_TORCH" requirements.lock > requirements-cpu.lock
 
-audit: $(DEV) ## look for known vulnerabilities in what is pinned, and at the licences
+audit: $(DEV) ## check pinned packages for known vulnerabilities and refused licences
 	$(BIN)/python -m tools.audit
+
+settings: $(DEV) ## write docs/settings.md from app/settings
+	$(BIN)/python -m tools.settings_page
 
 licences: $(DEV) ## write docs/licences.md
 	$(BIN)/python -m tools.licences --write
 
-clean: ## remove what was installed and cached, but no employee and no weights
+clean: ## remove everything installed or cached, but no employees and no weights
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -r {} +
 

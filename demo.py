@@ -1,7 +1,7 @@
-"""Enrols two people in a real service, logs them in with altered photos, and shows every answer.
+"""Enrol two people in a real service, log them in with altered photos, and show every answer.
 
 The photos come with installed packages: Grace Hopper with matplotlib, Eileen Collins with
-scikit-image. The employees live in a temporary SQLite file, whatever the environment says.
+scikit-image. The employees are stored in a temporary SQLite file, whatever the environment says.
 """
 
 import base64
@@ -26,12 +26,16 @@ from skimage import data
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
-START_S = 180
-KEPT = {"device", "face_model", "login_match_threshold", "models_dir"} | {
+START_S = 180  # the first start converts the networks
+KEPT = {
+    "device",
+    "face_model",
     "facenet_weights",
     "facenet_weights_sha256",
+    "login_match_threshold",
+    "models_dir",
 }
-"""Settings the service takes from the environment; those of a real database are not among them."""
+"""Settings taken from the environment; those of a database are not, as it may be a real one."""
 
 
 class Portrait(NamedTuple):
@@ -49,7 +53,7 @@ class Portrait(NamedTuple):
 
 
 class Call(NamedTuple):
-    """A request, and the answer it must get; `answer` is text, or JSON without the vectors."""
+    """A request and the answer it must get: text, or JSON without the vectors."""
 
     method: str
     path: str
@@ -60,7 +64,7 @@ class Call(NamedTuple):
 
 
 def calls() -> Iterator[Call]:
-    """The demonstration, one call after the other."""
+    """Yield the calls of the demonstration in order."""
     hopper_photo = Image.open(Path(get_data_path(), "sample_data", "grace_hopper.jpg"))
     astronaut = Image.fromarray(data.astronaut())
     hopper = Portrait(1, "Grace", "Hopper", hopper_photo, (175, 112, 356, 340))
@@ -86,7 +90,7 @@ def calls() -> Iterator[Call]:
 
 
 def altered(person: Portrait) -> dict[str, bytes]:
-    """What a camera may make of a portrait."""
+    """Return the portrait as different cameras might take it."""
     photo, (left, top, right, bottom) = person.photo, person.face
     edge = (right - left) // 8
     close_up = photo.crop((left - edge, top - edge, right + edge, bottom + edge))
@@ -101,7 +105,7 @@ def altered(person: Portrait) -> dict[str, bytes]:
 
 
 def encoded(photo: Image.Image, image_format: str = "PNG", **options: int) -> bytes:
-    """The photo as the bytes of a file."""
+    """Return the photo as the bytes of a file."""
     buffer = BytesIO()
     photo.save(buffer, image_format, **options)
     return buffer.getvalue()
@@ -126,7 +130,7 @@ def _list(*people: Portrait) -> Call:
 
 @contextmanager
 def service() -> Iterator[str]:
-    """Run the service on a spare port; the URL it answers at. Ends it, whatever happens."""
+    """Run the service on a free port, yield its URL, and end it whatever happens."""
     with tempfile.TemporaryDirectory(prefix="demo-") as folder, socket.socket() as spare:
         spare.bind(("127.0.0.1", 0))
         port = spare.getsockname()[1]
@@ -144,14 +148,12 @@ def service() -> Iterator[str]:
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is ours to handle
+                start_new_session=True,  # Ctrl-C must reach this process alone
             )
         try:
             url = f"http://127.0.0.1:{port}"
             print(f"Starting the service at {url}, model {environment['FACE_MODEL']}.")
-            print(
-                "The very first start converts the networks, which takes some seconds …", flush=True
-            )
+            print("The very first start takes longer: it converts the networks.", flush=True)
             _wait_until_ready(url, process, log)
             yield url
         finally:
@@ -174,13 +176,13 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> 
                     print(f"Ready after {time.monotonic() - began:.1f} s.\n", flush=True)
                     return
             except requests.RequestException:
-                pass  # it does not listen yet
+                pass  # it is not listening yet
             time.sleep(0.1)
     sys.exit(f"The service did not start. Its log:\n\n{log.read_text(errors='replace')}")
 
 
 def demonstrate(url: str) -> bool:
-    """Make the calls and print a line for each; whether all answers were as expected."""
+    """Make the calls, print a line for each, and return whether all answers were as expected."""
     planned = list(calls())
     request, sent = (max(map(len, column)) for column in zip(*map(_request, planned), strict=True))
     row = f"{{}}  {{:{request}}}  {{:{sent}}}  {{:>5}}  {{:>6}}  {{}}".format
@@ -195,10 +197,10 @@ def demonstrate(url: str) -> bool:
             answer = _read(response)
             right = (response.status_code, answer) == (call.status, call.answer)
             unexpected += not right
-            said = _said(answer)
+            shown = _shown(answer)
             if not right:
-                said += f"  (expected: {call.status} {_said(call.answer)})"
-            columns = (*_request(call), round(elapsed), response.status_code, said)
+                shown += f"  (expected: {call.status} {_shown(call.answer)})"
+            columns = (*_request(call), round(elapsed), response.status_code, shown)
             print(row("✓" if right else "✗", *columns), flush=True)
     print(f"\n{len(planned) - unexpected} of {len(planned)} answers were as expected.")
     return not unexpected
@@ -209,7 +211,7 @@ def _request(call: Call) -> tuple[str, str]:
 
 
 def _read(response: requests.Response) -> Any:  # noqa: ANN401  text or JSON
-    """The body; users without their feature vectors, which are long."""
+    """Return the body, without feature vectors, which are long."""
     if response.headers["Content-Type"] != "application/json":
         return response.text
     body = response.json()
@@ -218,17 +220,17 @@ def _read(response: requests.Response) -> Any:  # noqa: ANN401  text or JSON
     return body
 
 
-def _said(answer: Any) -> str:  # noqa: ANN401  text or JSON
+def _shown(answer: Any) -> str:  # noqa: ANN401  text or JSON
     match answer:
         case {"_id": number, "name": name, "surname": surname}:
             return f"{number}: {name} {surname}"
         case {"users": users}:
-            return ", ".join(map(_said, users)) or "nobody"
+            return ", ".join(map(_shown, users)) or "nobody"
     return str(answer)
 
 
 def main() -> None:
-    """Exits with 1 where an answer was unexpected, and with 130 after Ctrl-C."""
+    """Run the demonstration. Exit with 1 if an answer was unexpected, with 130 after Ctrl-C."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with service() as url:

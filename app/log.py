@@ -1,4 +1,4 @@
-"""Log lines: text for people or JSON for machines, from this service and its libraries alike."""
+"""Set up logging, as text for people or JSON for machines, for the service and its libraries."""
 
 import logging
 import sys
@@ -6,8 +6,8 @@ import warnings
 
 import structlog
 
-# Loggers of the service. Of the libraries, debug lines are left out: they hold what libraries are
-# given, and pymongo is given people.
+# Loggers of the service. Libraries log no debug lines: those would hold the libraries' arguments,
+# and pymongo's arguments are people's data.
 _OWN = ("app", "models", "entry", "__main__")
 
 
@@ -25,7 +25,7 @@ def configure(level: str, log_format: str) -> None:
         if json
         else structlog.dev.ConsoleRenderer(
             colors=sys.stdout.isatty(),
-            # not the one that shows local variables: they hold photos
+            # The default formatter shows local variables, which may hold photos.
             exception_formatter=structlog.dev.plain_traceback,
         )
     )
@@ -36,15 +36,15 @@ def configure(level: str, log_format: str) -> None:
             foreign_pre_chain=shared,
         )
     )
-    least = logging.getLevelNamesMapping()[level.upper()]
-    logging.basicConfig(level=max(least, logging.INFO), handlers=[handler], force=True)
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(threshold, logging.INFO), handlers=[handler], force=True)
     for name in _OWN:
-        logging.getLogger(name).setLevel(least)
-    # a user's odd picture is no news
+        logging.getLogger(name).setLevel(threshold)
+    # Pillow warns about unusual pictures; clients are told what matters.
     warnings.filterwarnings("ignore", module="PIL")
     logging.getLogger("PIL").setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.make_filtering_bound_logger(least),
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
     )

@@ -1,4 +1,4 @@
-"""What is wrong with a value, as a person would say it."""
+"""Say what is wrong with a value, in plain English."""
 
 from pydantic_core import ErrorDetails
 
@@ -27,10 +27,10 @@ _SENTENCES = {
 
 
 def what_is_wrong(error: ErrorDetails) -> str:
-    """What comes after the name of the field, e.g. "must be true or false"."""
+    """Return the rest of a sentence that begins with the field, like "must be true or false"."""
     sentence = _SENTENCES.get(error["type"])
-    if sentence is None:
-        message = error["msg"].removeprefix("Value error, ")
-        # but not of the name of a setting
-        return message if message[1:2].isupper() else message[:1].lower() + message[1:]
-    return sentence.format(**error.get("ctx", {}))
+    if sentence is not None:
+        return sentence.format(**error.get("ctx", {}))
+    message = error["msg"].removeprefix("Value error, ")
+    begins_with_a_setting = message[1:2].isupper()
+    return message if begins_with_a_setting else message[:1].lower() + message[1:]

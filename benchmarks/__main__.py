@@ -1,7 +1,7 @@
-"""Measures the service beside what it could have been: `python -m benchmarks`, or `make bench`.
+"""Compare the service with a straightforward one: `python -m benchmarks`, or `make bench`.
 
-Writes figures as JSON, plots, and a page with tables. One part can be measured again alone; the
-page is made of all parts' figures that are there.
+Write figures as JSON, plots, and a page with tables. A part can be measured again alone; the page
+shows the figures of all parts measured so far.
 """
 
 import argparse
@@ -60,14 +60,20 @@ def main() -> None:
             (out / f"{part}.json").write_text(json.dumps(made, indent=1) + "\n")
         print(f"{part}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
 
-    files = {part: out / f"{part}.json" for part in [*PARTS, "search"]}
-    measured = {part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}
-    if "search" in measured:  # that part writes its file itself
-        measured["search"] = {"quick": options.quick, "figures": measured["search"]}
+    measured = figures_in(out, quick=options.quick)
     plots.draw(measured, out)
     page = report.page(measured)
     (out / "README.md").write_text(page)
     print(page)
+
+
+def figures_in(folder: Path, *, quick: bool = False) -> dict[str, Any]:
+    """Return the contents of each part's file in a folder of figures."""
+    files = {part: folder / f"{part}.json" for part in [*PARTS, "search"]}
+    measured = {part: json.loads(file.read_text()) for part, file in files.items() if file.exists()}
+    if "search" in measured:  # that part writes its file itself
+        measured["search"] = {"quick": quick, "figures": measured["search"]}
+    return measured
 
 
 def _search(out: Path, quick: bool) -> None:

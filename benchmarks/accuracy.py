@@ -1,8 +1,8 @@
-"""Measures how often the service's own pipeline takes people for others, or does not know them.
+"""Measure how often the service mistakes a person for another, or does not recognise them.
 
 `python -m benchmarks.accuracy` runs every photo of Labeled Faces in the Wild, View 1, through
 decode → detect → align → embed, as a login does, and writes docs/accuracy.{json,md,png}. Settings
-such as MODELS_DIR and LOGIN_MATCH_THRESHOLD come from the environment, as the service reads them.
+such as MODELS_DIR and LOGIN_MATCH_THRESHOLD come from the environment, as in the service.
 """
 
 import argparse
@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from app.settings import load_settings
 from benchmarks import accuracy_report, rates
 from benchmarks.comparisons import (
@@ -35,7 +36,7 @@ GALLERY_SIZES = (10, 100, 1000)
 
 
 def verification(train: Pairs, test: Pairs, strangers: Distances, alpha: float) -> dict[str, Any]:
-    """1:1: the rates on the test list; strangers: its photos' every non-mated comparison."""
+    """Return the 1:1 rates on the test list. strangers: all non-mated comparisons of its photos."""
     best = rates.most_accurate_threshold(train.mated, train.non_mated)
     points = [(fmr, rates.threshold_at(strangers, fmr)) for fmr in FMRS]
     return {
@@ -62,7 +63,7 @@ def verification(train: Pairs, test: Pairs, strangers: Distances, alpha: float) 
 
 
 def identification(found: Search, alpha: float) -> dict[str, Any]:
-    """The rates of an identification experiment."""
+    """Return the rates of an identification experiment."""
     points = [(fpir, rates.threshold_at(found.non_mated, fpir)) for fpir in FPIRS]
     return {
         "enrolled": found.enrolled,
@@ -101,7 +102,7 @@ def main() -> None:
     alpha = settings.login_match_threshold
     runtime = choose_runtime(settings.device, settings.models_dir / "converted")
     model = Catalogue(settings.models_dir).get(options.model)
-    templates = embed(Recogniser(runtime, model, Limits()), options.faces)
+    templates = embed(Recogniser(runtime, model, PictureRequirements()), options.faces)
     train = compare_pairs(templates, options.faces / "pairs_devtrain.csv")
     test = compare_pairs(templates, options.faces / "pairs_devtest.csv")
     strangers = all_non_mated(templates, test.photos)

@@ -1,4 +1,4 @@
-"""The figures of benchmarks.accuracy as a page for people, and as a plot."""
+"""Show the figures of benchmarks.accuracy as a page and as a plot."""
 
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,17 @@ from benchmarks.rates import Distances, curve
 _PAGE = """\
 # Accuracy of the model `{model}`
 
-`make accuracy` made this page, [accuracy.json]({stem}.json) and the plot. {photos:,} photos of
-{people:,} people (Labeled Faces in the Wild, View 1, 250×250 pixels) went through the service's own
+`make accuracy` generates this page, [accuracy.json]({stem}.json) and the plot. {photos:,} photos of
+{people:,} people (Labeled Faces in the Wild, View 1, 250×250 pixels) go through the service's own
 pipeline, decode → detect → align → embed, each once. α is {alpha:g} (`LOGIN_MATCH_THRESHOLD`);
 distances are L2 distances of unit vectors times {scale:g}. Photos refused: {refused};
-what is refused matches nobody. Intervals are Wilson's.
+a refused photo matches nobody. Intervals are Wilson's.
 
 ## Verification (1:1)
 
-The {mated} mated and {non_mated} non-mated pairs of `pairs_devtest`, none of whose people are in
+The {mated} mated and {non_mated} non-mated pairs of `pairs_devtest`; none of these people are in
 `pairs_devtrain`. *Every two people* compares each photo of these pairs with the photos of all
-other people, {strangers:,} comparisons. They share photos, so an interval would be too narrow.
+other people: {strangers:,} comparisons. They share photos, so an interval would be too narrow.
 
 | | rate | count | 95 % interval |
 |---|---:|---:|---:|
@@ -31,19 +31,22 @@ other people, {strangers:,} comparisons. They share photos, so an interval would
 |---|---:|---:|---:|---:|---:|
 {distances}
 
-## Identification (1:N), as a login does it
+## Identification (1:N), as in a login
 
 {enrolled:,} people with several photos are enrolled with the first one. Their {probes:,} other
-photos are the mated probes, photos of {outsiders:,} people who are not enrolled the non-mated ones.
-A probe is taken for the nearest person of the gallery if their distance is below α.
+photos are the mated probes; the non-mated ones are photos of {outsiders:,} people who are not
+enrolled. A probe is taken for the nearest person of the gallery if the distance is below α.
 
 | | rate | count | 95 % interval |
 |---|---:|---:|---:|
 {identification}
 
-Each person enrolled is one more for whom a stranger may be taken, so with α left as it is the FPIR
-grows with the gallery. Expected at α {alpha:g} in galleries drawn from these people:
-{by_gallery}. With many employees, lower α; in this gallery of {enrolled:,}:
+## Choose the threshold for your gallery
+
+Each enrolled person is one more for whom a stranger may be taken, so with the same α the FPIR grows
+with the gallery. Expected at α {alpha:g} in galleries drawn from these people:
+{by_gallery}. The more employees, the lower α should be. A lower α
+asks more employees to try again; in this gallery of {enrolled:,}:
 
 {lower_alpha}
 
@@ -51,19 +54,20 @@ grows with the gallery. Expected at α {alpha:g} in galleries drawn from these p
 
 ## What this does not say
 
-The photos show public figures in the news, mostly from the front; some of LFW's labels are wrong;
-none is a presentation attack. Your own people and cameras will give other figures.{quoted}
+The photos show public figures in the news, mostly from the front. Some of LFW's labels are wrong.
+None of the photos is a presentation attack. Your own people and cameras will give other
+figures.{quoted}
 """
 
 _QUOTED = """
 
-`vggface2`, the default where its weights can be had, is not measured: the weights could not be
-downloaded where this page was made. LFW 0.9965 is what was published with them; it is quoted here,
-not measured."""
+`vggface2` is the better model, and the default if its weights are available. It is not measured
+here, because the weights could not be downloaded where this page was made. 0.9965 on LFW is the
+accuracy published with them."""
 
 
 def markdown(figures: dict[str, Any], plot: str) -> str:
-    """The page. figures: as written to accuracy.json. plot: the picture's file name."""
+    """Return the page. figures: as in accuracy.json. plot: the file name of the plot."""
     pairs, search = figures["verification"], figures["identification"]
     alpha, best = figures["alpha"], pairs["at_most_accurate_on_devtrain"]
     at_alpha, found = pairs["at_alpha"], search["at_alpha"]
@@ -85,10 +89,10 @@ def markdown(figures: dict[str, Any], plot: str) -> str:
         ),
     ]
     identification = [
-        _row("nearest is the right person, whatever the distance", search["nearest_is_right"]),
+        _row("the nearest is the right person, at any distance", search["nearest_is_right"]),
         _row(f"FPIR at α {alpha:g}: a stranger is let in", found["fpir"]),
         _row(f"FNIR at α {alpha:g}: an employee is not recognised", found["fnir"]),
-        _row("of these: taken for another employee", found["mated_taken_for_another"]),
+        _row("of these, taken for another employee", found["mated_taken_for_another"]),
     ]
     lower_alpha = [
         "| FPIR | α | FNIR | count | 95 % interval |",
@@ -131,7 +135,7 @@ def markdown(figures: dict[str, Any], plot: str) -> str:
 
 
 def plot(file: Path, alpha: float, experiments: dict[str, tuple[Distances, Distances]]) -> None:
-    """Draw the detection error trade-off of each experiment: (mated, non-mated) distances."""
+    """Draw the detection error trade-off of each experiment's (mated, non-mated) distances."""
     mpl.use("Agg")
     from matplotlib import pyplot as plt
     from matplotlib.ticker import FuncFormatter

@@ -1,4 +1,4 @@
-"""What this machine allows at most, in sentences: the least time of a step whatever its code."""
+"""Say what limits the figures on this machine: the least time of a step, whatever its code."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ Figures = dict[str, Any]
 
 
 def sentences(measured: dict[str, Figures]) -> list[str]:
-    """One for each target that has such a bound."""
+    """Return a sentence for each figure that has such a limit."""
     found = []
     if "embedding" in measured:
         found += _embedding(measured["embedding"]["figures"])
@@ -34,12 +34,12 @@ def _embedding(figures: Figures) -> list[str]:
         reading = megabytes / figures["read_gigabyte_per_second"]
         found.append(
             f"InceptionResnetV1 is {work:.2f} GFLOP a face. A large matrix product in {precision} "
-            f"runs at {peak:.0f} GFLOP/s here, so the network takes {least:.1f} ms at least; "
-            f"{own:.1f} ms are measured, {least / own:.0%} of that peak. Eager PyTorch takes "
+            f"runs at {peak:.0f} GFLOP/s here, so the network takes at least {least:.1f} ms; it "
+            f"was measured at {own:.1f} ms, {least / own:.0%} of that peak. Eager PyTorch takes "
             f"{eager:.1f} ms, so no code that does this arithmetic in {precision} can be more than "
-            f"{eager / least:.1f} times as fast on this machine; where nothing hides the "
-            f"{reading:.1f} ms that reading {megabytes:.0f} MB of weights takes, not more than "
-            f"{eager / (least + reading):.1f} times."
+            f"{eager / least:.1f} times as fast on this machine, or "
+            f"{eager / (least + reading):.1f} times if nothing hides the {reading:.1f} ms of "
+            f"reading {megabytes:.0f} MB of weights."
         )
     return found
 
@@ -51,9 +51,9 @@ def _phone_photo(figures: Figures) -> list[str]:
     entropy = figures["decoding"]["1/8"]["median_ms"]
     return [
         f"Of the {large:.0f} ms for a 12-megapixel JPEG of {size['12 MP JPEG'] / 1e6:.1f} MB "
-        f"(dlib), {entropy:.0f} ms are libjpeg's entropy decoding, which no shrinking avoids "
-        f"(decoding to an eighth, alone). A 640×480 JPEG takes {small:.0f} ms in all, so the "
-        f"ratio is at least about {(small + entropy) / small:.1f}."
+        f"(dlib), {entropy:.0f} ms are libjpeg's entropy decoding, which decoding to a smaller "
+        f"size does not avoid (measured alone, to an eighth). A 640×480 JPEG takes {small:.0f} ms "
+        f"in all, so the ratio is at least about {(small + entropy) / small:.1f}."
     ]
 
 
@@ -61,9 +61,9 @@ def _twenty_times(figures: Figures) -> list[str]:
     requests = figures["requests"]
     one, paged = (requests[f"straightforward{how}: JPEG"]["median_ms"] for how in ("", ", paged"))
     return [
-        f"The straightforward login that reads its table 50 rows a statement takes {paged:.0f} ms, "
-        f"the one that reads it in one statement, with vectors as bytes, {one:.0f} ms: twenty "
-        f"times as fast as that one is {one / 20:.1f} ms, HTTP included."
+        f"The straightforward login takes {paged:.0f} ms if it reads its table 50 rows a "
+        f"statement, and {one:.0f} ms if it reads it in one, with vectors as bytes. Twenty times "
+        f"as fast as that would be {one / 20:.1f} ms, HTTP included."
     ]
 
 
@@ -75,9 +75,9 @@ def _search(galleries: list[Figures]) -> list[str]:
     least = largest["roofline_ms"]
     return [
         f"A search of {people:,} × {dimension} reads 32 bytes of each row, which takes "
-        f"{least:.1f} ms at least at the rate at which one core reads here; {own:.1f} ms are "
-        f"measured, on one core, so that searches at the same time do not wait for each other. "
-        f"NumPy's product reads {gigabytes:.1f} GB on all cores in {product:.0f} ms, "
+        f"at least {least:.1f} ms at the speed of one core here. It was measured at {own:.1f} ms, "
+        f"on one core, so that concurrent searches do not wait for each other. NumPy's product "
+        f"reads {gigabytes:.1f} GB on all cores in {product:.0f} ms, "
         f"{gigabytes / product * 1e3:.0f} GB/s."
     ]
 

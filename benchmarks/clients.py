@@ -1,7 +1,7 @@
-"""Clients that log in again and again, in a process of their own: `python -m benchmarks.clients`.
+"""Run clients that log in again and again: `python -m benchmarks.clients`.
 
-Each keeps its connection open and sends the next request when it has the answer to the last one.
-After a 503 it waits as long as Retry-After says and sends the same photo again.
+Each client keeps its connection open and sends the next request when the last one is answered.
+After a 503, it waits as long as Retry-After says and sends the same photo again.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ _REQUEST = (
 
 @dataclass(slots=True)
 class Tally:
-    """What the clients saw.
+    """What the clients observed.
 
-    statuses: how many answers of each; `broken` counts connections that ended without one.
-    answered_s: for each 200 that came in time, the time of that request. logged_in_s: the time
-    since the first attempt with that photo, waiting included. without_retry_after: 503 without that
-    header.
+    statuses: answers by status; `broken` counts connections that ended without an answer.
+    answered_s: for each 200 in time, the seconds of that request. logged_in_s: for the same, the
+    seconds since the first attempt with that photo, waits included. without_retry_after: 503
+    answers without that header.
     """
 
     statuses: Counter[str] = field(default_factory=Counter)
@@ -37,7 +37,7 @@ class Tally:
 
 
 async def load(port: int, requests: list[bytes], clients: int, seconds: float) -> Tally:
-    """Let so many clients log in for so long."""
+    """Let clients log in for `seconds`."""
     tally = Tally()
     until = time.monotonic() + seconds
 
@@ -73,7 +73,7 @@ async def load(port: int, requests: list[bytes], clients: int, seconds: float) -
 async def _ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
 ) -> tuple[int, float | None]:
-    """The status and Retry-After in seconds."""
+    """Return the status and Retry-After in seconds."""
     writer.write(request)
     await writer.drain()
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
@@ -85,7 +85,7 @@ async def _ask(
 
 
 def main() -> None:
-    """Arguments: port, clients, seconds, files with the bodies to send. Prints a Tally as JSON."""
+    """Print a Tally as JSON. Arguments: port, clients, seconds, files with bodies to send."""
     port, clients, seconds, *files = sys.argv[1:]
     requests = []
     for file in files:

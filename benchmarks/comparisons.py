@@ -1,4 +1,4 @@
-"""Photos → feature vectors → the distances that error rates are counted on."""
+"""Turn photos into feature vectors, and these into the distances that error rates count."""
 
 import csv
 import os
@@ -21,8 +21,8 @@ from benchmarks.rates import Distances
 class Templates:
     """The photos' feature vectors.
 
-    rows: photo → row of `vectors`. vectors: (photos, dimension) of unit length, NaN where the
-    photo was refused. refusals: why, and how many. scale: the model's distance_scale.
+    rows: photo → row of `vectors`. vectors: (photos, dimension) of unit length, or NaN if the photo
+    was refused. refusals: reason → photos. scale: the model's distance_scale.
     """
 
     rows: dict[str, int]
@@ -31,12 +31,12 @@ class Templates:
     scale: float
 
     def compare(self, first: list[str], second: list[str]) -> Distances:
-        """The distances between photos of the same place in both lists."""
+        """Return the distance between each photo of `first` and its counterpart in `second`."""
         a, b = self._of(first), self._of(second)
         return self._distances(np.einsum("ij,ij->i", a, b))
 
     def compare_all(self, first: list[str], second: list[str]) -> Distances:
-        """The distances from each of the first (rows) to each of the second (columns)."""
+        """Return the distances from each of `first` (rows) to each of `second` (columns)."""
         return self._distances(self._of(first) @ self._of(second).T)
 
     def usable(self, photo: str) -> bool:
@@ -53,7 +53,7 @@ class Templates:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """One of LFW's lists of pairs, compared."""
+    """The distances in one of LFW's lists of pairs."""
 
     photos: list[str]
     mated: Distances
@@ -61,7 +61,7 @@ class Pairs:
 
 
 def embed(recogniser: Recogniser, folder: Path) -> Templates:
-    """The feature vectors of all photos below the folder, each made once."""
+    """Return the feature vectors of all photos below the folder."""
     photos = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.jpg"))
     refusals: Counter[str] = Counter()
 
@@ -80,7 +80,7 @@ def embed(recogniser: Recogniser, folder: Path) -> Templates:
 
 
 def compare_pairs(templates: Templates, list_of_pairs: Path) -> Pairs:
-    """The distances of the pairs in a CSV file with the columns img1, img2, same."""
+    """Return the distances of the pairs in a CSV file with the columns img1, img2, same."""
     with list_of_pairs.open(newline="") as file:
         rows = list(csv.DictReader(file))
     first, second = [row["img1"] for row in rows], [row["img2"] for row in rows]
@@ -90,7 +90,7 @@ def compare_pairs(templates: Templates, list_of_pairs: Path) -> Pairs:
 
 
 def all_non_mated(templates: Templates, photos: list[str]) -> Distances:
-    """The distances between every two photos of different people."""
+    """Return the distances between every two photos of different people."""
     owners = np.array([person(photo) for photo in photos])
     different = np.triu(owners[:, None] != owners)
     distances: Distances = templates.compare_all(photos, photos)[different]
@@ -99,11 +99,11 @@ def all_non_mated(templates: Templates, photos: list[str]) -> Distances:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """An identification experiment. Each array has a number for each probe.
+    """The results of an identification experiment. Each array has a number for each probe.
 
-    mated_right: distance to the nearest of the gallery where that is the probe's own person, else
-    infinite. mated_wrong: the same where it is another. non_mated: distance to the nearest.
-    hits: how many of the gallery a non-mated probe matches at α.
+    mated_right: distance to the nearest person of the gallery if that is the probe's own, else
+    infinite. mated_wrong: the same if it is another person. non_mated: distance to the nearest.
+    hits: how many people of the gallery a non-mated probe matches at α.
     """
 
     enrolled: int
@@ -114,7 +114,7 @@ class Search:
 
 
 def search(templates: Templates, alpha: float) -> Search:
-    """1:N: who has several photos is enrolled with the first one, and everyone is searched for."""
+    """Enrol people with several photos by the first usable one, and search for all others."""
     gallery, mated, non_mated = [], [], []
     for _, group in groupby(sorted(templates.rows), key=person):
         photos = list(group)
@@ -139,5 +139,5 @@ def search(templates: Templates, alpha: float) -> Search:
 
 
 def person(photo: str) -> str:
-    """Whom a photo shows: LFW keeps a folder for each person."""
+    """Return the person a photo shows: LFW has a folder for each."""
     return photo.partition("/")[0]

@@ -1,4 +1,4 @@
-"""What a stored employee and a login cost the store: bytes, and the queries of a login.
+"""Measure what an employee and a login cost the store, in bytes and in queries.
 
 `python -m benchmarks.costs` writes docs/benchmarks/costs.json.
 """
@@ -17,10 +17,10 @@ import numpy as np
 
 from app.settings import Settings
 from app.storage import EmployeeStore
-from app.storage.mongodb import MongoStore
-from app.storage.mongodb_documents import to_document
+from app.storage.mongodb.documents import to_document
+from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from benchmarks import machine
 from benchmarks.drift import everyone
 from testbed.employees import fill
@@ -28,7 +28,7 @@ from testbed.mongod import Mongod
 from testbed.serving import ROOT
 
 EMPLOYEES = 20_000
-_CANDIDATES = 8
+_CANDIDATES = 8  # records that a login reads
 _THREADS = 4
 _SECONDS = 4.0
 
@@ -39,8 +39,8 @@ def main() -> None:
     figures = {}
     for dimension in (128, 512):
         figures[str(dimension)] = {"SQLite": _sqlite(dimension), "MongoDB": _mongodb(dimension)}
-    made = {"machine": before, "employees": EMPLOYEES, "figures": figures}
-    (ROOT / "docs/benchmarks/costs.json").write_text(json.dumps(made, indent=1) + "\n")
+    results = {"machine": before, "employees": EMPLOYEES, "figures": figures}
+    (ROOT / "docs/benchmarks/costs.json").write_text(json.dumps(results, indent=1) + "\n")
     print(json.dumps(figures, indent=1), file=sys.stderr)
 
 
@@ -50,7 +50,7 @@ def _sqlite(dimension: int) -> dict[str, Any]:
         with closing(SqliteStore(path)) as store:
             fill(path, everyone(EMPLOYEES, dimension))
             queries = _queries(store)
-        # closing the last connection folds the write-ahead log back
+        # Closing the last connection has merged the write-ahead log into the file.
         return {"bytes_an_employee": path.stat().st_size / EMPLOYEES} | queries
 
 
@@ -71,14 +71,14 @@ def _mongodb(dimension: int) -> dict[str, Any]:
 
 
 def _queries(store: EmployeeStore) -> dict[str, float]:
-    """Of a login: the idle query of the change log, and the records of the candidates."""
-    # an entry in the log, as there is one in any store that is used
+    """Measure a login's queries: the idle one of the change log, and the candidates' records."""
+    # The change log of any store in use has an entry.
     (first,) = store.get([1])
     store.replace(first)
     position = store.position()
     generator = np.random.default_rng(0)
 
-    def follow() -> None:
+    def catch_up() -> None:
         assert not store.changes_since(position).employee_ids
 
     def candidates() -> None:
@@ -86,13 +86,13 @@ def _queries(store: EmployeeStore) -> dict[str, float]:
         assert store.get(ids)
 
     def login() -> None:
-        follow()
+        catch_up()
         candidates()
 
     with ThreadPoolExecutor(_THREADS) as threads:
         counts = list(threads.map(lambda _: _repeated(login, _SECONDS), range(_THREADS)))
     return {
-        "idle_query_ms": _median_ms(follow),
+        "idle_query_ms": _median_ms(catch_up),
         "candidates_ms": _median_ms(candidates),
         "logins_a_second": sum(counts) / _SECONDS,
     }

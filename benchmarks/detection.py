@@ -1,4 +1,4 @@
-"""MTCNN here and in facenet-pytorch: how fast, and do they find the same faces."""
+"""Compare MTCNN here and in facenet-pytorch: how fast they are, and whether they agree."""
 
 import re
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from PIL import Image
 
 from app.recognition.detector import FaceDetector
 from app.recognition.pyramid import Pyramid
-from app.recognition.recogniser import Limits
+from app.recognition.requirements import PictureRequirements
 from benchmarks.pictures import FACES, people
 from benchmarks.rounds import Effort, interleave
 from models.runtime import choose_runtime
@@ -20,7 +20,7 @@ from testbed.serving import MODELS_DIR
 Boxes = NDArray[np.float64]
 Detect = Callable[[Image.Image], Boxes]
 
-LOGIN = "this service, as a login looks"
+LOGIN = "this service, as in a login"
 OURS = "this service, every face"
 OURS_20 = "this service, every face from 20 px"
 THEIRS = "facenet-pytorch"
@@ -28,7 +28,7 @@ THEIRS_30 = "facenet-pytorch, faces from 30 px"
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """Times on login photos, agreement with facenet-pytorch, faces counted and faces missed."""
+    """Measure times on login photos, agreement with facenet-pytorch, and faces found and missed."""
     detectors = _detectors()
     photos = [person.login for person in people()]
     cases = {
@@ -64,14 +64,14 @@ def _detectors() -> dict[str, Detect]:
         def detect(image: Image.Image) -> Boxes:
             try:
                 boxes, _ = cascade.detect(image)
-            except RuntimeError:  # it fails on an empty list where no stage finds anything
+            except RuntimeError:  # it fails on an empty list if a stage finds nothing
                 boxes = None
             return np.array([] if boxes is None else boxes, np.float64).reshape(-1, 4)
 
         return detect
 
     return {
-        LOGIN: own(usual, Limits().rival),
+        LOGIN: own(usual, PictureRequirements().rival),
         OURS: own(usual, 0),
         OURS_20: own(small, 0),
         THEIRS: theirs(),
@@ -80,7 +80,7 @@ def _detectors() -> dict[str, Detect]:
 
 
 def _same_faces(detectors: dict[str, Detect], photos: list[Image.Image]) -> dict[str, Any]:
-    """For each of ours: how many of facenet-pytorch's faces it finds, too (IoU > 0.5)."""
+    """Count, for each of our detectors, which of facenet-pytorch's faces it finds (IoU > 0.5)."""
     counts = {
         name: {"photos": 0, "largest": 0, "faces": 0, "found": 0, "others": 0}
         for name in (LOGIN, OURS, OURS_20)
@@ -99,7 +99,7 @@ def _same_faces(detectors: dict[str, Detect], photos: list[Image.Image]) -> dict
 
 
 def _groups(detectors: dict[str, Detect]) -> list[dict[str, Any]]:
-    """Faces found in photos that show a known number of faces."""
+    """Count the faces found in photos with a known number of faces."""
     rows = []
     for photo in sorted((FACES / "groups").glob("*_*.jpg")):
         if known := re.search(r"_(\d+)$", photo.stem):
@@ -110,9 +110,9 @@ def _groups(detectors: dict[str, Detect]) -> list[dict[str, Any]]:
 
 
 def _portraits(detectors: dict[str, Detect], count: int) -> dict[str, Any]:
-    """Photos in which the face is found at its place: as they are, and as closer and closer ones.
+    """Count the photos whose face is found in the right place: whole, and cropped ever closer.
 
-    Its place is where facenet-pytorch sees the largest face in the whole photo (IoU > 0.5).
+    The right place is where facenet-pytorch finds the largest face in the whole photo (IoU > 0.5).
     """
     files = sorted((FACES / "lfw_dev").glob("*/*.jpg"))
     reference = MTCNN(keep_all=True)
@@ -145,7 +145,7 @@ def _portraits(detectors: dict[str, Detect], count: int) -> dict[str, Any]:
 
 
 def overlaps(first: Boxes, second: Boxes) -> Boxes:
-    """(n, 4) and (m, 4) boxes → (n, m) intersection over union."""
+    """Return the intersection over union, (n, m), of boxes (n, 4) and (m, 4)."""
     corner = np.maximum(first[:, None, :2], second[None, :, :2])
     size = np.maximum(np.minimum(first[:, None, 2:], second[None, :, 2:]) - corner, 0)
     shared = size.prod(axis=2)

@@ -1,4 +1,4 @@
-"""dlib's own way from a photo to a feature vector: HOG detector, landmarks, network."""
+"""Run dlib's own pipeline from a photo to a feature vector: HOG detector, landmarks, network."""
 
 from io import BytesIO
 
@@ -7,11 +7,11 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.straightforward import Timed, untimed
-from models.packaged import packaged_file
+from models.package_data import package_file
 
 
 class Dlib:
-    """upsample: how often the photo is doubled before faces are looked for (HOG finds 80×80 px)."""
+    """upsample: how often to double the photo before detection (HOG finds faces from 80×80 px)."""
 
     def __init__(self, upsample: int) -> None:
         self._upsample = upsample
@@ -22,7 +22,7 @@ class Dlib:
         )
 
     def vector(self, photo: bytes, timed: Timed = untimed) -> np.ndarray | None:
-        """(128,) float64, of the largest face."""
+        """Return the vector (128,) float64 of the largest face; None if no face is found."""
         picture = timed("decode", lambda: np.asarray(Image.open(BytesIO(photo)).convert("RGB")))
         faces = timed("detect", lambda: self._detector(picture, self._upsample))
         if not faces:
@@ -35,4 +35,4 @@ class Dlib:
 
 
 def _packaged(name: str) -> str:
-    return str(packaged_file("face_recognition_models", f"models/{name}"))
+    return str(package_file("face_recognition_models", f"models/{name}"))

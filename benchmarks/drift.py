@@ -1,8 +1,8 @@
-"""Drift of a shared index, made by hand in a large gallery, found and repaired: `make drift`.
+"""Make a large shared index drift by hand, and have the drift found and repaired: `make drift`.
 
-On SQLite and on MongoDB: an index is built, its builder killed on the way and started again; rows
-are deleted, altered and added behind the service's back; `gallery check` must find exactly those,
-and `gallery rebuild` must repair them. Writes docs/benchmarks/drift.json.
+On SQLite and on MongoDB: build an index, kill the builder halfway and start it again; delete, alter
+and add rows behind the service's back; `gallery check` must find exactly those rows, and `gallery
+rebuild` must repair them. Write docs/benchmarks/drift.json.
 """
 
 import argparse
@@ -19,16 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from app.gallery import Row
-from app.gallery.milvus import Address, MilvusIndex
+from app.gallery import IndexEntry, batched
+from app.gallery.drift import expected_entries
+from app.gallery.milvus_index import Address, MilvusIndex
 from app.settings import Settings
 from app.storage import Employee, EmployeeStore
-from app.storage.mongodb import MongoStore
-from app.storage.mongodb_documents import to_document
+from app.storage.mongodb.documents import to_document
+from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
-from app.usecases.drift import rows
-from app.usecases.gallery import batched
+from app.storage.sqlite.store import SqliteStore
 from benchmarks import machine
 from benchmarks.services import synthetic
 from testbed.employees import fill
@@ -103,11 +102,13 @@ def _measure(
 def _make_drift(index: MilvusIndex, store: EmployeeStore) -> None:
     generator = np.random.default_rng(0)
     ids = generator.permutation(store.count())[: DELETED + ALTERED] + 1
-    chosen = [row for employee in store.get(ids.tolist()) for row in rows(employee)]
+    chosen = [row for employee in store.get(ids.tolist()) for row in expected_entries(employee)]
     index.remove([row.name for row in chosen[:DELETED]])
-    index.put([Row(r.name, r.employee_id, np.roll(r.vector, 1)) for r in chosen[DELETED:]])
+    index.put([IndexEntry(r.name, r.employee_id, np.roll(r.vector, 1)) for r in chosen[DELETED:]])
     extra = synthetic(DIMENSION, ADDED)
-    index.put([Row(f"nobody's {n}", n * 1_000_003, vector) for n, vector in enumerate(extra)])
+    index.put(
+        [IndexEntry(f"nobody's {n}", n * 1_000_003, vector) for n, vector in enumerate(extra)]
+    )
 
 
 def _run(command: str, variables: dict[str, str]) -> dict[str, Any]:
@@ -134,7 +135,7 @@ def _command(name: str) -> list[str]:
 
 
 def everyone(count: int, dimension: int) -> Iterator[Employee]:
-    """Employees of one vector each, of random directions."""
+    """Yield employees with one random vector each."""
     for number, vector in enumerate(synthetic(dimension, count), start=1):
         yield Employee(number, "name", "surname", vector[None], "dlib")
 
@@ -151,10 +152,10 @@ def _sqlite(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str,
 def _mongodb(folder: Path, count: int) -> Iterator[tuple[EmployeeStore, dict[str, str]]]:
     with Mongod() as mongod:
         with mongod.client() as client:
-            for some in batched(
+            for batch in batched(
                 (to_document(each, VectorKeys()) for each in everyone(count, DIMENSION)), 10_000
             ):
-                client.people.users.insert_many(some)
+                client.people.users.insert_many(batch)
         url = f"{mongod.address}/people"
         settings = Settings(mongo_db_url=url, mongo_db_timeout_s=20)
         with closing(MongoStore.connect(settings)) as store:

@@ -1,4 +1,4 @@
-"""InceptionResnetV1 here and in eager PyTorch, against what this machine can compute at most."""
+"""Time InceptionResnetV1 here and in eager PyTorch, and the most this machine can compute."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,9 +21,9 @@ PRECISIONS = {"float32": (torch.float32, "f32"), "bfloat16": (torch.bfloat16, "b
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """Times of one face, what they mean in GFLOP/s, and the matrix product of this machine."""
+    """Measure the time for one face, also in GFLOP/s, and the matrix product of this machine."""
     network = load_network(random_weights()).eval()
-    source = setups()["facenet"].model().network
+    source = setups()["facenet"].model().network()
     ours = {
         name: OpenVinoRuntime(MODELS_DIR / "converted", bfloat16=name == "bfloat16")
         for name in PRECISIONS
@@ -32,7 +32,7 @@ def measure(effort: Effort) -> dict[str, Any]:
     pixels = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
 
     def eager(half: bool) -> None:
-        # pixels to tensor included, as it is in ours
+        # This includes turning pixels into a tensor, as this service does.
         x = (torch.from_numpy(pixels).permute(0, 3, 1, 2).float() - 127.5) / 128
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
             network(x)
@@ -62,7 +62,7 @@ def measure(effort: Effort) -> dict[str, Any]:
 
 
 def _matrix_products(effort: Effort, side: int = 1024) -> dict[str, float]:
-    """GFLOP/s of a large square matrix product in two libraries, the fastest of many runs."""
+    """Measure the GFLOP/s of a large matrix product in two libraries; the fastest run counts."""
     timings = Timings()
     cases: dict[str, Callable[[], Any]] = {}
     for name, (kind, hint) in PRECISIONS.items():
@@ -77,7 +77,7 @@ def _matrix_products(effort: Effort, side: int = 1024) -> dict[str, float]:
 
 
 def _reading(effort: Effort) -> float:
-    """GB/s at which all cores together read memory, the fastest of many runs."""
+    """Measure the GB/s at which all cores together read memory; the fastest run counts."""
     numbers = torch.ones(2**27)
     timings = interleave({"sum": lambda _: numbers.sum()}, effort(5, 30))
     return numbers.nbytes / 1e9 / min(timings.seconds["sum"])

@@ -1,4 +1,4 @@
-"""What a request pays for reading everybody's writes when nothing was written."""
+"""Measure what catching up with the store costs a request if nothing was written."""
 
 import statistics
 import time
@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 from app.settings import Settings
 from app.storage import EmployeeStore
-from app.storage.mongodb import MongoStore
-from app.storage.sqlite import SqliteStore
+from app.storage.mongodb.store import MongoStore
+from app.storage.sqlite.store import SqliteStore
 from benchmarks import sections
 from benchmarks.outages import DOCUMENT
 from testbed.employees import someone
@@ -20,7 +20,7 @@ WRITES = 200
 
 
 def main() -> None:
-    """Measure each kind of store and write the table."""
+    """Measure every kind of store, and write the table."""
     rows = ["| | median | 99 of 100 | a write (median) |", "|---|---:|---:|---:|"]
     with TemporaryDirectory() as folder, Mongod() as mongod, ReplicaSet() as replica_set:
         stores: dict[str, EmployeeStore] = {
@@ -47,16 +47,16 @@ def measure(store: EmployeeStore) -> list[str]:
         store.add(employee)
         writes.append(time.perf_counter() - began)
     position = store.position()
-    asked = []
+    queries = []
     for _ in range(ROUNDS):
         began = time.perf_counter()
         assert not store.changes_since(position).employee_ids
-        asked.append(time.perf_counter() - began)
+        queries.append(time.perf_counter() - began)
     return [
         f"{seconds * 1e3:.2f} ms"
         for seconds in (
-            statistics.median(asked),
-            statistics.quantiles(asked, n=100)[-1],
+            statistics.median(queries),
+            statistics.quantiles(queries, n=100)[-1],
             statistics.median(writes),
         )
     ]

@@ -1,7 +1,7 @@
-"""What clients that misbehave cost everybody else: this service beside gunicorn's own threads.
+"""Measure what misbehaving clients cost everybody else, here and with gunicorn's own threads.
 
-Each server is the same app, started anew for each kind of client. While they are connected,
-somebody asks for /healthz on a new connection every 100 ms.
+Both servers run the same app, started anew for each kind of client. While these clients are
+connected, /healthz is asked for on a new connection every 100 ms.
 """
 
 import http.client
@@ -26,8 +26,8 @@ from benchmarks import sections
 from testbed.serving import ROOT, START_S, environment, free_port
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
-SECONDS = 8.0  # that each kind of client stays
-ASKED_EVERY_S = 0.1
+SECONDS = 8.0  # for which each kind of client stays connected
+INTERVAL_S = 0.1  # between requests for /healthz
 PATIENCE_S = 5.0
 THREADS = 8
 
@@ -35,18 +35,19 @@ SERVERS = {
     "this service": [sys.executable, "entry.py"],
     "gunicorn, gthread": [
         *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread"),
-        *("--threads", str(THREADS), "--timeout", "120", "entry:create_app()"),
+        *("--threads", str(THREADS), "--timeout", "120", "app:create_app()"),
     ],
 }
-"""How the app is served."""
+"""The commands that serve the app."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of client.
 
-    count: of them. first: what each sends when it has connected. each_second: what each does then.
-    reads: bytes of its buffer for what it reads; None as usual. apart_s: between two that begin.
+    count: how many clients. first: bytes that each sends once it is connected. each_second: what
+    each does from then on. reads: bytes of its receive buffer; None for the system's default.
+    apart_s: seconds between the first bytes of two clients.
     """
 
     count: int
@@ -79,7 +80,7 @@ KINDS = {
         b"GET /api/get_all/1000/1 HTTP/1.1\r\nHost: x\r\n\r\n",
         read_a_little,
         reads=4_096,
-        apart_s=0.2,  # only some listings are read at once, the others get a 503
+        apart_s=0.2,  # few listings are answered at once, the others get a 503
     ),
     "40 that pipeline and read nothing": Kind(
         40, b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 400, reads=4_096
@@ -90,11 +91,11 @@ KINDS = {
 
 
 def main() -> None:
-    """Measure and write the table."""
+    """Measure, and write the table."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     rows = [
-        f"| /healthz beside | {' | '.join(SERVERS)} |",
+        f"| `/healthz` during | {' | '.join(SERVERS)} |",
         f"|---|{'---|' * len(SERVERS)}",
     ]
     for name, kind in KINDS.items():
@@ -105,7 +106,7 @@ def main() -> None:
 
 
 def measure(command: list[str], kind: Kind) -> str:
-    """Median and longest time of an answer, and how many requests got none."""
+    """Return the median and longest time to an answer, and how many requests got none."""
     with served(command) as port:
         if kind.reads and b"get_all" in kind.first:
             fill(port)
@@ -121,7 +122,7 @@ def measure(command: list[str], kind: Kind) -> str:
 
 @contextmanager
 def served(command: list[str]) -> Iterator[int]:
-    """The port of a service of its own."""
+    """Run a server, and yield its port."""
     port = free_port()
     with TemporaryDirectory() as folder:
         variables = environment(
@@ -163,7 +164,7 @@ def fill(port: int) -> None:
 
 @contextmanager
 def connected(port: int, kind: Kind) -> Iterator[None]:
-    """Clients of that kind."""
+    """Keep clients of this kind connected."""
     over = Event()
 
     def go_on() -> None:
@@ -194,7 +195,7 @@ def connected(port: int, kind: Kind) -> Iterator[None]:
 
 
 def ask(port: int) -> Iterator[float]:
-    """The seconds until each answer; PATIENCE_S where none came."""
+    """Yield the seconds until each answer; PATIENCE_S if none came."""
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         began = time.perf_counter()
@@ -207,7 +208,7 @@ def ask(port: int) -> Iterator[float]:
             yield PATIENCE_S
         finally:
             client.close()
-        time.sleep(ASKED_EVERY_S)
+        time.sleep(INTERVAL_S)
 
 
 if __name__ == "__main__":

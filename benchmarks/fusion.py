@@ -1,8 +1,8 @@
-"""Measures what a login gains from the faces in its frames: FNMR with and without, at fixed FMR.
+"""Measure what a login gains from the faces in its frames: FNMR with and without, at fixed FMR.
 
-`python -m benchmarks.fusion` compares people of LFW with their enrolment by the probe alone, and by
-the probe fused with frames as a login does it: frames of a film made of the same photo, and other
-photos of the same person in the place of frames.
+`python -m benchmarks.fusion` compares people of LFW with their enrolment, once by the probe alone
+and once by the probe fused with frames, as in a login. The frames are made from the probe's photo,
+or are other photos of the same person.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from app.recognition import UnusableImage
 from app.recognition.detector import FaceDetector
-from app.recognition.film import Film, fused
+from app.recognition.frame_sequence import FrameSequence, fused
 from app.recognition.recogniser import Recogniser
 from app.settings import load_settings
-from app.usecases.identify import SURELY_SAME
+from app.usecases.login import SURELY_SAME
 from benchmarks import rates
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
@@ -33,7 +33,7 @@ Vector = NDArray[np.float32]
 
 
 def compared(enrolled: Sequence[Vector], probes: Sequence[Vector]) -> list[rates.Rate]:
-    """FNMR at each of FMRS, whose thresholds the probes of other people set."""
+    """Return the FNMR at each of FMRS; the probes of other people set the thresholds."""
     distances = np.linalg.norm(np.stack(enrolled)[:, None] - np.stack(probes), axis=2)
     mated = np.eye(len(distances), dtype=bool)
     return [
@@ -70,12 +70,12 @@ def main() -> None:
                     moments = [Moment(), *films.alive(rng)]
                     probe, *frames = films.filmed(source, moments, rng, camera)
                 first = recogniser.for_login(photos[0].read_bytes())
-                film: Film = recogniser.for_film(probe, frames)
+                sequence: FrameSequence = recogniser.for_frames(probe, frames)
             except (UnusableImage, IndexError):
                 continue
             enrolled.append(first)
-            alone.append(film.probe.vector)
-            together.append(fused(film, near))
+            alone.append(sequence.probe.vector)
+            together.append(fused(sequence, near))
             if len(enrolled) == options.people:
                 break
         before, after = compared(enrolled, alone), compared(enrolled, together)

@@ -1,4 +1,4 @@
-"""Large galleries to search, and probes whose mates are in them."""
+"""Make large galleries to search, and probes whose mates are in them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from benchmarks.comparisons import embed, person
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
 
 Vectors = NDArray[np.float32]
-_AT_ONCE = 50_000
+_BATCH = 50_000  # vectors handled at a time, to bound the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +31,17 @@ class Gallery:
     scale: float
 
     def distances(self, rows: NDArray[np.intp]) -> Vectors:
-        """From each probe to a row of its own, (probes,)."""
+        """Return the distance from each probe to one row. rows: (probes,) the row for each."""
         cosines = np.vecdot(self.vectors[rows], self.probes)
         distances: Vectors = np.sqrt(np.maximum(2 - 2 * cosines, 0)) * self.scale
         return distances
 
     def nearest(self) -> NDArray[np.intp]:
-        """The row that is nearest to each probe, (probes,)."""
+        """Return the row nearest to each probe, (probes,)."""
         best = np.full(len(self.probes), -np.inf)
         rows = np.zeros(len(self.probes), np.intp)
-        for start in range(0, len(self.vectors), _AT_ONCE):
-            products = self.vectors[start : start + _AT_ONCE] @ self.probes.T
+        for start in range(0, len(self.vectors), _BATCH):
+            products = self.vectors[start : start + _BATCH] @ self.probes.T
             highest = products.max(axis=0)
             better = highest > best
             best[better] = highest[better]
@@ -49,30 +50,31 @@ class Gallery:
 
 
 def drawn(dimension: int, people: int, probes: int) -> Gallery:
-    """A gallery from no network, of people as unevenly spread as faces are.
+    """Return a random gallery, whose people are spread as unevenly as faces are.
 
     The cosine of two people has a standard deviation near 0.13, which puts about one pair in ten
-    thousand nearer than 1.0. Mates are 0.3 to 1.0 apart, each distance as often as any other.
+    thousand nearer than 1.0. The distances of mates are uniform from 0.3 to 1.0.
     """
     generator = np.random.default_rng(dimension)
     spread = (np.arange(1, dimension + 1) ** -0.45).astype(np.float32)
     basis = np.linalg.qr(generator.standard_normal((dimension, dimension)))[0].astype(np.float32)
     vectors = np.empty((people, dimension), np.float32)
-    for start in range(0, people, _AT_ONCE):
-        part = vectors[start : start + _AT_ONCE]
+    for start in range(0, people, _BATCH):
+        part = vectors[start : start + _BATCH]
         part[:] = _unit(generator.standard_normal(part.shape, np.float32) * spread @ basis)
     mates = generator.permutation(people)[:probes]
     cosines = 1 - generator.uniform(0.3, 1.0, (len(mates), 1)) ** 2 / 2
     away = generator.standard_normal((len(mates), dimension), np.float32) * np.sqrt(spread) @ basis
     away -= np.vecdot(away, vectors[mates])[:, None] * vectors[mates]
-    moved = cosines * vectors[mates] + np.sqrt(1 - cosines**2) * _unit(away)
-    return Gallery("drawn", vectors, _unit(moved), mates, 1.0)
+    near = cosines * vectors[mates] + np.sqrt(1 - cosines**2) * _unit(away)
+    return Gallery("drawn", vectors, _unit(near), mates, 1.0)
 
 
 def photographed(faces: Path, models_dir: Path, people: int, probes: int, cache: Path) -> Gallery:
-    """The first photo of everyone below `faces` enrolled, among people drawn from how they spread.
+    """Return a gallery of everybody's first photo below `faces`, and of random people.
 
-    The probes are the other photos. Vectors are the dlib model's, kept in `cache`.
+    The random ones have the mean and covariance of the photos. The probes are the other photos. The
+    vectors are those of the dlib model, cached in `cache`.
     """
     model = Catalogue(models_dir).get("dlib")
     photos, names = _photos(faces, models_dir, cache)
@@ -83,21 +85,21 @@ def photographed(faces: Path, models_dir: Path, people: int, probes: int, cache:
     centre = photos[firsts].mean(axis=0)
     vectors = np.empty((people, photos.shape[1]), np.float32)
     vectors[: len(enrolled)] = photos[enrolled]
-    for start in range(len(enrolled), people, _AT_ONCE):
-        part = vectors[start : start + _AT_ONCE]
+    for start in range(len(enrolled), people, _BATCH):
+        part = vectors[start : start + _BATCH]
         part[:] = _unit(centre + generator.standard_normal(part.shape) @ spread.T)
     others = np.setdiff1d(np.flatnonzero(identities < len(enrolled)), firsts)
     probed = generator.permutation(others)[:probes]
-    places = generator.permutation(people)  # so that photos do not come first
-    mates = np.argsort(places)[identities[probed]]
+    order = generator.permutation(people)  # so that photos do not come first
+    mates = np.argsort(order)[identities[probed]]
     origin = f"{len(enrolled)} from photos, the others drawn from how those spread"
-    return Gallery(origin, vectors[places], photos[probed], mates, model.distance_scale)
+    return Gallery(origin, vectors[order], photos[probed], mates, model.distance_scale)
 
 
 def _photos(faces: Path, models_dir: Path, cache: Path) -> tuple[Vectors, NDArray[np.str_]]:
     if not cache.exists():
         runtime = choose_runtime("cpu", models_dir / "converted")
-        recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), Limits())
+        recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), PictureRequirements())
         templates = embed(recogniser, faces)
         usable = [photo for photo in templates.rows if templates.usable(photo)]
         vectors = templates.vectors[[templates.rows[photo] for photo in usable]]

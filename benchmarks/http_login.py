@@ -1,4 +1,4 @@
-"""How long a login takes over HTTP with one client, and what a 12-megapixel photo costs."""
+"""Measure a login over HTTP with one client, and what a 12-megapixel photo costs."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -22,7 +22,7 @@ from benchmarks.services import (
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """Milliseconds from sending a request to having the answer, and of decoding a phone's photo.
+    """Measure milliseconds from a request to its answer, and for decoding a phone's photo.
 
     dlib's detector and network run in this process, without HTTP and without a search.
     """
@@ -75,7 +75,7 @@ def measure(effort: Effort) -> dict[str, Any]:
 
 
 def _decoding(photos: list[bytes], rounds: int) -> dict[str, Any]:
-    """libjpeg alone. Shrinking saves all but the entropy decoding, which an eighth is left with."""
+    """Time libjpeg alone. Shrinking to an eighth leaves little but the entropy decoding."""
 
     def case(shrink: int) -> Callable[[int], None]:
         def decode(number: int) -> None:

@@ -1,7 +1,7 @@
-"""Tries every fault of the liveness service on a real service, over real sockets.
+"""Try every fault of the liveness service on a real service, over real sockets.
 
-`python -m benchmarks.liveness_faults` writes its table into docs/reliability.md, and measures how
-long a login with liveness takes beside its two parts.
+`python -m benchmarks.liveness_faults` writes two tables into docs/reliability.md: the faults, and
+the time of a login with liveness next to those of its parts.
 """
 
 import base64
@@ -16,42 +16,17 @@ import numpy as np
 import requests
 
 from app.recognition.detector import FaceDetector
+from benchmarks import sections
 from models.openvino import OpenVinoRuntime
 from testbed import films
 from testbed.photos import ASTRONAUT, picture
 from testbed.serving import MODELS_DIR, ROOT, RunningService
 from tools.liveness_service import FAULTS, PATH, LivenessService
 
-PAGE = ROOT / "docs" / "reliability.md"
-BEGIN, END = "<!-- liveness faults -->", "<!-- liveness faults end -->"
+DOCUMENT = ROOT / "docs" / "reliability.md"
 VERDICT_S = 0.3
 ROUNDS = 15
-
-_SECTION = """\
-{begin}
-## The liveness service
-
-`python -m benchmarks.liveness_faults` tried these faults of the liveness service on the running
-service, over real sockets, with the settings' defaults ({timeout} for a verdict, all attempts
-together, 4 s of silence, 2 retries). Each login shows an enrolled, living face, so that only the
-missing verdict keeps it out. Every answer is one short sentence with `Retry-After`. The stand-in
-with the faults is `tools/liveness_service.py`; `tests/integration/test_liveness_client.py` tries
-them at every `make test`.
-
-| fault | status | time to answer | let in |
-|---|---:|---:|---|
-{rows}
-
-After five questions in a row that reach nobody, nobody is asked for 2 s: a login is then answered
-in {open}. One trial decides how it goes on. Asked again is where nothing was decided and that was
-plain at once: refused or reset connections, answers cut off, and 502, 503 and 504. A question
-changes nothing, so to repeat it is harmless; but a service that was silent for too long is not
-asked again, as it would be slower still.
-
-A login with liveness takes the longer of its two parts, not their sum. With a stand-in that takes
-300 ms, median of {rounds}: recognition with the frames {recognition}, the verdict {verdict}, the
-login {login}, which is {ratio} the longer part.
-{end}"""
+HEAD = "| fault | status | time to answer | let in |"
 
 
 def text(data: bytes) -> str:
@@ -118,24 +93,18 @@ def main() -> None:
             session.trust_env = False
             verdict = median(lambda: session.post(liveness.url + PATH, json={"frames": frames}))
         login = median(log_in)
-    section = _SECTION.format(
-        begin=BEGIN,
-        end=END,
-        timeout="5 s",
-        rows="\n".join(rows),
-        open=milliseconds(when_open),
-        rounds=ROUNDS,
-        recognition=milliseconds(recognition),
-        verdict=milliseconds(verdict),
-        login=milliseconds(login),
-        ratio=f"{login / max(recognition, verdict):.2f} ×",
-    )
-    print(section)
-    page = PAGE.read_text() if PAGE.exists() else f"# Reliability\n\n{BEGIN}{END}\n"
-    if BEGIN not in page:
-        page += f"\n{BEGIN}{END}\n"
-    before, _, rest = page.partition(BEGIN)
-    PAGE.write_text(before + section + rest.partition(END)[2])
+    sections.write(DOCUMENT, "liveness faults", [HEAD, "|---|---:|---:|---|", *rows])
+    median_of = f"(median of {ROUNDS})"
+    stand_in = f"a verdict from a stand-in that takes {milliseconds(VERDICT_S)}"
+    parts = {
+        "a login that does not ask, because the service could not be reached": when_open,
+        f"recognition with the frames {median_of}": recognition,
+        f"{stand_in} {median_of}": verdict,
+        f"a login with liveness {median_of}": login,
+    }
+    measured = [f"| {what} | {milliseconds(seconds)} |" for what, seconds in parts.items()]
+    sections.write(DOCUMENT, "liveness parts", ["| | |", "|---|---:|", *measured])
+    print("\n".join([*rows, *measured]))
     if any("**yes**" in row for row in rows):
         sys.exit("somebody was let in")
 

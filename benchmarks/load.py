@@ -1,4 +1,4 @@
-"""How many logins a second the service answers, and how long each takes, under load."""
+"""Measure how many logins a second the service answers under load, and how long each takes."""
 
 import json
 import subprocess
@@ -17,13 +17,13 @@ from benchmarks.services import service_with_gallery, setups
 from testbed.serving import ROOT
 
 CLIENTS = {1: 10, 4: 10, 16: 10, 64: 30}
-"""How many clients for how many seconds, in each round."""
+"""Clients → seconds, in each round."""
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """For each model: rates, latencies and statuses by the number of clients, and the memory.
+    """Measure rates, latencies and statuses by the number of clients, and memory, of each model.
 
-    In rounds of all numbers of clients, so that whatever else the machine does hits all alike.
+    Each round covers all numbers of clients, so that other load on the machine affects all alike.
     """
     crowd = people()
     figures: dict[str, Any] = {}
@@ -35,7 +35,7 @@ def measure(effort: Effort) -> dict[str, Any]:
             bodies[-1].write_bytes(login_body(jpeg(person.login)))
         for setup in setups().values():
             with service_with_gallery(setup, folder / setup.name, crowd) as service:
-                run(service.port, bodies, clients=4, seconds=effort(1, 3))  # warms everything up
+                run(service.port, bodies, clients=4, seconds=effort(1, 3))  # warm up
                 before = memory_of(service.process.pid)
                 rounds = [
                     {
@@ -56,7 +56,7 @@ def measure(effort: Effort) -> dict[str, Any]:
 
 
 def run(port: int, bodies: list[Path], clients: int, seconds: float) -> dict[str, Any]:
-    """Let another process send the load; what its clients saw."""
+    """Let another process send the load, and return what its clients observed."""
     done = subprocess.run(
         [
             sys.executable,
@@ -77,7 +77,7 @@ def run(port: int, bodies: list[Path], clients: int, seconds: float) -> dict[str
 
 
 def _together(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """The median of the rates; latencies and statuses of all rounds. seconds: of each round."""
+    """Return the median rate, and the latencies and statuses of all rounds together."""
     rates = [len(tally["answered_s"]) / tally["seconds"] for tally in rounds]
     statuses = sum((Counter(tally["statuses"]) for tally in rounds), Counter[str]())
     return {

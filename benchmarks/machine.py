@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""Describe the machine that the figures were measured on."""
 
 import os
 import platform
@@ -11,7 +11,7 @@ _PACKAGES = ("openvino", "torch", "facenet-pytorch", "dlib-bin", "numpy", "pillo
 
 
 def describe() -> dict[str, Any]:
-    """The CPU, its instructions, memory, versions, and how busy the machine is."""
+    """Return CPU, instruction sets, memory, versions, and how busy the machine is."""
     cpu = _colon_separated("/proc/cpuinfo")
     flags = set(cpu.get("flags", "").split())
     return {

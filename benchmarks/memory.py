@@ -1,13 +1,13 @@
-"""The memory of a running service, read from /proc."""
+"""Read the memory of a running service from /proc."""
 
 from pathlib import Path
 
 
 def memory_of(arbiter: int) -> dict[str, float]:
-    """MB of a service's worker, and what all of its processes hold together.
+    """Return the megabytes of a service's worker, and of all its processes together.
 
-    arbiter: the process that was started. rss_mb: resident memory of the worker as tools show it,
-    shared pages included. pss_mb: of all processes, pages that several share counted once.
+    arbiter: the process that was started. rss_mb: resident memory of the worker, shared pages
+    included. pss_mb: memory of all processes, with shared pages counted once.
     """
     workers = _children(arbiter)
     return {

@@ -1,4 +1,4 @@
-"""How quickly the service answers and recovers when MongoDB fails: into docs/reliability.md."""
+"""Measure how fast the service answers and recovers if MongoDB fails: docs/reliability.md."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -27,7 +27,7 @@ CREDENTIALS: dict[str, Outage] = {
 
 
 def main() -> None:
-    """Go through every outage and write the table."""
+    """Go through every outage, and write the table."""
     crowd = faces(ENROLLED + 1)
     rows = [
         "| the database | login | enrolment | deletion | `/readyz` | ready again after | repeated |"
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def row(name: str, course: Course) -> str:
-    """One row; every answer must be a 503."""
+    """Return a row of the table. Every answer must be a 503."""
     assert {status for status, _ in course.answers.values()} == {503}
     cells = [f"{course.answers[c][1]:.2f} s" for c in ("login", "enrol", "delete", "readyz")]
     whole = course.found == ENROLLED + 1 and course.listed == 1
@@ -50,7 +50,7 @@ def row(name: str, course: Course) -> str:
 
 
 def courses(folder: Path, crowd: list[Face]) -> Iterator[tuple[str, Course]]:
-    """Every outage, each with a mongod and a service of its own."""
+    """Yield every outage; each has its own mongod and service."""
 
     def course(outage: AbstractContextManager[object], url: str, **variables: str) -> Course:
         with RunningService(folder, **outages.environment(url, **variables)) as service:
@@ -91,7 +91,7 @@ def courses(folder: Path, crowd: list[Face]) -> Iterator[tuple[str, Course]]:
 
 
 def course_from_the_start(folder: Path, mongod: Mongod, crowd: list[Face]) -> Course:
-    """As with the others, except that those enrolled before were so by another process."""
+    """Start the service while mongod is down; another process has enrolled people before."""
     environment = outages.environment(f"{mongod.address}/people")
     with RunningService(folder, **environment) as before:
         outages.enrol(before, crowd)

@@ -1,4 +1,4 @@
-"""Measures fraud detection: how many attacks get through, and how many living people do not.
+"""Measure fraud detection: how many attacks get through, and how many living people do not.
 
 `python -m benchmarks.pad` makes films of photos, as testbed/films.py says, sends each through the
 service's own recogniser and checks, and writes docs/fraud.json and the table of docs/fraud.md.
@@ -19,47 +19,46 @@ import numpy as np
 
 from app.recognition import UnusableImage
 from app.recognition.detector import FaceDetector
-from app.recognition.film import Film, Seen
+from app.recognition.frame_sequence import FrameSequence, ObservedFace
 from app.recognition.image import Picture
 from app.recognition.motion import motion
 from app.recognition.perceptual_hash import difference, photo_hashes
 from app.recognition.pyramid import Pyramid
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from app.settings import load_settings
 from app.storage import UsedProbe
-from app.usecases.fraud import (
+from app.usecases.fraud_detection import (
     LEAST_MOTION,
-    MOST_OF_A_COPY,
     MOST_SPOILT,
     MOST_STRETCH,
     FraudSuspected,
-    check_film,
-    check_not_enrolled,
+    check_frames,
     check_shape,
-    check_unused,
-    hashes_of,
     traces,
 )
-from app.usecases.identify import SURELY_SAME
+from app.usecases.login import SURELY_SAME
+from app.usecases.used_probes import MOST_OF_A_COPY, check_not_enrolled, check_unused, hashes_of
 from benchmarks.rates import Rate
 from models.catalogue import Catalogue
-from models.runtime import Runtime, choose_runtime
+from models.network import Runtime
+from models.runtime import choose_runtime
 from testbed import copies, films
 from testbed.films import Portrait
 from testbed.photos import people, picture
 
-LOOKED_AT = 1_000  # of the 1,184 with two photos, sorted at random
-EACH = 6  # an attack is tried on every sixth person
+LOOKED_AT = 1_000  # of the 1,184 people with two photos, in random order
+EACH = 6  # each attack is tried on every sixth person
 SEED = 7
-RIVAL = Limits().rival
-LENIENT = 0.5  # score of a face that may be one in a sharper picture
+RIVAL = PictureRequirements().rival
+LENIENT = 0.5  # score of what may be a face in a sharper picture
 BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
 class Person(NamedTuple):
-    """enrolled: the photo of the enrolment. now: another one, which films are made of.
+    """enrolled: the photo of the enrolment. now: another photo, from which frames are made.
 
-    later: a third one, if there is one.
+    later: a third photo, if there is one.
     """
 
     name: str
@@ -69,14 +68,14 @@ class Person(NamedTuple):
 
 
 class Login(NamedTuple):
-    """What is sent: the probe and the frames."""
+    """The pictures sent: a probe and frames."""
 
     probe: bytes
     frames: list[bytes]
 
 
 def alive(person: Portrait, rng: np.random.Generator) -> Login:
-    """A living face: the probe is a frame of its own."""
+    """Return a login of a living face. The probe is one more frame."""
     probe, *frames = films.filmed(person, [films.Moment(), *films.alive(rng)], rng, films.Camera())
     return Login(probe, frames)
 
@@ -84,37 +83,37 @@ def alive(person: Portrait, rng: np.random.Generator) -> Login:
 def attacks(
     person: Person, other: Person, rng: np.random.Generator
 ) -> Iterator[tuple[str, Callable[[], Login]]]:
-    """Every attack on `person` that `other` may try."""
+    """Yield every attack on `person` that `other` may try."""
     photo = person.now.picture
-    film = alive(person.now, rng).frames  # a perfect one, so that only the probe can give it away
+    frames = alive(person.now, rng).frames  # perfect, so that only the probe can give it away
     for name, attack in films.STILLS.items():
 
         def still(attack: films.Attack = attack) -> Login:
-            frames = attack(photo, rng)
-            return Login(frames[0], frames)
+            stills = attack(photo, rng)
+            return Login(stills[0], stills)
 
         yield f"one still, {name}", still
     yield "frames of another person", lambda: Login(films.jpeg(photo), alive(other.now, rng).frames)
 
     def mixed() -> Login:
-        probe, frames = alive(person.now, rng)
-        return Login(probe, alive(other.now, rng).frames[:8] + frames[8:])
+        probe, own = alive(person.now, rng)
+        return Login(probe, alive(other.now, rng).frames[:8] + own[8:])
 
     yield "8 of 15 frames of another person", mixed
     yield (
-        "two faces: one's own beside a photo",
+        "two faces: one's own next to a photo",
         lambda: Login(films.jpeg(photo), films.beside(person.now, other.now, rng)),
     )
     for name, copy in COPIES.items():
 
         def enrolled(copy: Callable[[Picture], Picture] = copy) -> Login:
-            return Login(films.jpeg(copy(person.enrolled.picture), 85), film)
+            return Login(films.jpeg(copy(person.enrolled.picture), 85), frames)
 
         yield f"the enrolment photo, {name}", enrolled
 
 
 def replays(login: Login, later: Portrait | None) -> Iterator[tuple[str, Callable[[], Login]]]:
-    """Every attack with what was sent to log in."""
+    """Yield every attack with pictures from an earlier login."""
     photo, frames = login
     yield "a replay, as it was", lambda: login
     yield "a replay, backwards", lambda: Login(photo, frames[::-1])
@@ -155,10 +154,10 @@ COPIES: dict[str, Callable[[Picture], Picture]] = {
 
 
 def sources(runtime: Runtime, most: int) -> list[Person]:
-    """People with two photos: those of `people`, then of LFW, in a fixed order at random.
+    """Return people with two photos: those of `people`, then those of LFW in a fixed random order.
 
-    Photos that show a second large face are left out, be it half hidden or cut off: in some frames
-    of the film it would be seen, and refused rightly.
+    Photos with a second large face are left out, even if it is half hidden or cut off: it would
+    show in some frames, and be refused rightly.
     """
     bystanders = FaceDetector(runtime, least_score=LENIENT)
     detector = FaceDetector(runtime)
@@ -198,29 +197,31 @@ class Judge:
         self._surely = SURELY_SAME * self._same
 
     def enrolled(self, portrait: Portrait) -> Sequence[bytes]:
-        """What is kept of an enrolment."""
-        film = self._recogniser.for_film(films.jpeg(portrait.picture, 95), [])
-        return photo_hashes(film.probe.plain)
+        """Return the hashes that an enrolment keeps."""
+        sequence = self._recogniser.for_frames(films.jpeg(portrait.picture, 95), [])
+        return photo_hashes(sequence.probe.aligned)
 
     def __call__(
         self, login: Login, enrolled: Sequence[bytes], used: list[UsedProbe]
     ) -> dict[str, Any]:
-        """What came of a login, which is added to `used` if it got in."""
+        """Return the outcome of a login. If it got in, add its pictures to `used`."""
         try:
-            film = self._recogniser.for_film(*login)
+            sequence = self._recogniser.for_frames(*login)
         except UnusableImage as error:
             return {"refused": str(error)}
-        seen = traces(film)
+        seen = traces(sequence)
         figures: dict[str, Any] = {
-            "motion": _motion(film, self._surely),
-            "farthest": max((_apart(film.probe, frame) for frame in film.usable), default=None),
+            "motion": _motion(sequence, self._surely),
+            "farthest": max(
+                (_distance(sequence.probe, frame) for frame in sequence.usable), default=None
+            ),
             "stretch": round(seen.stretch, 3),
             "copy": difference(seen.all, enrolled),
             "used": difference(seen.all, hashes_of(used)),
             "refused": None,
         }
         try:
-            check_film(film, self._same, self._surely)
+            check_frames(sequence, self._same, self._surely)
             check_shape(seen)
             check_not_enrolled(seen, enrolled)
             check_unused(seen, used, 0, 1)
@@ -231,19 +232,21 @@ class Judge:
         return figures
 
 
-def _motion(film: Film, near: float) -> float | None:
+def _motion(sequence: FrameSequence, near: float) -> float | None:
     faces = [
-        frame.face for frame in film.usable if frame.alone and _apart(frame, film.probe) < near
+        frame.grey
+        for frame in sequence.usable
+        if frame.alone and _distance(frame, sequence.probe) < near
     ]
     return round(motion(np.stack(faces)), 5) if faces else None
 
 
-def _apart(one: Seen, other: Seen) -> float:
+def _distance(one: ObservedFace, other: ObservedFace) -> float:
     return round(float(np.linalg.norm(one.vector - other.vector)), 4)
 
 
 def measure(judge: Judge, persons: list[Person], seconds: float) -> list[dict[str, Any]]:
-    """What came of each login, attacks and bona fide."""
+    """Return the outcome of each login, attack or bona fide."""
     rows: list[dict[str, Any]] = []
     began = time.monotonic()
     for number, person in enumerate(persons):
@@ -260,10 +263,10 @@ def measure(judge: Judge, persons: list[Person], seconds: float) -> list[dict[st
             again = alive(person.later, rng)
             rows.append(row | {"what": COME_BACK} | judge(again, enrolled, used[:]))
         tries = list(attacks(person, other, rng))
-        # what has not got in cannot be sent again
+        # A login that was refused is not worth replaying.
         tries += replays(login, person.later) if used else []
-        for place, (name, attack) in enumerate(tries):
-            if (number + place) % EACH == 0:
+        for index, (name, attack) in enumerate(tries):
+            if (number + index) % EACH == 0:
                 before = used[:] if name.startswith("a replay") else []
                 rows.append(row | {"what": name} | judge(attack(), enrolled, before))
     return rows
@@ -273,7 +276,7 @@ BONA_FIDE, COME_BACK = "bona fide", "bona fide, coming back"
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """APCER of each attack, and BPCER (ISO/IEC 30107-3)."""
+    """Return the APCER of each attack, and the BPCER (ISO/IEC 30107-3)."""
     names = list(dict.fromkeys(row["what"] for row in rows))
     tried = [row for row in rows if row["what"] not in (BONA_FIDE, COME_BACK)]
     got_in = Rate(sum(row["refused"] is None for row in tried), len(tried))
@@ -285,9 +288,11 @@ def table(rows: list[dict[str, Any]]) -> str:
         if name in (BONA_FIDE, COME_BACK):
             refused = Rate(let_in.of - let_in.count, let_in.of)
             whys = Counter(row["refused"] for row in these if row["refused"])
-            reasons = "; ".join(f"{count} times: {why}" for why, count in whys.most_common())
-            who = "with another photo and film" if name == COME_BACK else "who are refused"
-            lines += ["", f"BPCER, living people {who}: {refused}.", reasons]
+            again = " who come back with another photo and new frames" * (name == COME_BACK)
+            lines += ["", f"BPCER, living people{again}: {refused}."]
+            if whys:
+                reasons = "; ".join(f"{count} × {why}" for why, count in whys.most_common())
+                lines += ["", f"Refused: {reasons}."]
         else:
             lines.append(f"| {name} | {let_in.value:.1%} | {let_in.count} of {let_in.of} |")
     return "\n".join(lines)

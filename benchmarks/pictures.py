@@ -1,4 +1,4 @@
-"""The photos that logins are measured with, encoded as clients send them."""
+"""Provide the photos for measured logins, encoded as clients send them."""
 
 import base64
 import json
@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from models.packaged import packaged_file
+from models.package_data import package_file
 
 FACES = Path(__file__).parents[2] / "shared" / "faces"
 LOGIN_SIZE = (640, 480)
 PHONE_SIZE = (4000, 3000)
-_SENSOR_NOISE = 4  # grey levels; gives an enlarged photo the size in bytes that a phone's has
+_SENSOR_NOISE = 4  # grey levels; makes an enlarged photo as many bytes as a phone's
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """A person with a picture to enrol and another one, where there is one, to log in with."""
+    """A person with a picture to enrol, and one to log in with: another one, if there is one."""
 
     employee_id: int
     enrolment: Image.Image
@@ -27,14 +27,14 @@ class Person:
 
 
 def people(count: int = 12) -> list[Person]:
-    """A dozen different people; without the photo collection those whom packages show."""
+    """Return a dozen people, or two from installed packages if the photo collection is missing."""
     folder = FACES / "people"
     if folder.is_dir():
         pairs = [sorted(person.iterdir())[:2] for person in sorted(folder.glob("p*"))]
     else:
         pairs = [
-            [packaged_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")],
-            [packaged_file("skimage", "data/astronaut.png")],
+            [package_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")],
+            [package_file("skimage", "data/astronaut.png")],
         ]
     return [
         Person(employee_id, *(framed(Image.open(photo)) for photo in (pair[0], pair[-1])))
@@ -43,9 +43,9 @@ def people(count: int = 12) -> list[Person]:
 
 
 def framed(photo: Image.Image, size: tuple[int, int] = LOGIN_SIZE) -> Image.Image:
-    """The photo as a camera of that size would have taken it: cropped to its shape, scaled.
+    """Return the photo as a camera of that size would have taken it: cropped and scaled.
 
-    Of an upright photo the upper part stays, which is where the face is.
+    The upper part of an upright photo is kept, because the face is there.
     """
     photo = photo.convert("RGB")
     scale = max(size[0] / photo.width, size[1] / photo.height)
@@ -56,7 +56,7 @@ def framed(photo: Image.Image, size: tuple[int, int] = LOGIN_SIZE) -> Image.Imag
 
 
 def phone_photo(photo: Image.Image) -> bytes:
-    """The picture as a JPEG of 12 megapixels and a few megabytes."""
+    """Return the picture as a JPEG of 12 megapixels and a few megabytes."""
     large = np.asarray(photo.resize(PHONE_SIZE, Image.Resampling.LANCZOS)).astype(np.float32)
     noise = np.random.default_rng(0).normal(0, _SENSOR_NOISE, (*large.shape[:2], 1))
     return jpeg(Image.fromarray((large + noise).clip(0, 255).astype(np.uint8)), quality=92)
@@ -69,12 +69,12 @@ def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
 
 
 def png(picture: Image.Image) -> bytes:
-    """As a browser's `canvas.toDataURL()` makes it."""
+    """Return a PNG, as a browser's `canvas.toDataURL()` makes it."""
     file = BytesIO()
     picture.save(file, "PNG")
     return file.getvalue()
 
 
 def login_body(photo: bytes) -> bytes:
-    """The body of a find_match request."""
+    """Return the body of a find_match request."""
     return json.dumps({"img_base64": base64.b64encode(photo).decode()}).encode()

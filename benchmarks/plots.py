@@ -1,4 +1,4 @@
-"""The figures as charts."""
+"""Draw the figures as charts."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ Figures = dict[str, Any]
 
 
 def draw(measured: dict[str, Figures], folder: Path) -> None:
-    """Draw what was measured."""
+    """Draw a chart for each part that was measured."""
     mpl.use("Agg")
     if "stages" in measured:
         _stages(measured["stages"]["figures"]["stages"], folder / "stages.png")
@@ -20,7 +20,7 @@ def draw(measured: dict[str, Figures], folder: Path) -> None:
 
 
 def _stages(pipelines: Figures, file: Path) -> None:
-    """Bars of each pipeline's stages; this service's once more, because they are hard to see."""
+    """Draw bars of each pipeline's stages, and this service's again at a larger scale."""
     from matplotlib import pyplot as plt
 
     own = [name for name in pipelines if name.startswith("this service")]
@@ -51,7 +51,7 @@ def _stages(pipelines: Figures, file: Path) -> None:
 
 
 def _requests(requests: Figures, file: Path) -> None:
-    """A bar for each request; logarithmic, because the ratios count."""
+    """Draw a bar for each request, on a logarithmic scale because the ratios matter."""
     from matplotlib import pyplot as plt
 
     figure, axes = plt.subplots(figsize=(8, 0.35 * len(requests) + 0.8), layout="constrained")
@@ -69,7 +69,7 @@ def _requests(requests: Figures, file: Path) -> None:
 
 
 def _load(models: Figures, file: Path) -> None:
-    """Logins a second and latencies by the number of clients."""
+    """Draw logins a second and latencies by the number of clients."""
     from matplotlib import pyplot as plt
 
     figure, (rates, latencies) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")

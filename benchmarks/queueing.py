@@ -1,7 +1,7 @@
-"""A simulation of pods under load: each shares its cores among few logins, more wait, more yet go.
+"""Simulate pods under load: each processes a few logins at once, queues some, and refuses others.
 
-It knows nothing of this service but its limits (MAX_IN_FLIGHT are looked at, seven eighths of
-THREADS are there at all, the next one is refused) and how much of a pod's time a login takes.
+The simulation knows two things about this service: its limits (it processes MAX_IN_FLIGHT logins at
+once, and holds 7/8 of THREADS in all) and how much of a pod's time a login takes.
 """
 
 import heapq
@@ -14,12 +14,12 @@ import numpy as np
 
 Balancer = Literal["random", "least busy"]
 
-IN_FLIGHT, PLACES = 4, 28  # with the default settings
+IN_FLIGHT, SLOTS = 4, 28  # with the default settings
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How long a login would keep a whole pod busy, alone: a lognormal distribution.
+    """How long a single login keeps a whole pod busy: a lognormal distribution.
 
     mean_s: its mean. sigma: the standard deviation of its logarithm.
     """
@@ -28,7 +28,7 @@ class Work:
     sigma: float
 
     def draw(self, generator: np.random.Generator) -> Iterator[float]:
-        """One login's work after the other, for ever."""
+        """Yield the work of one login after another, without end."""
         while True:
             drawn = generator.lognormal(-(self.sigma**2) / 2, self.sigma, 10_000)
             yield from (drawn * self.mean_s).tolist()
@@ -41,43 +41,43 @@ class _Login:
 
 
 class _Pod:
-    """Processor sharing among those inside; first come, first served among those who wait."""
+    """Shares its time among the active logins; the others wait, first come, first served."""
 
     def __init__(self) -> None:
-        self.inside: list[_Login] = []
+        self.active: list[_Login] = []
         self.queue: deque[_Login] = deque()
         self.version = 0
         self._now = 0.0
 
     def advance(self, now: float) -> None:
-        if self.inside:
-            each = (now - self._now) / len(self.inside)
-            for login in self.inside:
+        if self.active:
+            each = (now - self._now) / len(self.active)
+            for login in self.active:
                 login.left -= each
         self._now = now
         self.version += 1
 
     def admit(self, login: _Login) -> bool:
-        if len(self.inside) < IN_FLIGHT:
-            self.inside.append(login)
-        elif self.busy() < PLACES:
+        if len(self.active) < IN_FLIGHT:
+            self.active.append(login)
+        elif self.busy() < SLOTS:
             self.queue.append(login)
         else:
             return False
         return True
 
     def finish(self) -> _Login:
-        done = min(self.inside, key=lambda login: login.left)
-        self.inside.remove(done)
+        done = min(self.active, key=lambda login: login.left)
+        self.active.remove(done)
         if self.queue:
-            self.inside.append(self.queue.popleft())
+            self.active.append(self.queue.popleft())
         return done
 
     def next_end(self) -> float:
-        return self._now + min(login.left for login in self.inside) * len(self.inside)
+        return self._now + min(login.left for login in self.active) * len(self.active)
 
     def busy(self) -> int:
-        return len(self.inside) + len(self.queue)
+        return len(self.active) + len(self.queue)
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class Outcome:
 
     @property
     def refusals(self) -> float:
-        """The part of all logins that was refused."""
+        """The share of all logins that was refused."""
         return self.refused / max(1, self.refused + len(self.answered_s))
 
 
@@ -108,19 +108,19 @@ class _Simulation:
         pod = self.pods[number]
         pod.advance(now)
         admitted = pod.admit(_Login(now, next(self._work)))
-        self._plan(number)
+        self._schedule(number)
         return admitted
 
     def finish(self, now: float, number: int) -> _Login:
         pod = self.pods[number]
         pod.advance(now)
         done = pod.finish()
-        self._plan(number)
+        self._schedule(number)
         return done
 
-    def _plan(self, number: int) -> None:
+    def _schedule(self, number: int) -> None:
         pod = self.pods[number]
-        if pod.inside:
+        if pod.active:
             heapq.heappush(self.events, (pod.next_end(), number, pod.version, 0))
 
 
@@ -133,13 +133,13 @@ def open_load(
     seconds: float = 60.0,
     seed: int = 0,
 ) -> Outcome:
-    """People who come whenever they come (Poisson), and do not come back after a 503.
+    """Simulate people who arrive independently (Poisson) and do not retry after a 503.
 
     The first tenth of the time is not counted.
     """
     simulation = _Simulation(pods, work, seed)
     generator, events, outcome = simulation.generator, simulation.events, simulation.outcome
-    now, warm = 0.0, seconds / 10
+    now, warm_up = 0.0, seconds / 10
     arrival = generator.exponential(1 / logins_a_second)
     while now < seconds:
         if not events or arrival < events[0][0]:
@@ -148,19 +148,19 @@ def open_load(
             number = int(generator.integers(pods))
             if balancer == "least busy":
                 number = min(range(pods), key=lambda n: simulation.pods[n].busy())
-            if not simulation.arrive(now, number) and now > warm:
+            if not simulation.arrive(now, number) and now > warm_up:
                 outcome.refused += 1
             continue
         now, number, version, _ = heapq.heappop(events)
         if version == simulation.pods[number].version:
             done = simulation.finish(now, number)
-            if done.arrived > warm:
+            if done.arrived > warm_up:
                 outcome.answered_s.append(now - done.arrived)
     return outcome
 
 
 def closed_load(clients: int, work: Work, *, seconds: float, retry_after_s: float) -> Outcome:
-    """Clients of one pod who ask again at once after an answer, and later after a 503."""
+    """Simulate clients of one pod that ask again, at once after an answer, later after a 503."""
     simulation = _Simulation(1, work, seed=0)
     events, outcome = simulation.events, simulation.outcome
     asking = [(0.0, client) for client in range(clients)]

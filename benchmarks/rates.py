@@ -1,4 +1,4 @@
-"""Error rates of comparisons, as ISO/IEC 19795-1 names them. A comparison matches below α."""
+"""Compute error rates of comparisons, named as in ISO/IEC 19795-1. Distances below α match."""
 
 from dataclasses import dataclass
 from math import comb, sqrt
@@ -7,14 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 Distances = NDArray[np.float64]
-"""Distances of comparisons; infinite where one of the photos was refused."""
+"""Distances of comparisons; infinite if one of the photos was refused."""
 
-_Z = 1.959964  # of the standard normal distribution, 95 % two-sided
+_Z = 1.959964  # quantile of the normal distribution for 95 %, two-sided
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """`count` of `of` trials."""
+    """The outcome of `count` out of `of` trials."""
 
     count: int
     of: int
@@ -39,17 +39,17 @@ class Rate:
 
 
 def below(distances: Distances, threshold: float) -> Rate:
-    """How many comparisons match: FMR for non-mated ones, FPIR for their nearest candidates."""
+    """Return how many match: the FMR of non-mated comparisons, the FPIR of nearest candidates."""
     return Rate(int((distances < threshold).sum()), len(distances))
 
 
 def missed(distances: Distances, threshold: float) -> Rate:
-    """How many comparisons do not match: FNMR for mated ones."""
+    """Return how many comparisons do not match: the FNMR of mated ones."""
     return Rate(int((distances >= threshold).sum()), len(distances))
 
 
 def accuracy(mated: Distances, non_mated: Distances, threshold: float) -> Rate:
-    """How many comparisons are decided rightly."""
+    """Return how many comparisons are decided correctly."""
     right = int((mated < threshold).sum() + (non_mated >= threshold).sum())
     return Rate(right, len(mated) + len(non_mated))
 
@@ -57,33 +57,33 @@ def accuracy(mated: Distances, non_mated: Distances, threshold: float) -> Rate:
 def curve(
     mated: Distances, non_mated: Distances, thresholds: Distances
 ) -> tuple[Distances, Distances]:
-    """FMR and FNMR at each threshold."""
+    """Return FMR and FNMR at each threshold."""
     false_matches = np.searchsorted(np.sort(non_mated), thresholds) / len(non_mated)
     matches = np.searchsorted(np.sort(mated), thresholds) / len(mated)
     return false_matches, 1 - matches
 
 
 def most_accurate_threshold(mated: Distances, non_mated: Distances) -> float:
-    """The threshold that decides most comparisons rightly; FMR and FNMR weigh by their numbers."""
+    """Return the threshold that decides most comparisons correctly, mated or not."""
     thresholds = np.unique(np.concatenate((mated, non_mated)))
     fmr, fnmr = curve(mated, non_mated, thresholds)
     return float(thresholds[np.argmin(fmr * len(non_mated) + fnmr * len(mated))])
 
 
 def equal_error_rate(mated: Distances, non_mated: Distances) -> float:
-    """The error rate at the threshold where FMR and FNMR come closest to each other."""
+    """Return the error rate at the threshold where FMR and FNMR are closest to each other."""
     fmr, fnmr = curve(mated, non_mated, np.unique(np.concatenate((mated, non_mated))))
     nearest = np.argmin(np.abs(fmr - fnmr))
     return float(fmr[nearest] + fnmr[nearest]) / 2
 
 
 def threshold_at(non_mated: Distances, rate: float) -> float:
-    """The largest threshold below which at most `rate` of the non-mated comparisons lie."""
+    """Return the largest threshold with at most `rate` of the non-mated comparisons below it."""
     return float(np.sort(non_mated)[int(rate * len(non_mated))])
 
 
 def fpir_in_smaller_gallery(hits: NDArray[np.int64], enrolled: int, size: int) -> float:
-    """The FPIR expected in a gallery of `size` people drawn from the `enrolled`.
+    """Return the expected FPIR in a gallery of `size` people drawn from the `enrolled`.
 
     hits: for each non-mated probe, how many of the enrolled it matches.
     """

@@ -1,4 +1,4 @@
-"""The figures of all parts as a page for people."""
+"""Show the figures of all parts as a page."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -9,23 +9,23 @@ from benchmarks.targets import targets
 Figures = dict[str, Any]
 
 _HOW = """\
-Times are medians. What is compared is measured in one run, interleaved (A, B, C, A, B, C …), so
-that whatever else the machine does hits all alike. Photos are of a dozen different people, 640×480,
-as JPEG (quality 90) and as PNG, which browsers send. *This service* runs with the model `dlib` and,
-as `facenet`, with an InceptionResnetV1 whose weights are drawn at random: arithmetic takes as long
-with any weights. 10,000 employees with made-up vectors are enrolled, and the people of the photos.
+Times are medians. Things that are compared are measured in one run, in turns (A, B, C, A, B, C …),
+so that other load on the machine affects all of them alike. Photos show a dozen different people,
+640×480, as JPEG (quality 90) and as PNG, which browsers send. *This service* runs with the model
+`dlib`, and, as `facenet`, with an InceptionResnetV1 with random weights: arithmetic takes as long
+with any weights. The people of the photos are enrolled, and 10,000 employees with random vectors.
 
 *Straightforward* is [benchmarks/straightforward.py](../../benchmarks/straightforward.py):
-facenet-pytorch's MTCNN, built for each request and run twice (to detect, to crop), the same
-InceptionResnetV1 in eager PyTorch in float32 with as many threads as there are cores, and the
-employees' table read 50 rows at a time from SQLite and compared with scikit-learn, all of it. With
-one statement and vectors as bytes, unless it says *paged*: then every 50 rows are a statement of
-their own with LIMIT and OFFSET. It runs under gunicorn, as this service does. *dlib* is dlib's HOG
-detector, landmarks and network, in process, without a search."""
+facenet-pytorch's MTCNN, built for each request and run twice (to detect, to crop); the same
+InceptionResnetV1 in eager PyTorch, in float32, with as many threads as there are cores; and the
+whole table of employees, read from SQLite and compared with scikit-learn. It reads the table in
+one statement with vectors as bytes; *paged*, it reads 50 rows a statement with LIMIT and OFFSET.
+It runs under gunicorn, as this service does. *dlib* is dlib's HOG detector, landmarks and network,
+in process, without a search."""
 
 
 def page(measured: dict[str, Figures]) -> str:
-    """The page. measured: each part's file."""
+    """Return the page. measured: the contents of each part's file."""
     parts = {
         "http_login": _http_login,
         "stages": _stages,
@@ -37,16 +37,19 @@ def page(measured: dict[str, Figures]) -> str:
     }
     found = [part(measured[name]) for name, part in parts.items() if name in measured]
     quick = any(figures.get("quick") for figures in measured.values())
-    note = ["**A quick run: few rounds, for trying things out, not for conclusions.**"] * quick
-    head = ["# Benchmarks", "`make bench` made this page, the plots and the JSON files beside it."]
+    note = ["**A quick run with few rounds: for trying things out, not for conclusions.**"] * quick
+    head = [
+        "# Benchmarks",
+        "`make bench` generates this page, the plots and the JSON files next to it.",
+    ]
     return "\n\n".join([*head, *note, _summary(measured), _HOW, *found, _machine(measured)]) + "\n"
 
 
 def _summary(measured: dict[str, Figures]) -> str:
     rows = [target.row for target in targets(measured)]
-    found = [_table(("asked for", "", "measured", "met"), rows)]
+    found = [_table(("target", "", "measured", "met"), rows)]
     if sentences := bounds.sentences(measured):
-        found += ["What bounds these figures on this machine:", _list(sentences)]
+        found += ["What limits these figures on this machine:", _list(sentences)]
     return "\n\n".join(found)
 
 
@@ -65,7 +68,7 @@ def _http_login(made: Figures) -> str:
             "![Requests](http_login.png)",
             _table(("median ms (quartiles)", *forms), rows),
             f"Photos: {sizes} (median).",
-            "libjpeg alone, shrinking a 12-megapixel JPEG while decoding: "
+            "libjpeg alone, decoding a 12-megapixel JPEG to a smaller size: "
             + ", ".join(f"to {case} {_ms(times)} ms" for case, times in decoding.items())
             + ".",
         )
@@ -88,7 +91,7 @@ def _stages(made: Figures) -> str:
         tables.append(_table((f"{form}: median ms (quartiles)", *pipelines), rows))
     searches = made["figures"]["search"]
     tables += [
-        "The straightforward search of 10,000 employees in other forms:",
+        "Other forms of the straightforward search of 10,000 employees:",
         _table(("", "median ms (quartiles)"), [(n, _ms(times)) for n, times in searches.items()]),
     ]
     return "\n\n".join(tables)
@@ -133,9 +136,9 @@ def _detection(made: Figures) -> str:
     heads = ("640×480", "median ms (quartiles)", "same largest face", "same faces", "others")
     found = [
         "## MTCNN",
-        "*As a login looks*: faces well below the largest one found are not looked for. *Every "
-        "face*: from 30 px at 640×480. Facenet-pytorch's least face is 20 px unless it says so. "
-        "The same faces are those that overlap facenet-pytorch's (IoU > 0.5).",
+        "*As in a login*: faces much smaller than the largest one found are not searched for. "
+        "*Every face*: from 30 px at 640×480. facenet-pytorch searches from 20 px unless stated "
+        "otherwise. Faces are the same if they overlap facenet-pytorch's (IoU > 0.5).",
         _table(heads, rows),
     ]
     if "groups" in figures:
@@ -144,7 +147,7 @@ def _detection(made: Figures) -> str:
             (row["photo"], str(row["faces"]), *(str(row["found"][name]) for name in names))
             for row in figures["groups"]
         ]
-        found += ["Faces found in photos of groups:", _table(("", "faces", *names), rows)]
+        found += ["Faces found in group photos:", _table(("", "faces", *names), rows)]
     if "portraits" in figures:
         portraits = figures["portraits"]
         rows = [
@@ -152,8 +155,8 @@ def _detection(made: Figures) -> str:
             for kind, by in portraits["found"].items()
         ]
         found += [
-            "Portraits (Labeled Faces in the Wild) whose face is found at its place, which is "
-            "where facenet-pytorch sees it in the whole photo (IoU > 0.5):",
+            "Portraits (Labeled Faces in the Wild) whose face is found in the right place, that "
+            "is, where facenet-pytorch finds it in the whole photo (IoU > 0.5):",
             _table(("", *portraits["found"]["whole photos"]), rows),
         ]
     return "\n\n".join(found)
@@ -162,10 +165,10 @@ def _detection(made: Figures) -> str:
 def _load(made: Figures) -> str:
     found = [
         "## Under load",
-        "Clients keep their connections and send the next photo (640×480, JPEG) when they have an "
-        "answer; after a 503 they wait as Retry-After says. They run on the same machine. "
-        "*Answered*: requests that were answered 200. *Logged in*: from the first attempt, waiting "
-        "included. Rates are medians of the rounds; the rest is of all of them.",
+        "Clients run on the same machine, keep their connections, and send the next photo "
+        "(640×480, JPEG) when they have an answer; after a 503 they wait as Retry-After says. "
+        "*Answered*: requests answered 200. *Logged in*: from the first attempt, including waits. "
+        "Rates are medians of the rounds; everything else covers all rounds.",
         "![Load](load.png)",
     ]
     for model, figures in made["figures"].items():
@@ -197,16 +200,16 @@ def _starting(made: Figures) -> str:
     heads = (
         "model",
         "start",
-        "s to the first login",
+        "seconds to the first login",
         "RSS of the worker",
         "peak",
         "PSS of all processes",
     )
     return "\n\n".join(
         (
-            "## Starting, and memory then",
-            "From starting `python entry.py` to having the answer to the first login, with 10,000 "
-            "employees. *Cold*: no network is converted yet, PyTorch converts them. Memory in MB.",
+            "## Start-up time and memory",
+            "From `python entry.py` to the answer to the first login, with 10,000 employees. "
+            "*Cold*: PyTorch first converts the networks. Memory in MB.",
             _table(heads, rows),
         )
     )
@@ -218,8 +221,9 @@ def _search(made: Figures) -> str:
     return "\n\n".join(
         (
             "## Searching the gallery",
-            "The nearest employees of a probe, without the store; `python -m benchmarks.search` "
-            "measures it. NumPy and faiss compare every vector in float32, on all cores.",
+            "Finding the nearest employees of a probe, without the database "
+            "(`python -m benchmarks.search`). NumPy and faiss compare every vector in float32, on "
+            "all cores.",
             search.table(made["figures"]),
         )
     )

@@ -1,4 +1,4 @@
-"""Interleaved timing: A, B, C, A, B, C …, so that what else the machine does hits all alike."""
+"""Time in turns: A, B, C, A, B, C …, so that other load on the machine affects all alike."""
 
 import time
 from collections import defaultdict
@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-SETTLE_S = 0.005  # PyTorch's threads spin for a moment after their work
+SETTLE_S = 0.005  # pause between cases, because PyTorch's threads spin on after their work
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is measured: few rounds to try things out, or enough to report."""
+    """How much to measure: a few rounds to try things out, or enough to report."""
 
     quick: bool
 
@@ -23,7 +23,7 @@ class Effort:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds that each case took, a list of rounds for each."""
+    """case → the seconds of each round."""
 
     seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
@@ -31,7 +31,7 @@ class Timings:
         self.seconds[case].append(seconds)
 
     def timed(self, case: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401  whatever it returns
-        """What the call returns; how long it took is noted."""
+        """Return what the call returns, and note how long it took."""
         began = time.perf_counter()
         result = call()
         self.add(case, time.perf_counter() - began)
@@ -41,7 +41,7 @@ class Timings:
         return float(np.median(self.seconds[case])) * 1e3
 
     def summary(self) -> dict[str, dict[str, float]]:
-        """Median, least, quartiles and number of rounds of each case; times in milliseconds."""
+        """Return median, least, quartiles and number of rounds of each case, in milliseconds."""
         return {
             case: {
                 "median_ms": self.median_ms(case),
@@ -55,7 +55,10 @@ class Timings:
 
 
 def interleave(cases: Mapping[str, Callable[[int], Any]], rounds: int, warm: int = 2) -> Timings:
-    """Time every case once in each round; a case is called with the number of the round."""
+    """Time every case once in each round. Each is called with the number of the round.
+
+    warm: untimed rounds before the first.
+    """
     timings = Timings()
     for number in range(-warm, rounds):
         for case, call in cases.items():

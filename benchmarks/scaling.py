@@ -1,7 +1,7 @@
-"""How many pods, how much memory, and what breaks first: `make scaling`.
+"""Estimate how many pods and how much memory are needed, and what breaks first: `make scaling`.
 
-From the figures in docs/benchmarks (load, search, costs) and a simulation of the queue in front
-of every pod; writes docs/benchmarks/scaling.md, scaling.json and scaling.png.
+The estimates come from the figures in docs/benchmarks (load, search, costs) and from a simulation
+of each pod's queue. Write docs/benchmarks/scaling.md, scaling.json and scaling.png.
 """
 
 import json
@@ -18,12 +18,12 @@ from testbed.serving import ROOT
 
 FOLDER = ROOT / "docs/benchmarks"
 RETRY_AFTER_S = 2.0
-P99_MS, REFUSED = 500.0, 0.001  # what a fleet of pods must keep
+P99_MS, REFUSED = 500.0, 0.001  # the target of a fleet: latency, share of refused logins
 RATES = (1, 100, 10_000)
 SIZES = (10_000, 1_000_000, 100_000_000)
 MODELS = {"dlib": 128, "facenet": 512}
-HNSW_LINKS = 2 * 32 * 4  # bytes a vector: twice M links of the lowest layer, 4 bytes each
-ARRIVALS = 30_000
+HNSW_LINKS = 2 * 32 * 4  # bytes a vector: 2 × M links of 4 bytes in the lowest layer
+ARRIVALS = 30_000  # logins in a simulation
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +46,10 @@ class Measured:
         return cls(figures("load")["figures"], search["galleries"], costs, loads)
 
     def work(self, model: str) -> Work:
-        """A login with 10,000 employees: the mean when the pod is busy, the spread when it is not.
+        """Return the work of a login with 10,000 employees.
 
-        Lognormal: ln(p95 / p50) is 1.645 sigma.
+        The mean is that of a busy pod, the spread that of an idle one: in a lognormal distribution,
+        ln(p95 / p50) is 1.645 sigma.
         """
         clients = self.load[model]["clients"]
         alone = clients["1"]["answered_ms"]
@@ -56,10 +57,10 @@ class Measured:
         return Work(1 / clients["4"]["logins_per_second"], sigma)
 
     def search_s(self, dimension: int, people: int) -> float:
-        """Seconds of a pod that one search in memory takes, all cores at work.
+        """Return how many seconds a pod takes for a search in memory, with all its cores.
 
-        Between measured sizes by the straight line through their logarithms; above them it grows
-        with the number of vectors, as a scan does.
+        Between the measured sizes, interpolate linearly in logarithms; beyond them, time grows with
+        the number of vectors, as in a scan.
         """
         sizes, seconds = [], []
         for gallery in self.galleries:
@@ -71,7 +72,7 @@ class Measured:
         return float(np.exp(np.interp(np.log(people), np.log(sizes), np.log(seconds))))
 
     def pod_work(self, model: str, people: int, index: str) -> Work:
-        """A login with this many employees and this index."""
+        """Return the work of a login with so many employees and this index."""
         work, dimension = self.work(model), MODELS[model]
         mean_s = work.mean_s - self.search_s(dimension, 10_000)
         if index == "memory":
@@ -79,12 +80,12 @@ class Measured:
         return Work(mean_s, work.sigma)
 
     def pod_gb(self, model: str, people: int, index: str) -> float:
-        """Memory of a pod with one worker."""
+        """Return the memory of a pod with one worker, in gigabytes."""
         base = self.load[model]["memory_after_load"]["rss_mb"] / 1e3
         return base + (people * self.bytes_a_vector(MODELS[model]) / 1e9) * (index == "memory")
 
     def bytes_a_vector(self, dimension: int) -> float:
-        """In memory, the employee's entry included, where galleries are large."""
+        """Return the bytes of a vector and its employee's entry in a large gallery in memory."""
         galleries = [g for g in self.galleries if g["dimension"] == dimension]
         return max(gallery["bytes_per_vector"] or 0.0 for gallery in galleries)
 
@@ -106,7 +107,7 @@ def main() -> None:
 
 
 def _check(measured: Measured) -> list[dict[str, Any]]:
-    """The simulation beside the load that was measured."""
+    """Return the simulated load and the measured one, to compare them."""
     rows = []
     for model in MODELS:
         for clients, tally in measured.load[model]["clients"].items():
@@ -133,27 +134,27 @@ def _check(measured: Measured) -> list[dict[str, Any]]:
     return rows
 
 
-def _open(pods: int, rate: float, work: Work, balancer: Balancer, seed: int = 0) -> Outcome:
+def _simulate(pods: int, rate: float, work: Work, balancer: Balancer, seed: int = 0) -> Outcome:
     return open_load(pods, rate, work, balancer=balancer, seconds=ARRIVALS / rate, seed=seed)
 
 
-def _keeps(outcome: Outcome) -> bool:
+def _meets_target(outcome: Outcome) -> bool:
     return outcome.percentile_ms(99) <= P99_MS and outcome.refusals <= REFUSED
 
 
 def _least_pods(rate: float, work: Work) -> int | None:
-    """The fewest pods behind a random balancer that keep the target; None where none do.
+    """Return how few pods behind a random balancer meet the target; None if no number does.
 
-    Random arrivals make each pod a queue of its own, so one pod with its share stands for all.
+    Random arrivals make each pod an independent queue, so it suffices to simulate one pod.
     """
-    if not _keeps(_open(1, 0.001 / work.mean_s, work, "random")):
+    if not _meets_target(_simulate(1, 0.001 / work.mean_s, work, "random")):
         return None
     low, high = 0, max(1, int(2 * rate * work.mean_s) + 1)
-    while not _keeps(_open(1, rate / high, work, "random")):
+    while not _meets_target(_simulate(1, rate / high, work, "random")):
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
-        if _keeps(_open(1, rate / middle, work, "random")):
+        if _meets_target(_simulate(1, rate / middle, work, "random")):
             high = middle
         else:
             low = middle
@@ -161,7 +162,7 @@ def _least_pods(rate: float, work: Work) -> int | None:
 
 
 def _fleets(measured: Measured) -> list[dict[str, Any]]:
-    """Pods and memory for every model, size, index and rate."""
+    """Return pods and memory for every model, size, index and rate."""
     rows = []
     for model, dimension in MODELS.items():
         for people in SIZES:
@@ -189,12 +190,12 @@ def _fleets(measured: Measured) -> list[dict[str, Any]]:
 
 
 def _hundred(measured: Measured) -> list[dict[str, Any]]:
-    """A hundred logins a second by the number of pods and the way requests are spread."""
+    """Simulate a hundred logins a second by the number of pods and the kind of balancer."""
     rows = []
     for pods in (2, 3, 4, 5, 6, 8):
         row: dict[str, Any] = {"pods": pods}
         for balancer in ("random", "least busy"):
-            outcome = _open(pods, 100, measured.work("dlib"), balancer)
+            outcome = _simulate(pods, 100, measured.work("dlib"), balancer)
             row[balancer] = {
                 "p50": outcome.percentile_ms(50),
                 "p99": outcome.percentile_ms(99),
@@ -205,7 +206,7 @@ def _hundred(measured: Measured) -> list[dict[str, Any]]:
 
 
 def _breaks(measured: Measured) -> dict[str, Any]:
-    """Where each part ends, alone."""
+    """Return the limit of each part on its own."""
     rate = measured.costs["128"]["MongoDB"]["logins_a_second"]
     found: dict[str, Any] = {"mongod_logins_a_second": rate}
     for model, dimension in MODELS.items():
@@ -235,7 +236,7 @@ def _draw(measured: Measured, made: dict[str, Any], file: Path) -> None:
         ("least busy", 8, "tab:green"),
     ):
         outcomes = [
-            _open(count, count * u / work.mean_s, work, balancer)  # type: ignore[arg-type]
+            _simulate(count, count * u / work.mean_s, work, balancer)  # type: ignore[arg-type]
             for u in utilisation
         ]
         label = "1 pod" if count == 1 else f"{count} pods, {balancer}"

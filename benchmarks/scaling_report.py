@@ -1,4 +1,4 @@
-"""The tables of the scaling simulation."""
+"""Show the results of the scaling simulation as tables."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -7,29 +7,29 @@ Figures = dict[str, Any]
 
 
 def page(made: Figures) -> str:
-    """docs/benchmarks/scaling.md."""
+    """Return docs/benchmarks/scaling.md."""
     parts = [
         "# Scaling: the tables",
-        "`make scaling` made this page; [docs/scaling.md](../scaling.md) says what it means.",
-        "## The simulation beside the measured load",
-        "Closed load on one pod of two cores ([how it was measured](README.md#under-load)); "
-        "measured → simulated. The mean of a login's work is taken from the row of 4 clients and "
-        "its spread from the row of 1; everything else follows.",
+        "`make scaling` generates this page; [docs/scaling.md](../scaling.md) says what it means.",
+        "## The simulation compared with the measured load",
+        "Closed load on one pod of two cores ([how it was measured](README.md#under-load)), "
+        "measured → simulated. The mean work of a login comes from the row of 4 clients, its "
+        "spread from the row of 1; everything else follows.",
         _check(made["check"]),
         "## Pods and memory",
-        "Pods of two cores and one worker that keep p99 below 500 ms and refuse at most one login "
-        "in a thousand, with requests spread at random. Memory is a pod's; *Milvus* and *MongoDB* "
-        "are for all, without replicas, one vector an employee.",
+        "The number of pods (two cores, one worker) that keeps p99 below 500 ms and refuses at "
+        "most one login in a thousand, with requests spread at random. Memory is that of a pod; "
+        "*Milvus* and *MongoDB* are totals without replicas, with one vector per employee.",
         _fleets(made["fleets"]),
         "## A hundred logins a second (dlib, 10,000 employees)",
-        "p50 / p99 ms, and how many were refused.",
+        "p50 / p99 in ms, and the share that was refused.",
         _hundred(made["hundred"]),
-        "## What a store costs",
-        "20,000 employees of one vector; a login makes the idle query of the change log and reads "
-        "eight records. *A second*: four threads of one Python process, the server on the same two "
-        "cores, so a server of its own does more.",
+        "## What a database costs",
+        "20,000 employees with one vector each. A login queries the change log, idle here, and "
+        "reads eight records. *Logins/s*: four threads of one Python process, with the server on "
+        "the same two cores; a separate server does more.",
         _store(made["store"]),
-        "## Where one part alone ends, gallery in memory",
+        "## Where one part reaches its limit, with the gallery in memory",
         _breaks(made["breaks"]),
     ]
     return "\n\n".join(parts) + "\n"
@@ -47,7 +47,7 @@ def _check(rows: list[Figures]) -> str:
 
 def _fleets(rows: list[Figures]) -> str:
     def cells(row: Figures) -> list[str]:
-        pods = ["none do" if n is None else f"{n:,}" for n in row["pods"].values()]
+        pods = ["none" if n is None else f"{n:,}" for n in row["pods"].values()]
         return [
             row["model"],
             f"{row['people']:,}",
@@ -60,7 +60,7 @@ def _fleets(rows: list[Figures]) -> str:
             *pods,
         ]
 
-    head = ["model", "employees", "index", "ms of a pod a login", "pod", "its load"]
+    head = ["model", "employees", "index", "ms of a pod per login", "pod memory", "loading"]
     rates = [f"pods at {int(rate):,}/s" for rate in rows[0]["pods"]]
     return _table([*head, "Milvus", "MongoDB", *rates], map(cells, rows))
 
@@ -89,7 +89,7 @@ def _store(costs: Figures) -> str:
         for dimension, stores in costs.items()
         for store, figures in stores.items()
     ]
-    head = ["store", "numbers", "bytes an employee", "idle query ms", "records ms", "a second"]
+    head = ["database", "numbers", "bytes per employee", "idle query ms", "records ms", "logins/s"]
     return _table(head, rows)
 
 
@@ -103,7 +103,7 @@ def _breaks(breaks: Figures) -> str:
         ]
         for model in ("dlib", "facenet")
     ]
-    head = ["model", "a worker has 2 GB", "it loads for a minute", "searching is half of a login"]
+    head = ["model", "2 GB per worker", "a minute to load", "the search is half of a login"]
     return _table(head, rows)
 
 

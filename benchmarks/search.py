@@ -1,12 +1,13 @@
-"""Measures how fast and how surely the gallery index finds the nearest employee.
+"""Measure how fast and how reliably the gallery index finds the nearest employee.
 
-`python -m benchmarks.search [--quick]` searches galleries of growing size, 512 numbers a vector and
-128, side by side with NumPy's float32 product and faiss' flat index, and loads the largest one
-from an SQLite file. It prints a table and writes docs/benchmarks/search.json. The largest gallery
-needs 7 GB of memory and 3 GB of disk. MODELS_DIR is read from the environment, as the service does.
+`python -m benchmarks.search [--quick]` searches galleries of growing size, with vectors of 512 and
+of 128 numbers, and compares NumPy's float32 product and faiss's flat index in the same run. It also
+loads the largest gallery from an SQLite file. It prints a table and writes
+docs/benchmarks/search.json. The largest gallery needs 7 GB of memory and 3 GB of disk. MODELS_DIR
+comes from the environment, as in the service.
 
-Photos in --faces make the 128-dimensional galleries realistic. For 512 dimensions, whose network
-needs a download, the gallery is drawn.
+Photos in --faces make the 128-dimensional galleries realistic. Those of 512 dimensions, whose
+network must be downloaded, are random.
 """
 
 import argparse
@@ -25,25 +26,26 @@ import faiss
 import numpy as np
 from tqdm import tqdm
 
-from app.gallery.memory import MemoryIndex
+from app.gallery.memory_gallery import MemoryGallery
+from app.gallery.memory_index import MemoryIndex
 from app.settings import load_settings
-from app.storage.sqlite import SqliteStore
-from app.usecases import gallery as usecases
+from app.storage.sqlite.store import SqliteStore
 from benchmarks.galleries import Gallery, Vectors, drawn, photographed
 from benchmarks.rounds import Effort, interleave
+from testbed.employees import face_model
 
-ALPHA = 1.0  # no one farther away ever matches, so nothing farther away need be found
-COUNT = 8
+ALPHA = 1.0  # the largest α; beyond it nobody matches, so nobody need be found
+COUNT = 8  # employees that a search returns
 LOADED_AT_ONCE = 4_096
 UPDATES = 100
-MEASURABLE = 1_000_000  # what fewer people take gets lost in memory that was in use before
-EARLY_BYTES = 32  # of a row's code, which every search reads
+MEASURABLE = 1_000_000  # fewer people may fit into memory that the process had already
+EARLY_BYTES = 32  # of a row's code that every search reads
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 OURS, NUMPY, FLAT = "index", "numpy", "faiss flat"
 
 
 def measure(gallery: Gallery, effort: Effort, bandwidth: float) -> dict[str, Any]:
-    """The figures of one gallery."""
+    """Return the figures of one gallery."""
     people = len(gallery.vectors)
     before, began = _resident_bytes(), time.perf_counter()
     index = MemoryIndex(gallery.vectors.shape[1])
@@ -71,7 +73,7 @@ def measure(gallery: Gallery, effort: Effort, bandwidth: float) -> dict[str, Any
 
 
 def recall(gallery: Gallery, found: list[list[int]]) -> dict[str, Any]:
-    """How many nearest employees, and how many nearest mates, below α are among those proposed."""
+    """Return which share of the nearest employees below α was found, and of the nearest mates."""
     nearest = gallery.nearest()
     proposed = np.array([row in rows for row, rows in zip(nearest, found, strict=True)])
     below = gallery.distances(nearest) < ALPHA
@@ -85,7 +87,7 @@ def recall(gallery: Gallery, found: list[list[int]]) -> dict[str, Any]:
 
 
 def side_by_side(gallery: Gallery, index: MemoryIndex, rounds: int) -> dict[str, Any]:
-    """Each search asks for the nearest eight, the product only for the nearest."""
+    """Time searches for the nearest COUNT, and NumPy's product for the nearest one."""
     vectors, probes = gallery.vectors, gallery.probes
     flat = faiss.IndexFlatIP(vectors.shape[1])
     flat.add(vectors)
@@ -113,7 +115,7 @@ def side_by_side(gallery: Gallery, index: MemoryIndex, rounds: int) -> dict[str,
 
 
 def throughput(gallery: Gallery, index: MemoryIndex, threads: int, seconds: float) -> float:
-    """Searches a second of so many threads at once."""
+    """Return the searches a second of so many threads together."""
     end = time.perf_counter() + seconds
 
     def search(first: int) -> int:
@@ -130,7 +132,7 @@ def throughput(gallery: Gallery, index: MemoryIndex, threads: int, seconds: floa
 
 
 def updates(gallery: Gallery, index: MemoryIndex) -> dict[str, Any]:
-    """Median and worst milliseconds; leaves the index changed."""
+    """Return the median and the longest milliseconds of updates, which change the index."""
     people = len(gallery.vectors)
     chosen = np.random.default_rng(1).permutation(people)[: 2 * UPDATES].tolist()
     cases = {
@@ -151,7 +153,7 @@ def updates(gallery: Gallery, index: MemoryIndex) -> dict[str, Any]:
 
 
 def load_from_store(vectors: Vectors) -> dict[str, Any]:
-    """How long a start reads all employees from an SQLite file."""
+    """Measure how long loading all employees from an SQLite file takes."""
     people, dimension = vectors.shape
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "employees.db"
@@ -166,14 +168,14 @@ def load_from_store(vectors: Vectors) -> dict[str, Any]:
             )
         database.close()
         began = time.perf_counter()
-        usecases.Gallery(store, MemoryIndex(dimension), "m", 1.0).load()
+        MemoryGallery(store, face_model("m", dimension)).load()
         seconds = time.perf_counter() - began
         store.close()
     return {"people": people, "dimension": dimension, "seconds": round(seconds, 1)}
 
 
 def bandwidth_bytes_per_s() -> float:
-    """How fast one core reads memory: the best of several sums over 256 MB."""
+    """Measure how fast one core reads memory: the best of several sums over 256 MB."""
     numbers = np.ones(2**25, np.uint64)
     timings = interleave({"sum": lambda number: numbers.sum()}, 15)
     return numbers.nbytes / min(timings.seconds["sum"])

@@ -1,4 +1,4 @@
-"""What is measured, running: this service with a full gallery, and the straightforward one."""
+"""Run what is measured: this service with a full gallery, and the straightforward one."""
 
 import base64
 import hashlib
@@ -16,21 +16,21 @@ import requests
 from numpy.typing import NDArray
 
 from app.settings import Settings
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from benchmarks.pictures import Person, jpeg
 from models.catalogue import Catalogue, FaceModel
 from testbed.serving import MODELS_DIR, ROOT, RunningService, free_port
 
 EMPLOYEES = 10_000
-LOGGED = {"LOG_LEVEL": "info"}  # as it is by default; tests log everything
+LOGGED = {"LOG_LEVEL": "info"}  # the default; tests log everything
 SCRATCH = ROOT / ".cache" / "benchmarks"
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One way to run this service: the settings that choose its face model.
+    """The settings that choose a face model for this service.
 
-    facenet: an InceptionResnetV1 with weights drawn at random; they take as long as trained ones.
+    facenet is an InceptionResnetV1 with random weights, which take as long as trained ones.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Setup:
         return catalogue.get(catalogue.own_name or "")
 
     def settings(self, folder: Path) -> Settings:
-        """For the parts of the service in this process, whatever the environment says."""
+        """Return settings for parts of the service in this process, ignoring the environment."""
         values = {name.lower(): value for name, value in self.variables.items()}
         own = {"models_dir": MODELS_DIR, "sqlite_path": folder / "employees.db"}
         return Settings(**values, **own, mongo_db_url=None, device="cpu", log_level="error")  # type: ignore[arg-type]
@@ -61,7 +61,7 @@ def setups() -> dict[str, Setup]:
 
 
 def random_weights() -> Path:
-    """A state dict of InceptionResnetV1, always the same one."""
+    """Make a state dict of InceptionResnetV1, always the same one, and return its path."""
     import torch
     from facenet_pytorch import InceptionResnetV1
 
@@ -74,7 +74,7 @@ def random_weights() -> Path:
 
 
 def synthetic(dimension: int, count: int = EMPLOYEES) -> NDArray[np.float32]:
-    """(count, dimension) unit vectors of random directions, far from every face."""
+    """Return (count, dimension) unit vectors in random directions, far from every face."""
     vectors = np.random.default_rng(0).normal(size=(count, dimension))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors.astype(np.float32)
@@ -109,7 +109,7 @@ def enrol(service: RunningService, people: list[Person]) -> None:
 def service_with_gallery(
     setup: Setup, folder: Path, people: list[Person], **variables: str
 ) -> Iterator[RunningService]:
-    """The service as deployed, with 10,000 employees and these people enrolled."""
+    """Run the service as deployed, with 10,000 employees and these people enrolled."""
     folder.mkdir(parents=True, exist_ok=True)
     fill(folder / "employees.db", setup.model())
     with RunningService(folder, **LOGGED | setup.variables | variables) as service:
@@ -119,7 +119,7 @@ def service_with_gallery(
 
 @contextmanager
 def straightforward_with_gallery(folder: Path, people: list[Person], paged: bool) -> Iterator[int]:
-    """The straightforward service with the same employees; yields its port."""
+    """Run the straightforward service with the same employees, and yield its port."""
     from benchmarks import straightforward
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,13 +154,13 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path, timeout_s: floa
 
 
 class Client:
-    """Logs in over one connection that is kept open."""
+    """Logs in over one connection, which it keeps open."""
 
     def __init__(self, port: int) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
     def login(self, body: bytes) -> bytes:
-        """The answer's body. Raises RuntimeError unless the answer is 200."""
+        """Return the body of the answer. Raises RuntimeError unless its status is 200."""
         headers = {"Content-Type": "application/json"}
         self._connection.request("POST", "/api/find_match", body, headers)
         response = self._connection.getresponse()

@@ -1,4 +1,4 @@
-"""The service under random writes and kills, every answer checked: into docs/reliability.md."""
+"""Check every answer of the service under random writes and kills: docs/reliability.md."""
 
 import random
 import sys
@@ -28,7 +28,7 @@ FOUR_WORKERS = STRICT | {"WORKERS": "4", "LOG_LEVEL": "error"}
 
 
 def main() -> None:
-    """Run what is named, or everything, and write each table."""
+    """Run the soaks named in the arguments, or all, and write their tables."""
     for soak in (crowds, elections, crashes):
         if soak.__name__ in (sys.argv[1:] or soak.__name__):
             rows = soak()
@@ -38,7 +38,7 @@ def main() -> None:
 
 @contextmanager
 def database(kind: str) -> Iterator[tuple[Mongod | None, dict[str, str]]]:
-    """A mongod, or none for SQLite, and the service's settings."""
+    """Yield a mongod, or None for SQLite, and the service's settings."""
     with ExitStack() as stack:
         if kind == "SQLite":
             yield None, FOUR_WORKERS
@@ -48,7 +48,7 @@ def database(kind: str) -> Iterator[tuple[Mongod | None, dict[str, str]]]:
 
 
 def crowds() -> list[str]:
-    """Four workers, random operations from many clients, with and without workers killed."""
+    """Send random operations from many clients to four workers, also while workers are killed."""
     rows = ["| | operations | 200 | refused | no answer | workers killed | impossible answers |"]
     rows.append("|---|---:|---:|---:|---:|---:|---:|")
     pictures = faces(2 * EMPLOYEES)
@@ -73,7 +73,7 @@ def crowds() -> list[str]:
 
 
 def counts(crowd: Crowd) -> str:
-    """How many operations, and how they were answered, as cells."""
+    """Return the number of operations, and how they were answered, as cells."""
     by_answer = {200: 0, None: 0, 0: 0}
     for (_, answer), number in crowd.answers.items():
         by_answer[answer if answer in by_answer else 0] += number
@@ -85,7 +85,7 @@ def verdict(crowd: Crowd) -> str:
 
 
 def elections() -> list[str]:
-    """Enrolments on a replica set of three whose primary is killed three times."""
+    """Enrol people on a replica set of three whose primary is killed three times."""
     pictures = faces(ENROLMENTS, apart=1.5 * THRESHOLD)
     acknowledged: list[int] = []
     waits: list[float] = []
@@ -96,7 +96,7 @@ def elections() -> list[str]:
         with RunningService(Path(folder), MONGO_DB_URL=url, **FOUR_WORKERS) as service:
 
             def enrol(employee_id: int) -> int:
-                """Until it is acknowledged; how many 503 came before."""
+                """Retry until it is acknowledged, and return how many 503 came before."""
                 tries = 0
                 while True:
                     began = time.monotonic()
@@ -137,7 +137,7 @@ def elections() -> list[str]:
 
 
 def kill_primaries(replica_set: ReplicaSet, acknowledged: list[int]) -> None:
-    """At a quarter, a half and three quarters of all; each is back four seconds later."""
+    """Kill the primary after 1/4, 1/2 and 3/4 of the enrolments, each for four seconds."""
     for share in (0.25, 0.5, 0.75):
         while len(acknowledged) < share * ENROLMENTS:
             time.sleep(0.05)
@@ -148,7 +148,7 @@ def kill_primaries(replica_set: ReplicaSet, acknowledged: list[int]) -> None:
 
 
 def listed(service: RunningService) -> list[int]:
-    """Every id that get_all lists."""
+    """Return every id that get_all lists."""
     ids: list[int] = []
     page = 1
     while users := service.call("GET", f"/api/get_all/500/{page}").json()["users"]:
@@ -169,7 +169,7 @@ def ask(service: RunningService, employee_id: int, kind: str, face: Face) -> req
 
 
 def answered(service: RunningService, employee_id: int, kind: str, face: Face) -> requests.Response:
-    """Ask again after a 503: other workers may still be starting."""
+    """Retry after a 503, because other workers may still be starting."""
     for _ in range(100):
         response = ask(service, employee_id, kind, face)
         if response.status_code != 503:
@@ -179,7 +179,7 @@ def answered(service: RunningService, employee_id: int, kind: str, face: Face) -
 
 
 def crashes() -> list[str]:
-    """All workers, and the database in every other round, killed at random moments."""
+    """Kill all workers at random moments, in every other round the database as well."""
     heads = ("", "rounds", "operations", "200", "refused", "no answer")
     heads += ("failed starts", "kept employees lost", "impossible answers")
     rows = [f"| {' | '.join(heads)} |"]

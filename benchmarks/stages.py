@@ -1,4 +1,4 @@
-"""Where the time of a login goes, here and in what it is compared with; all in this process."""
+"""Measure the stages of a login, here and in the alternatives, all in this process."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from app.parts import make_service
+from app.bootstrap import make_service
 from app.recognition.alignment import chip_to_picture
 from app.recognition.detector import FaceDetector
 from app.recognition.image import Photo
 from app.recognition.pyramid import Pyramid
-from app.recognition.recogniser import Limits, sharpness
+from app.recognition.recogniser import sharpness
+from app.recognition.requirements import PictureRequirements
 from benchmarks import straightforward
 from benchmarks.dlib_pipeline import Dlib
 from benchmarks.pictures import jpeg, people, png
@@ -29,11 +30,11 @@ from testbed.serving import MODELS_DIR
 
 Login = Callable[[bytes, Timed], Any]
 
-LIMITS = Limits()
+LIMITS = PictureRequirements()
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """Milliseconds of each stage: {pipeline: {JPEG or PNG: {stage: summary}}}."""
+    """Measure the milliseconds of each stage: {pipeline: {JPEG or PNG: {stage: summary}}}."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         logins = {
@@ -67,7 +68,7 @@ def _time(logins: dict[str, Login], rounds: int) -> dict[str, Any]:
 
 @contextmanager
 def _own(setup: Setup, folder: Path) -> Iterator[Login]:
-    """The service's parts, called as its use case of a login calls them."""
+    """Yield a login with the service's parts, called as its use case calls them."""
     folder.mkdir()
     model = setup.model()
     fill(folder / "employees.db", model)
@@ -75,7 +76,7 @@ def _own(setup: Setup, folder: Path) -> Iterator[Login]:
     service.start()
     assert service.wait(60)
     runtime = choose_runtime("cpu", MODELS_DIR / "converted")
-    detector, network = FaceDetector(runtime), runtime.compile(model.network)
+    detector, network = FaceDetector(runtime), runtime.compile(model.network())
 
     def login(data: bytes, timed: Timed) -> Any:  # noqa: ANN401
         photo = Photo(data, LIMITS.megapixels)
@@ -106,7 +107,7 @@ def _straightforward(folder: Path) -> Login:
 
 
 def _searches(folder: Path, rounds: int) -> dict[str, Any]:
-    """The straightforward search alone, in its kinder and less kind forms."""
+    """Time the straightforward search alone, in faster and slower forms."""
     vectors = list(enumerate(synthetic(512), start=1))
     straightforward.add(folder / "lists.db", vectors, as_lists=True)
     probe = np.full(512, 512**-0.5, np.float32)

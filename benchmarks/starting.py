@@ -1,4 +1,4 @@
-"""From starting the process to the first login it answers, and the memory it then holds."""
+"""Time a start until the first login is answered, and measure the memory it takes."""
 
 import http.client
 import time
@@ -12,12 +12,12 @@ from benchmarks.rounds import Effort, Timings
 from benchmarks.services import Client, Setup, service_with_gallery, setups
 from testbed.serving import RunningService
 
-_PATIENCE_S = 120
+_TIMEOUT_S = 120
 _POLL_S = 0.01
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """For each model: warm starts, without and with PyTorch imported, and a cold start."""
+    """Measure each model: warm starts, without and with PyTorch imported, and cold ones."""
     crowd = people(2)
     return {
         setup.name: _starts(
@@ -32,7 +32,7 @@ def _starts(setup: Setup, crowd: list[Person], rounds: int, cold: int) -> dict[s
     with TemporaryDirectory() as name:
         folder = Path(name)
         with service_with_gallery(setup, folder / "service", crowd):
-            pass  # leaves its employees and the converted networks behind
+            pass  # this leaves employees and converted networks behind
         imports = folder / "imports"
         imports.mkdir()
         (imports / "sitecustomize.py").write_text("import torch\n")
@@ -58,7 +58,7 @@ def _start(
     kind: str,
     variables: dict[str, str],
 ) -> dict[str, float]:
-    """Time one start; returns the memory right after the first login."""
+    """Time one start, and return the memory right after the first login."""
     began = time.perf_counter()
     with RunningService(folder, ready=False, **setup.variables | variables) as service:
         while True:
@@ -66,7 +66,7 @@ def _start(
                 Client(service.port).login(body)
                 break
             except (RuntimeError, http.client.HTTPException, OSError) as error:
-                if service.process.poll() is not None or time.perf_counter() - began > _PATIENCE_S:
+                if service.process.poll() is not None or time.perf_counter() - began > _TIMEOUT_S:
                     raise RuntimeError(f"no login was answered:\n{service.log}") from error
                 time.sleep(_POLL_S)
         timings.add(kind, time.perf_counter() - began)

@@ -1,8 +1,8 @@
-"""The same login written the straightforward way, with facenet-pytorch's own modules.
+"""A login written the straightforward way, to compare the service with.
 
-Detect and crop with an MTCNN made where it is needed, embed in eager PyTorch, read the table of
-employees 50 rows at a time and compare with scikit-learn. It is what the service is measured
-against, in this process and as a Flask app under gunicorn: `serve` starts it.
+It uses facenet-pytorch's own modules: it detects and crops with an MTCNN made for each login,
+embeds in eager PyTorch, reads the table of employees 50 rows at a time, and compares them with
+scikit-learn. It runs in this process, or as a Flask app under gunicorn that `serve` starts.
 """
 
 import base64
@@ -31,7 +31,7 @@ PAGE = 50
 
 Vector = NDArray[np.float32]
 Timed = Callable[[str, Callable[[], Any]], Any]
-"""Calls the second argument and notes how long it took under the first."""
+"""Calls the second argument, and notes under the name in the first how long it took."""
 
 
 def untimed(_: str, call: Callable[[], Any]) -> Any:  # noqa: ANN401  whatever it returns
@@ -42,7 +42,7 @@ class Straightforward:
     """Logs people in.
 
     network: the embedding network. table: the SQLite file of employees.
-    paged: ask for each 50 rows anew (LIMIT and OFFSET) instead of with one statement.
+    paged: read each 50 rows with a statement of their own (LIMIT and OFFSET).
     """
 
     def __init__(self, network: torch.nn.Module, table: Path, paged: bool = False) -> None:
@@ -52,7 +52,7 @@ class Straightforward:
         self._read = _pages if paged else _one_statement
 
     def login(self, photo: bytes, timed: Timed = untimed) -> tuple[int, str, str] | None:
-        """The nearest employee below α, or None."""
+        """Return the nearest employee below α, or None."""
         image = timed("decode", lambda: Image.open(BytesIO(photo)).convert("RGB"))
         detector, cropper = timed("build MTCNN twice", lambda: (MTCNN(), _cropper()))
         boxes = timed("detect", lambda: detector.detect(image)[0])
@@ -71,7 +71,7 @@ class Straightforward:
             return self._network(face[None])[0].numpy()
 
     def search(self, vector: Vector) -> tuple[int, str, str] | None:
-        """Every employee is looked at, so that the answer is the nearest one."""
+        """Return the nearest of all employees if below α, or None."""
         nearest, least = None, ALPHA
         with sqlite3.connect(self._table) as database:
             for rows in self._read(database):
@@ -89,7 +89,7 @@ def _cropper() -> MTCNN:
 
 
 def search_mongodb(users: Collection[dict[str, Any]], vector: Vector) -> int | None:
-    """The id of the nearest employee below α, of documents with a list of numbers each."""
+    """Return the id of the nearest employee below α, or None. Documents hold lists of numbers."""
     nearest, least = None, ALPHA
     for start in itertools.count(step=PAGE):
         page = list(users.find().sort("_id").skip(start).limit(PAGE))
@@ -120,9 +120,9 @@ def _pages(database: sqlite3.Connection) -> Iterator[list[Any]]:
 
 
 def add(table: Path, vectors: list[tuple[int, Vector]], as_lists: bool = False) -> None:
-    """Put employees into the table, which is made where it is missing.
+    """Put employees into the table, and create it if it is missing.
 
-    as_lists: store lists of numbers, as MongoDB documents and JSON hold them, instead of bytes.
+    as_lists: store lists of numbers, as in MongoDB documents and JSON, instead of bytes.
     """
     with sqlite3.connect(table) as database:
         database.execute(
@@ -150,7 +150,7 @@ def load_network(weights: Path) -> torch.nn.Module:
 
 
 def create_app() -> Flask:
-    """The Flask app; gunicorn calls this."""
+    """Return the Flask app. gunicorn calls this."""
     network, table = load_network(Path(os.environ["WEIGHTS"])), Path(os.environ["TABLE"])
     pipeline = Straightforward(network, table, paged=os.environ["PAGED"] == "1")
     app = Flask(__name__)
@@ -171,7 +171,7 @@ def create_app() -> Flask:
 
 
 def serve(weights: Path, table: Path, port: int, log: Path, paged: bool) -> subprocess.Popen[bytes]:
-    """Start it under gunicorn on loopback."""
+    """Start the app under gunicorn on loopback."""
     command = [sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{port}", "--threads", "4"]
     variables = {"WEIGHTS": str(weights), "TABLE": str(table), "PAGED": str(int(paged))}
     with log.open("ab") as output:

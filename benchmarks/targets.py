@@ -1,4 +1,4 @@
-"""What the owner of the product asked for, what was measured, and what bounds it."""
+"""Compare what was measured with the targets."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What was asked for and what came out; `factor` targets are least ones, others most ones."""
+    """A target and what was measured. at_least: whether the target is a minimum."""
 
     what: str
     wanted: float

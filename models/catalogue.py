@@ -1,12 +1,15 @@
-"""The face models: what each one takes, gives, and where its weights are."""
+"""The face models: what each one takes and returns, and where its weights come from."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models import state_dict, weights
-from models.converted import Origin, Tensors
-from models.runtime import NetworkSource, RuntimeUnavailable, fingerprint
+from models.network import NetworkSource, Tensors, sha256
+from models.package_data import package_file
+from models.weights import WeightsUnavailable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LandmarkAlignment:
-    """Turn, scale and shift the face so that its five landmarks come to lie on `points`.
+    """Turn, scale and shift the face so that its five landmarks fall on `points`.
 
     points: (x, y) in pixels of the chip, in the order eye, eye, nose, mouth corner, mouth corner.
     """
@@ -24,20 +27,22 @@ class LandmarkAlignment:
 
 @dataclass(frozen=True, slots=True)
 class BoxAlignment:
-    """Stretch the detector's box to the chip, leaving `margin` of the chip's side around it."""
+    """Stretch the detector's box to the chip, with `margin` of the chip's side around it."""
 
     margin: float
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """What is known of a face model without its weights.
+class FaceModel:
+    """One way to turn a face into a feature vector.
 
-    name: what stored vectors carry; vectors of two models are never compared.
+    name: stored with each vector; vectors of different models are never compared.
     side: rows and columns of the chip in pixels.
     dimension: length of the feature vector.
-    distance_scale: what the L2 distance of unit vectors is multiplied with, so that α means
-        about the same with every model.
+    distance_scale: factor on the L2 distance of unit vectors, so that α means about the same with
+        every model.
+    network: returns the source of the network, (n, side, side, 3) uint8 RGB → (n, dimension)
+        float32 of unit length. Fetches and verifies the weights. Raises ModelUnavailable.
     """
 
     name: str
@@ -45,27 +50,19 @@ class ModelFacts:
     dimension: int
     alignment: LandmarkAlignment | BoxAlignment
     distance_scale: float
-
-
-@dataclass(frozen=True, slots=True)
-class FaceModel(ModelFacts):
-    """One way to turn a face into a feature vector.
-
-    network: (n, side, side, 3) uint8 RGB → (n, dimension) float32 of unit length.
-    """
-
-    network: NetworkSource = field(repr=False)
+    network: Callable[[], NetworkSource] = field(repr=False)
 
 
 class ModelUnavailable(Exception):
-    """A face model cannot be had; the message says why and what to do."""
+    """A face model cannot be used; the message says why and what to do."""
 
 
 class Catalogue:
-    """Finds face models by name.
+    """Finds face models by name. Fetches nothing.
 
-    models_dir: where downloaded weights are kept.
-    own_weights: an InceptionResnetV1 state dict of one's own, with its SHA-256.
+    models_dir: folder for downloaded weights.
+    own_weights: file with the operator's own InceptionResnetV1 state dict, and its SHA-256.
+    vggface2: the published weights.
     """
 
     def __init__(
@@ -80,91 +77,66 @@ class Catalogue:
 
     @property
     def own_name(self) -> str | None:
-        """The name that vectors made with one's own weights carry; None without such weights."""
+        """The name of the model with the operator's own weights; None if there are none."""
         if self._own_weights is None:
             return None
-        sha256 = self._own_weights[1].lower()
-        return "vggface2" if sha256 == self._vggface2.sha256 else f"facenet-{sha256[:12]}"
+        checksum = self._own_weights[1].lower()
+        return "vggface2" if checksum == self._vggface2.sha256 else f"facenet-{checksum[:12]}"
 
-    @property
-    def default_name(self) -> str:
-        """The model of an empty store, as far as it can be told without fetching anything."""
-        if self.own_name is not None:
-            return self.own_name
-        return "vggface2" if (self._models_dir / self._vggface2.name).is_file() else "dlib"
+    def has_vggface2(self) -> bool:
+        """Return whether a file of its weights is in `models_dir`; it may turn out damaged."""
+        return (self._models_dir / self._vggface2.name).is_file()
 
-    def facts(self, name: str) -> ModelFacts:
-        """What is known of the model of that name; fetches nothing. Raises ModelUnavailable."""
+    def get(self, name: str) -> FaceModel:
+        """Return the model of that name. Raise ModelUnavailable if it is unknown."""
         if name == "dlib":
             return _DLIB
-        if name in ("vggface2", self.own_name):
-            return replace(_FACENET, name=name)
+        if self._own_weights is not None and name == self.own_name:
+            return _facenet(name, partial(self._own_network, name, *self._own_weights))
+        if name == "vggface2":
+            return _facenet(name, self._vggface2_network)
         raise ModelUnavailable(
             f"The model {name} is not known here. Set FACENET_WEIGHTS and "
             "FACENET_WEIGHTS_SHA256 to the weights that made it"
         )
 
-    def get(self, name: str) -> FaceModel:
-        """The model of that name, its weights fetched and checked. Raises ModelUnavailable."""
-        facts = self.facts(name)
+    def _own_network(self, name: str, path: Path, checksum: str) -> NetworkSource:
         try:
-            if name == "dlib":
-                network = _dlib()
-            elif self._own_weights is not None and name == self.own_name:
-                path, sha256 = self._own_weights
-                weights.verify(path, sha256)
-                network = _facenet(name, path, sha256)
-            else:
-                path = weights.fetch(self._vggface2, self._models_dir)
-                network = _facenet(name, path, self._vggface2.sha256)
-        except weights.WeightsUnavailable as error:
-            raise ModelUnavailable(f"{error}. {self._ways_out(name)}") from error
-        return FaceModel(
-            facts.name,
-            facts.side,
-            facts.dimension,
-            facts.alignment,
-            facts.distance_scale,
-            network,
-        )
+            weights.read(path, checksum)
+        except WeightsUnavailable as error:
+            raise ModelUnavailable(
+                f"{error}. Check FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256"
+            ) from error
+        return _facenet_network(name, path, checksum.lower())
 
-    def _ways_out(self, name: str) -> str:
-        if name == self.own_name:
-            return "Check FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256"
-        return (
-            f"Three ways out: put {self._vggface2.name} into {self._models_dir} (MODELS_DIR), "
-            "or set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 to a weights file of your own, "
-            "or, before anyone is enrolled, set FACE_MODEL=dlib, which needs no download"
-        )
+    def _vggface2_network(self) -> NetworkSource:
+        try:
+            path = weights.fetch(self._vggface2, self._models_dir)
+        except WeightsUnavailable as error:
+            raise ModelUnavailable(
+                f"{error}. Three ways out: put {self._vggface2.name} into {self._models_dir} "
+                "(MODELS_DIR), or set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 to a weights file "
+                "of your own, or, before anyone is enrolled, set FACE_MODEL=dlib, which needs no "
+                "download"
+            ) from error
+        return _facenet_network("vggface2", path, self._vggface2.sha256)
 
 
-_DLIB = ModelFacts(
-    name="dlib",
-    side=150,
-    dimension=128,
-    alignment=LandmarkAlignment(
-        ((47.7, 47.1), (100.3, 47.1), (74.6, 78.0), (51.5, 106.5), (98.5, 106.5))
-    ),
-    distance_scale=2.15,
-)
-_FACENET = ModelFacts(
-    name="facenet",
-    side=160,
-    dimension=512,
-    alignment=BoxAlignment(margin=14 / 160),
-    distance_scale=1.0,
-)
-# Of the networks when they are converted: models.converted.
+# see models.digest
 _DLIB_DIGEST = "e339b5013959f96cc1ee842778921e473fa600c040e73401f94e52e257fd699e"
 _FACENET_DIGEST = "8793c1de2960d57cdf071bed748437ce530093cd16f78c0c2196ff6c6e168098"
 
+_DLIB_SIDE, _FACENET_SIDE = 150, 160  # pixels
 
-def _dlib() -> NetworkSource:
-    from models.packaged import packaged_file
 
-    path = packaged_file(
-        "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
-    )
+def _dlib_network() -> NetworkSource:
+    try:
+        path = package_file(
+            "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
+        )
+        data = path.read_bytes()
+    except (WeightsUnavailable, OSError) as error:
+        raise ModelUnavailable(str(error)) from error
 
     def build() -> "nn.Module":
         from models.dlib_resnet import load
@@ -172,28 +144,44 @@ def _dlib() -> NetworkSource:
 
         return FromPixels(UnitVectors(load(path), mirrored=True), mean=0.0, scale=1.0)
 
-    weights_hash = fingerprint(path.read_bytes())
-    origin = Origin(_DLIB_DIGEST)
-    return NetworkSource("dlib", weights_hash, _DLIB.side, build, embeds=True, origin=origin)
+    return NetworkSource("dlib", sha256(data), _DLIB_SIDE, build, _DLIB_DIGEST, embeds=True)
 
 
-def _facenet(name: str, path: Path, sha256: str) -> NetworkSource:
+def _facenet_network(name: str, path: Path, checksum: str) -> NetworkSource:
     def build() -> "nn.Module":
         from models.inception_resnet import load
         from models.pixels import FromPixels, UnitVectors
 
-        network = UnitVectors(load(path, checked()), mirrored=False)
-        return FromPixels(network, mean=127.5, scale=128.0)
-
-    def checked() -> bytes:
-        data = path.read_bytes()
-        if fingerprint(data) != sha256.lower():
-            raise RuntimeUnavailable(f"{path} has another SHA-256 than it had at the start")
-        return data
+        network = load(path, weights.read(path, checksum))
+        return FromPixels(UnitVectors(network, mirrored=False), mean=127.5, scale=128.0)
 
     def tensors() -> Tensors:
-        read = state_dict.read(checked())
+        read = state_dict.read(weights.read(path, checksum))
         return {f"self.network.network.{name}": tensor for name, tensor in read.items()}
 
-    origin = Origin(_FACENET_DIGEST, tensors)
-    return NetworkSource(name, sha256.lower(), _FACENET.side, build, embeds=True, origin=origin)
+    return NetworkSource(
+        name, checksum, _FACENET_SIDE, build, _FACENET_DIGEST, tensors, embeds=True
+    )
+
+
+_DLIB = FaceModel(
+    name="dlib",
+    side=_DLIB_SIDE,
+    dimension=128,
+    alignment=LandmarkAlignment(
+        ((47.7, 47.1), (100.3, 47.1), (74.6, 78.0), (51.5, 106.5), (98.5, 106.5))
+    ),
+    distance_scale=2.15,
+    network=_dlib_network,
+)
+
+
+def _facenet(name: str, network: Callable[[], NetworkSource]) -> FaceModel:
+    return FaceModel(
+        name=name,
+        side=_FACENET_SIDE,
+        dimension=512,
+        alignment=BoxAlignment(margin=14 / 160),
+        distance_scale=1.0,
+        network=network,
+    )

@@ -15,16 +15,12 @@ from torch.nn import functional as F
 
 from models.weights import WeightsUnavailable
 
-# (filters, blocks) of each stage; the first block of every stage but the first has stride 2.
+# (filters, blocks) of each stage; the first block of each stage has stride 2, except in stage one.
 _STAGES = ((32, 3), (64, 4), (128, 3), (256, 3), (256, 1))
 
 
-class CorruptWeights(WeightsUnavailable):
-    """The file is not the network it should be."""
-
-
 class _Block(nn.Module):
-    """Two 3×3 convolutions beside a shortcut without parameters (He et al. 2016, option A)."""
+    """Two 3×3 convolutions and a shortcut without parameters (He et al. 2016, option A)."""
 
     def __init__(self, inputs: int, filters: int, stride: int) -> None:
         super().__init__()
@@ -44,7 +40,7 @@ class _Block(nn.Module):
 
 
 class DlibResNet(nn.Module):
-    """(n, 3, 150, 150) float32 RGB in [0, 255] → (n, 128) float32, not normalised."""
+    """(n, 3, 150, 150) float32 RGB in [0, 255] → (n, 128) float32, not of unit length."""
 
     mean: Tensor
 
@@ -68,7 +64,7 @@ class DlibResNet(nn.Module):
 
 
 def load(path: Path) -> DlibResNet:
-    """The network with the weights of a dlib `.dat` file. Raises CorruptWeights."""
+    """Return the network with the weights of a dlib `.dat` file. Raise WeightsUnavailable."""
     network = DlibResNet()
     try:
         layers = _Layers(path.read_bytes())
@@ -76,16 +72,16 @@ def load(path: Path) -> DlibResNet:
             layers.fill_convolution(convolution)
         layers.fill_linear(network.fc)
     except (ValueError, IndexError, OverflowError) as error:
-        raise CorruptWeights(f"{path} does not hold dlib's face descriptor: {error}") from error
+        raise WeightsUnavailable(f"{path} does not hold dlib's face descriptor: {error}") from error
     return network.eval().requires_grad_(False)
 
 
 class _Layers:
     """Reads layers in the order of the file, from input to output.
 
-    Integers are a control byte (low four bits: how many bytes follow; 0x80: negative), then
-    little-endian bytes. A tensor is version 2, four dimensions, little-endian float32 values.
-    dlib follows each convolution with an affine layer, which is folded into it here.
+    An integer is a control byte (low four bits: number of bytes that follow; 0x80: negative), then
+    little-endian bytes. A tensor is the version 2, four dimensions, then little-endian float32
+    values. In dlib an affine layer follows each convolution; here it is folded into it.
     """
 
     def __init__(self, data: bytes) -> None:

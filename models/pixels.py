@@ -1,4 +1,4 @@
-"""Puts networks behind the input they share, pixels as they lie in memory."""
+"""Wraps networks so that they all take the same input: pixels, as pictures lie in memory."""
 
 import torch
 from torch import Tensor, nn
@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 
 class FromPixels(nn.Module):
-    """A network over (n, rows, columns, 3) uint8 RGB; it gets (pixels − mean) / scale."""
+    """Feeds (n, rows, columns, 3) uint8 RGB to a network as (pixels − mean) / scale, float32."""
 
     def __init__(self, network: nn.Module, mean: float, scale: float) -> None:
         super().__init__()
@@ -21,10 +21,10 @@ class FromPixels(nn.Module):
 
 
 class UnitVectors(nn.Module):
-    """Feature vectors of unit length from an embedding network: (n, dimension).
+    """Scales the vectors of an embedding network, (n, dimension), to unit length.
 
-    mirrored: add the vector of the mirrored face before normalising, which averages out what
-    differs between the two halves of a face.
+    mirrored: first add the vector of the mirrored face, which averages out differences between
+        the halves of a face.
     """
 
     def __init__(self, network: nn.Module, mirrored: bool) -> None:

@@ -1,4 +1,4 @@
-"""Reads a PyTorch state dict without PyTorch, to compare its tensors with converted ones."""
+"""Reads PyTorch state dicts without PyTorch, which takes seconds to import."""
 
 import io
 import pickle
@@ -21,20 +21,20 @@ _DTYPES = {
 
 
 def read(data: bytes) -> dict[str, Tensor]:
-    """The tensors of a state dict by their names. data: a file as `torch.save` writes it.
+    """Return the tensors of a state dict by their names.
 
-    Raises ValueError for all that is not a plain state dict. Files of any release of PyTorch since
-    0.4 can be read: zip archives, and the older chain of pickles.
+    data: the content of a file that `torch.save` of PyTorch 0.4 or later wrote: a zip archive, or
+    in older releases a sequence of pickles. Raise ValueError if it is not a plain state dict.
     """
     try:
         found = _from_zip(data) if data.startswith(b"PK") else _from_pickles(data)
         return {str(name): tensor() for name, tensor in found.items()}
-    except Exception as error:  # a file of any bytes makes the unpickler raise nearly anything
-        raise ValueError(f"no state dict ({type(error).__name__})") from error
+    except Exception as error:  # on a damaged file the unpickler may raise any type
+        raise ValueError(f"not a state dict ({type(error).__name__})") from error
 
 
 class _Storage:
-    """Numbers that tensors share; in the older files they come after the tensors."""
+    """The numbers that one or more tensors view. In older files they come after the tensors."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
@@ -42,7 +42,7 @@ class _Storage:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes nothing but state dicts."""
+    """Unpickles state dicts and refuses everything else, so that no code in a file runs."""
 
     def __init__(self, file: io.BytesIO, storages: dict[str, _Storage]) -> None:
         super().__init__(file)
@@ -67,7 +67,7 @@ class _Unpickler(pickle.Unpickler):
 def _tensor(
     storage: _Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object
 ) -> Callable[[], Tensor]:
-    """Makes the tensor, once its storage is there."""
+    """Return a function that makes the tensor once its storage has been read."""
 
     def make() -> Tensor:
         assert storage.numbers is not None
@@ -95,7 +95,7 @@ def _from_zip(data: bytes) -> Any:  # noqa: ANN401
 def _from_pickles(data: bytes) -> Any:  # noqa: ANN401
     storages: dict[str, _Storage] = {}
     file = io.BytesIO(data)
-    for _ in range(3):  # what kind of file it is, its version, and of which machine
+    for _ in range(3):  # magic number, version of the format, description of the machine
         _Unpickler(file, storages).load()
     found = _Unpickler(file, storages).load()
     for key in _Unpickler(file, storages).load():

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from app.storage import Employee, EmployeeStore
+from models.catalogue import BoxAlignment, FaceModel
+from models.network import NetworkSource
 
 # 32 bytes in base64, as `openssl rand -base64 32` prints them.
 VECTOR_KEY = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo="
@@ -20,6 +22,15 @@ def someone(employee_id: int, *, vectors: int = 1, dimension: int = 8, seed: int
     matrix = np.random.default_rng([employee_id, seed]).normal(size=(vectors, dimension))
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     return Employee(employee_id, f"name {seed}", "surname", matrix.astype(np.float32), "dlib")
+
+
+def _no_network() -> NetworkSource:
+    raise NotImplementedError
+
+
+def face_model(name: str = "dlib", dimension: int = 8, distance_scale: float = 1.0) -> FaceModel:
+    """Return a model whose vectors are as short as a test likes; its network is not used."""
+    return FaceModel(name, 150, dimension, BoxAlignment(0), distance_scale, _no_network)
 
 
 def fill(path: Path, employees: Iterable[Employee]) -> None:

@@ -14,7 +14,7 @@ from threading import Thread
 from typing import IO, Any, Self
 
 from app.gallery import IndexUnavailable
-from app.gallery.milvus import Address, MilvusIndex, import_client
+from app.gallery.milvus_index import Address, MilvusIndex, import_client
 from testbed.serving import free_port
 
 _START_S = 30.0

@@ -7,17 +7,17 @@ import numpy as np
 from PIL import Image
 
 from app.recognition.image import Photo, Picture
-from models.packaged import packaged_file
+from models.package_data import package_file
 
 FACES = Path(__file__).parents[2] / "shared" / "faces"
 
-GRACE_HOPPER = packaged_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
-ASTRONAUT = packaged_file("skimage", "data/astronaut.png")
+GRACE_HOPPER = package_file("matplotlib", "mpl-data/sample_data/grace_hopper.jpg")
+ASTRONAUT = package_file("skimage", "data/astronaut.png")
 PORTRAITS = (GRACE_HOPPER, ASTRONAUT)
 """One woman in each; her face is the only one."""
 
 WITHOUT_FACE = tuple(
-    packaged_file("skimage", f"data/{name}")
+    package_file("skimage", f"data/{name}")
     for name in ("chelsea.png", "coffee.png", "rocket.jpg", "page.png", "coins.png", "brick.png")
 )
 """A cat, a cup, a rocket, print, coins and a wall."""

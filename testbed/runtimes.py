@@ -5,8 +5,8 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
+from models.network import Network, NetworkSource, Outputs, Pixels, Runtime
 from models.openvino import OpenVinoRuntime
-from models.runtime import Network, NetworkSource, Outputs, Pixels, Runtime
 
 _REMEMBERED = 64  # outputs of each network: those of a few films, at up to 3 MB each
 
@@ -24,7 +24,7 @@ class _Once:
         self._networks: dict[tuple[str, str], Network] = {}
 
     def compile(self, source: NetworkSource) -> Network:
-        key = source.name, source.fingerprint
+        key = source.name, source.weights_sha256
         if key not in self._networks:
             network = self._runtime.compile(source)
             self._networks[key] = _remembering(network) if self._remembers else network

@@ -15,9 +15,9 @@ import requests
 from flask import Flask
 
 from app import create_app, log
-from app.parts import make_service
+from app.bootstrap import make_service
 from app.settings import Settings
-from models.runtime import Runtime
+from models.network import Runtime
 from testbed.log_scan import leaks
 from testbed.runtimes import remembering_runtime
 

@@ -12,9 +12,10 @@ from pymongo.collection import Collection
 
 from app.access import counters
 from app.recognition.detector import FaceDetector
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from models.catalogue import Catalogue, FaceModel
-from models.runtime import Runtime
+from models.network import Runtime
 from testbed.log_scan import leaks
 from testbed.milvus import MilvusServer
 from testbed.missing import Missing
@@ -117,7 +118,7 @@ def detector(runtime: Runtime) -> FaceDetector:
 @pytest.fixture(scope="session")
 def recogniser(runtime: Runtime, dlib_model: FaceModel) -> Recogniser:
     """The whole pipeline with the model dlib."""
-    return Recogniser(runtime, dlib_model, Limits())
+    return Recogniser(runtime, dlib_model, PictureRequirements())
 
 
 @pytest.fixture(scope="module")

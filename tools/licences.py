@@ -31,7 +31,7 @@ MODELS = """\
 | MTCNN (three networks) | MIT | in the package facenet-pytorch |
 | dlib's ResNet-29 | CC0-1.0, public domain | in the package face_recognition_models |
 | `vggface2` | MIT; trained on VGGFace2, whose pictures are for research | facenet-pytorch |
-| `facenet` | yours to know | `FACENET_WEIGHTS` |
+| `facenet` | that of your file | `FACENET_WEIGHTS` |
 """
 
 

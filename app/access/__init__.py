@@ -1,11 +1,11 @@
-"""Who may do what, and how often. Knows nothing of HTTP."""
+"""API keys, roles and rate limits, without HTTP."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a key is for. An admin may do everything."""
+    """What an API key allows. An admin may do everything."""
 
     LOGIN = "login"
     ENROL = "enrol"
@@ -14,10 +14,10 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A key as it is kept: enough to recognise it, not enough to use it.
+    """An API key as the service keeps it: enough to recognise the key, not enough to use it.
 
-    sha256: the hash of the whole key, in hexadecimal. Keys hold 256 random bits, so that a fast
-    hash is as good as a slow one.
+    sha256: hash of the whole key, in hexadecimal. Keys hold 256 random bits, so a fast hash is as
+    safe as a slow one.
     """
 
     key_id: str
@@ -25,5 +25,5 @@ class Key:
     sha256: str
 
     def may(self, *roles: Role) -> bool:
-        """Whether it has one of the roles, or is an admin's."""
+        """Return whether the key has one of the roles, or is an admin's."""
         return not self.roles.isdisjoint({*roles, Role.ADMIN})

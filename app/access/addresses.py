@@ -1,10 +1,10 @@
-"""IP addresses as proxies write them, and which of them are one customer's."""
+"""Parse IP addresses as proxies write them, and group those of one network."""
 
 from ipaddress import IPv6Address, ip_address, ip_network
 
 
 def parse(text: str) -> str | None:
-    """The address alone, without port, brackets and zone; None if there is none in the text."""
+    """Return the address without port, brackets and zone; None if the text holds none."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -14,12 +14,12 @@ def parse(text: str) -> str | None:
         parsed = ip_address(text.partition("%")[0])
     except ValueError:
         return None
-    # IPv4 addresses as a socket for both kinds names them
+    # A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d.
     return str((isinstance(parsed, IPv6Address) and parsed.ipv4_mapped) or parsed)
 
 
 def network(address: str) -> str:
-    """What is counted as one: the /64 of an IPv6 address, else what was given."""
+    """Return what limits count as one caller: the /64 of an IPv6 address, else what was given."""
     plain = parse(address)
     if plain is None or ":" not in plain:
         return plain or address

@@ -1,4 +1,4 @@
-"""Counts that are forgotten after a while: shared through Redis, or kept by this process."""
+"""Counters that expire: shared through Redis, or local to this process."""
 
 import math
 import time
@@ -16,89 +16,92 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 MINUTE_S = 60
-_REDIS_TIMEOUT_S = 0.25
-_AGAIN_S = 5.0
+_REDIS_TIMEOUT_S = 0.25  # a hanging Redis delays a request this long at most
+_REDIS_PAUSE_S = 5.0  # before Redis is tried again, and before a problem is logged again
 
 
 class Counters(Protocol):
-    """Thread-safe counts by name."""
+    """Thread-safe counters by name."""
 
-    def hit(self, name: str, most: int) -> float:
-        """Count one of `most` a minute. The seconds until there is room, if there is none now."""
+    def hit(self, name: str, per_minute: int) -> float:
+        """Count a hit and return 0; if the minute is full, return the seconds until it is not."""
 
-    def count(self, name: str, kept_s: int) -> int:
-        """Count up, and say how far; the count is forgotten so many seconds after its first."""
+    def increment(self, name: str, expires_s: int) -> int:
+        """Increment a counter and return its value. It expires `expires_s` after its first use."""
 
-    def left_s(self, name: str) -> float:
-        """The seconds until a count is forgotten; 0 or less if it does not end, or is not there."""
+    def remaining_s(self, name: str) -> float:
+        """Return the seconds until a counter expires; 0 or less if it does not exist or expire."""
 
-    def forget(self, name: str) -> None:
-        """Begin that count anew."""
+    def reset(self, name: str) -> None:
+        """Set a counter to 0."""
 
 
-class OwnCounters:
-    """In this process, by a clock that does not jump. What is forgotten takes no memory."""
+class LocalCounters:
+    """Counters of this process, on a monotonic clock. Expired counters are deleted."""
 
     def __init__(self) -> None:
-        self._counts: dict[str, tuple[int, float]] = {}  # and when each is forgotten
-        self._tidy_at = 0.0
+        self._counts: dict[str, tuple[int, float]] = {}  # values and times of expiry
+        self._next_cleanup = 0.0
         self._lock = Lock()
 
-    def hit(self, name: str, most: int) -> float:
-        """The minute before counts too, for the share of it that is less than a minute ago."""
+    def hit(self, name: str, per_minute: int) -> float:
+        """Count in a sliding window: hits of the previous minute count in part.
+
+        They are weighted by the share of that minute that still lies within the last 60 s.
+        """
         with self._lock:
             now = time.monotonic()
-            window, into_s = divmod(now, MINUTE_S)
+            window, elapsed_s = divmod(now, MINUTE_S)
             this, last = f"{name}/{window:.0f}", f"{name}/{window - 1:.0f}"
-            current, before = self._get(this, now), self._get(last, now)
-            if before * (1 - into_s / MINUTE_S) + current < most:
-                self._up(this, 2 * MINUTE_S, now)
+            current, previous = self._get(this, now), self._get(last, now)
+            if previous * (1 - elapsed_s / MINUTE_S) + current < per_minute:
+                self._increment(this, 2 * MINUTE_S, now)
                 return 0.0
-            share = (most - current) / before if current < most else 0.0
-            return max(MINUTE_S * (1 - share) - into_s, 0.001)
+            share = (per_minute - current) / previous if current < per_minute else 0.0
+            return max(MINUTE_S * (1 - share) - elapsed_s, 0.001)
 
-    def count(self, name: str, kept_s: int) -> int:
+    def increment(self, name: str, expires_s: int) -> int:
         with self._lock:
-            return self._up(name, kept_s, time.monotonic())
+            return self._increment(name, expires_s, time.monotonic())
 
-    def left_s(self, name: str) -> float:
+    def remaining_s(self, name: str) -> float:
         with self._lock:
-            _, until = self._counts.get(name, (0, 0.0))
-            return until - time.monotonic()
+            _, expiry = self._counts.get(name, (0, 0.0))
+            return expiry - time.monotonic()
 
-    def forget(self, name: str) -> None:
+    def reset(self, name: str) -> None:
         with self._lock:
             self._counts.pop(name, None)
 
     def _get(self, name: str, now: float) -> int:
-        count, until = self._counts.get(name, (0, 0.0))
-        return count if now < until else 0
+        count, expiry = self._counts.get(name, (0, 0.0))
+        return count if now < expiry else 0
 
-    def _up(self, name: str, kept_s: float, now: float) -> int:
-        self._tidy(now)
+    def _increment(self, name: str, expires_s: float, now: float) -> int:
+        self._delete_expired(now)
         count = self._get(name, now) + 1
-        until = self._counts[name][1] if count > 1 else now + kept_s
-        self._counts[name] = count, until
+        expiry = self._counts[name][1] if count > 1 else now + expires_s
+        self._counts[name] = count, expiry
         return count
 
-    def _tidy(self, now: float) -> None:
-        if now >= self._tidy_at:
-            self._tidy_at = now + MINUTE_S
+    def _delete_expired(self, now: float) -> None:
+        if now >= self._next_cleanup:
+            self._next_cleanup = now + MINUTE_S
             self._counts = {name: count for name, count in self._counts.items() if now < count[1]}
 
 
 class RedisCounters:
-    """In Redis, by its clock.
+    """Counters in Redis, on Redis's clock.
 
-    Every method may raise one of `failures`; if it is one of `refusals`, Redis is there.
+    Every method may raise one of `errors`. One of `data_errors` means that Redis answered.
     """
 
     def __init__(self, url: str) -> None:
-        """Raises ValueError for an URL of another form."""
-        import redis  # takes long, and most services have none
+        """Connect when first used. Raises ValueError if the URL is malformed."""
+        import redis  # slow to import, and most services do not use it
 
-        self.refusals = (redis.ResponseError, ValueError, TypeError)
-        self.failures = (redis.RedisError, *self.refusals)
+        self.data_errors = (redis.ResponseError, ValueError, TypeError)
+        self.errors = (redis.RedisError, *self.data_errors)
         self._storage = RedisStorage(
             url,
             key_prefix="image-registration",
@@ -108,47 +111,49 @@ class RedisCounters:
         self._client: Any = self._storage.get_connection()
         self._window = SlidingWindowCounterRateLimiter(self._storage)
 
-    def hit(self, name: str, most: int) -> float:
-        item = RateLimitItemPerMinute(most)
+    def hit(self, name: str, per_minute: int) -> float:
+        item = RateLimitItemPerMinute(per_minute)
         if self._window.hit(item, name):
             return 0.0
-        again_s = self._window.get_window_stats(item, name).reset_time - time.time()
-        return max(again_s, 0.001) if math.isfinite(again_s) else 1.0
+        wait_s = self._window.get_window_stats(item, name).reset_time - time.time()
+        return max(wait_s, 0.001) if math.isfinite(wait_s) else 1.0
 
-    def count(self, name: str, kept_s: int) -> int:
-        return self._storage.incr(name, kept_s)
+    def increment(self, name: str, expires_s: int) -> int:
+        return self._storage.incr(name, expires_s)
 
-    def left_s(self, name: str) -> float:
+    def remaining_s(self, name: str) -> float:
         return float(self._client.pttl(self._storage.prefixed_key(name))) / 1000
 
-    def forget(self, name: str) -> None:
+    def reset(self, name: str) -> None:
         self._storage.clear(name)
 
 
 class SharedCounters:
-    """Asks Redis, and counts in this process if there is none, or it does not count."""
+    """Counters in Redis, with local ones as the fallback if Redis is not set up or fails."""
 
     def __init__(self, redis_url: str | None) -> None:
-        """Raises ValueError for an URL of another form."""
-        self._own = OwnCounters()
+        """Raises ValueError if the URL is malformed."""
+        self._local = LocalCounters()
         self._redis = RedisCounters(redis_url) if redis_url else None
-        self._away_until = self._quiet_until = 0.0
-        self.ask(lambda on: on.left_s("start"))  # says at once if Redis is away
+        self._retry_at = self._log_again_at = 0.0
+        self.call(lambda counters: counters.remaining_s("start"))  # logs if Redis is unavailable
 
-    def ask(self, question: Callable[[Counters], T]) -> T:
-        """What Redis answers, else what this process does."""
-        if self._redis and time.monotonic() >= self._away_until:
+    def call(self, operation: Callable[[Counters], T]) -> T:
+        """Return the operation's result on Redis; on the local counters if Redis fails."""
+        if self._redis and time.monotonic() >= self._retry_at:
             try:
-                return question(self._redis)
-            except self._redis.failures as error:
-                self._complain(error, is_there=isinstance(error, self._redis.refusals))
-        return question(self._own)
+                return operation(self._redis)
+            except self._redis.errors as error:
+                self._note(error, redis_answered=isinstance(error, self._redis.data_errors))
+        return operation(self._local)
 
-    def _complain(self, error: Exception, is_there: bool) -> None:
+    def _note(self, error: Exception, redis_answered: bool) -> None:
         now, cause = time.monotonic(), f"{type(error).__name__}: {error}"[:200]
-        if not is_there:
-            self._away_until = now + _AGAIN_S
-            log.error("Redis (REDIS_URL) is away, each process counts on its own", cause=cause)
-        elif now >= self._quiet_until:
-            self._quiet_until = now + _AGAIN_S
-            log.error("Redis (REDIS_URL) holds something else where a count belongs", cause=cause)
+        if not redis_answered:
+            self._retry_at = now + _REDIS_PAUSE_S
+            log.error(
+                "Redis (REDIS_URL) is unavailable, each process counts on its own", cause=cause
+            )
+        elif now >= self._log_again_at:
+            self._log_again_at = now + _REDIS_PAUSE_S
+            log.error("Redis (REDIS_URL) holds a value that is not a counter", cause=cause)

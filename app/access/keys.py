@@ -1,4 +1,4 @@
-"""API keys: made, kept as hashes, recognised, and changed while the service runs."""
+"""API keys: create them, recognise them by their hashes, reload them while the service runs."""
 
 import hmac
 import os
@@ -6,7 +6,6 @@ import re
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -18,15 +17,18 @@ from app.access import Key, Role
 log = structlog.get_logger()
 
 _LINE = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,40}):(?P<roles>[a-z,]+):(?P<sha256>[0-9a-f]{64})")
-_SETTLED_S = 2.0
+_MIN_AGE_S = 2.0  # longer than a tick of any file system's clock
 
 
 class KeysError(Exception):
-    """The keys cannot be read; the message says where, and quotes none."""
+    """The keys cannot be read. The message names the place, and quotes no key."""
 
 
 def new_key(roles: Iterable[Role], key_id: str | None = None) -> tuple[str, str]:
-    """A new key, which only its owner keeps, and the line by which the service recognises it."""
+    """Return a new key for its owner, and the line by which the service recognises the key.
+
+    Raises KeysError if the id is malformed.
+    """
     roles = sorted(set(roles))
     key_id = key_id or f"{roles[0]}-{secrets.token_hex(3)}"
     key = f"{key_id}.{secrets.token_urlsafe(32)}"
@@ -36,35 +38,33 @@ def new_key(roles: Iterable[Role], key_id: str | None = None) -> tuple[str, str]
     return key, line
 
 
-def parse(text: str) -> tuple[list[Key], list[str]]:
-    """The keys of a text, and what is wrong with the entries that are none.
+def parse(text: str) -> list[Key]:
+    """Return the keys in a text. Raises KeysError for the first bad entry.
 
-    An entry is `id:role,role:sha256`; white space separates entries, and # begins a comment.
+    An entry is `id:role,role:sha256`. White space separates entries, and # starts a comment.
     """
     keys: dict[str, Key] = {}
-    wrong = []
     entries = [entry for line in text.splitlines() for entry in line.partition("#")[0].split()]
     for number, entry in enumerate(entries, start=1):
         match = _LINE.fullmatch(entry)
         roles = match["roles"].split(",") if match else []
         if not match:
-            wrong.append(f"entry {number} is not of the form id:role,role:sha256")
-        elif unknown := [role for role in roles if role not in set(Role)]:
-            wrong.append(f"entry {number}: {unknown[0]!r} is no role ({', '.join(Role)})")
-        elif match["id"] in keys:
-            wrong.append(f"entry {number}: the id {match['id']} is there twice")
-        else:
-            key = Key(match["id"], frozenset(map(Role, roles)), match["sha256"])
-            keys[key.key_id] = key
-    return list(keys.values()), wrong
+            raise KeysError(f"entry {number} is not of the form id:role,role:sha256")
+        if unknown := [role for role in roles if role not in set(Role)]:
+            raise KeysError(f"entry {number}: {unknown[0]!r} is no role ({', '.join(Role)})")
+        if match["id"] in keys:
+            raise KeysError(f"entry {number}: the id {match['id']} is there twice")
+        keys[match["id"]] = Key(match["id"], frozenset(map(Role, roles)), match["sha256"])
+    return list(keys.values())
 
 
 class KeyRing:
-    """The keys in force. Thread-safe.
+    """The API keys in force. Thread-safe.
 
-    A file is looked at before every answer and read again when it has changed, by each process on
-    its own. While a part of it is unreadable nobody gains anything, and whoever its readable part
-    no longer names has lost their access; a file that cannot be read at all changes nothing.
+    Each process checks the file whenever a key is looked up, and reloads it if it has changed. If
+    the file cannot be read, or has a bad entry, the keys in force stay and the log says why.
+
+    required: whether requests need a key.
     """
 
     def __init__(self, text: str | None = None, path: Path | None = None) -> None:
@@ -72,7 +72,7 @@ class KeyRing:
         self._path = path
         self._signature: tuple[int, ...] = ()
         self._read_at = 0.0
-        self._complaint = ""
+        self._logged_problem = ""
         self._lock = Lock()
         self._keys: tuple[Key, ...] = ()
         name = "API_KEYS"
@@ -82,17 +82,18 @@ class KeyRing:
                 self._signature, text = self._read(path)
             except (OSError, UnicodeDecodeError) as error:
                 raise KeysError(f"{name} cannot be read: {_reason(error)}") from None
-        keys, wrong = parse(text or "")
-        if wrong:
-            raise KeysError(f"{name}: {wrong[0]}")
+        try:
+            keys = parse(text or "")
+        except KeysError as error:
+            raise KeysError(f"{name}: {error}") from None
         if not keys and text is not None:
             raise KeysError(f"{name} holds no key: make one with flask --app entry keys new")
         self._keys = tuple(keys)
-        self.closed = text is not None
+        self.required = text is not None
 
     def find(self, presented: str) -> Key | None:
-        """The key whose whole text was presented. It takes as long for any wrong one."""
-        self._follow()
+        """Return the key that was presented, or None. Takes equally long for every wrong key."""
+        self._reload_if_changed()
         digest = _hash(presented)
         found = None
         for key in self._keys:
@@ -100,31 +101,29 @@ class KeyRing:
                 found = key
         return found
 
-    def _follow(self) -> None:
+    def _reload_if_changed(self) -> None:
         if self._path is None:
             return
         with self._lock:
             try:
-                # A file may change twice within one tick of its clock, so a young one is read anew.
-                settled = self._read_at - self._signature[0] / 1e9 > _SETTLED_S
-                if settled and self._signature == _signature(self._path.stat()):
+                # A file may change twice within one tick of its clock. So reload a file that was
+                # read when its last change was still recent, even if its signature is the same.
+                was_old_enough = self._read_at - self._signature[0] / 1e9 > _MIN_AGE_S
+                if was_old_enough and self._signature == _signature(self._path.stat()):
                     return
                 self._signature, text = self._read(self._path)
             except (OSError, UnicodeDecodeError) as error:
-                self._complain(_reason(error))
+                self._log_problem(_reason(error))
                 return
-            self._take(text)
+            self._replace_keys(text)
 
-    def _take(self, text: str) -> None:
-        keys, wrong = parse(text)
-        if wrong:
-            held = {key.sha256: key for key in self._keys}
-            keys = [
-                replace(key, roles=key.roles & held[key.sha256].roles)
-                for key in keys
-                if key.sha256 in held
-            ]
-        self._complain(wrong[0] if wrong else "" if keys else "it holds no key: nobody gets in")
+    def _replace_keys(self, text: str) -> None:
+        try:
+            keys = parse(text)
+        except KeysError as error:
+            self._log_problem(f"{error}; the keys in force stay")
+            return
+        self._log_problem("" if keys else "it holds no key, so every request is refused")
         if set(keys) != set(self._keys):
             self._keys = tuple(keys)
             log.info("API keys changed", keys=sorted(key.key_id for key in keys))
@@ -134,11 +133,11 @@ class KeyRing:
         with path.open("rb") as file:
             return _signature(os.fstat(file.fileno())), file.read().decode("utf-8-sig")
 
-    def _complain(self, reason: str) -> None:
-        """Log what is wrong with the file, once; nothing is, where the reason is empty."""
-        if reason and reason != self._complaint:
-            log.error("the file of API_KEYS_FILE is not as it should be", reason=reason)
-        self._complaint = reason
+    def _log_problem(self, problem: str) -> None:
+        """Log a problem with the file, once until it changes; "" means that there is none."""
+        if problem and problem != self._logged_problem:
+            log.error("there is a problem with the file of API_KEYS_FILE", reason=problem)
+        self._logged_problem = problem
 
 
 def _signature(status: os.stat_result) -> tuple[int, ...]:
@@ -150,4 +149,6 @@ def _hash(key: str) -> str:
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (error.strerror or "it cannot") if isinstance(error, OSError) else "it is not UTF-8 text"
+    if isinstance(error, OSError):
+        return error.strerror or "unknown error"
+    return "it is not UTF-8 text"

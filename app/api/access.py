@@ -1,4 +1,4 @@
-"""Who may call an endpoint: keys, roles, and limits."""
+"""Decide who may call an endpoint: API keys, roles and rate limits."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from flask import current_app, g, request
 from app.access import Key, Role
 from app.access.addresses import parse
 from app.access.keys import KeyRing
-from app.access.limits import Limits
+from app.access.rate_limits import RateLimits
 from app.api.errors import Problem
 from app.audit import AuditLog, Caller
 
@@ -22,7 +22,7 @@ _REALM = 'Bearer realm="image registration"'
 
 
 def allow(*roles: Role) -> Callable[[View], View]:
-    """Let keys of these roles call an endpoint. One that says nothing is for admins."""
+    """Let API keys of these roles call an endpoint. Without this decorator, only admins may."""
 
     def declare(view: View) -> View:
         setattr(view, _ROLES, roles)
@@ -32,34 +32,36 @@ def allow(*roles: Role) -> Callable[[View], View]:
 
 
 def public(view: View) -> View:
-    """Let anyone call an endpoint, without a key and without limits."""
+    """Let anyone call an endpoint, without an API key and without rate limits."""
     setattr(view, _ROLES, None)
     return view
 
 
 def roles_of(view: Callable[..., Any]) -> tuple[Role, ...] | None:
-    """Whose keys may call an endpoint, beside admins'; None: anyone may, without a key."""
+    """Return the roles that may call an endpoint in addition to admin; None if it is public."""
     roles: tuple[Role, ...] | None = getattr(view, _ROLES, ())
     return roles
 
 
 class Access:
-    """Decides whether a request is let in. Without keys everyone may do everything.
+    """Decides whether a request may go on. If no API keys are set up, every request may.
 
-    proxies: how many in front append to X-Forwarded-For.
+    proxies: the number of proxies in front that append to X-Forwarded-For.
     """
 
-    def __init__(self, keys: KeyRing, limits: Limits, audit: AuditLog, proxies: int = 0) -> None:
+    def __init__(
+        self, keys: KeyRing, limits: RateLimits, audit: AuditLog, proxies: int = 0
+    ) -> None:
         self._keys = keys
         self._limits = limits
         self._audit = audit
         self._proxies = proxies
 
-    def called(self) -> None:
-        """Find out who calls, and count the request. Raises TooManyRequests."""
+    def identify(self) -> None:
+        """Identify the caller, and count the request. Raises TooManyRequests."""
         key = self._key()
         g.key = key
-        g.address, g.address_is_named = self._address()
+        g.address, g.address_is_forwarded = self._address()
         key_id = key.key_id if key else None
         self._audit.called_by(Caller(key_id, address(), g.request_id))
         if key_id:
@@ -67,23 +69,26 @@ class Access:
         if _roles() is not None:
             self._limits.check(address(), key_id)
 
-    def let_in(self) -> None:
-        """Return when the request may go on. Raises Problem 401 and 403, AuditUnavailable."""
+    def authorise(self) -> None:
+        """Return if the caller may make this request. Raises Problem 401 or 403, AuditUnavailable.
+
+        Every refusal is written to the audit log.
+        """
         roles = _roles()
         if roles is None or request.endpoint is None or request.method == "OPTIONS":
             return
-        if self._keys.closed and (problem := _refusal(g.key, roles)):
+        if self._keys.required and (problem := _refusal(g.key, roles)):
             self._audit.write(
                 "access", problem.code, method=request.method, endpoint=request.endpoint
             )
             raise problem
 
     def is_admin(self) -> bool:
-        """Whether the caller may see feature vectors."""
-        return not self._keys.closed or (g.key is not None and g.key.may())
+        """Return whether the caller may see feature vectors."""
+        return not self._keys.required or (g.key is not None and g.key.may())
 
     def _address(self) -> tuple[str, bool]:
-        """The caller's address, and whether a trusted proxy names it."""
+        """Return the caller's address, and whether a trusted proxy forwarded it."""
         forwarded = request.headers.get("X-Forwarded-For", "").split(",")
         if 0 < self._proxies <= len(forwarded) and (named := parse(forwarded[-self._proxies])):
             return named, True
@@ -92,31 +97,34 @@ class Access:
 
     def _key(self) -> Key | None:
         presented = _presented()
-        return self._keys.find(presented) if presented and self._keys.closed else None
+        return self._keys.find(presented) if presented and self._keys.required else None
 
 
 def _roles() -> tuple[Role, ...] | None:
-    """As `roles_of` has them, for what is asked for."""
+    """Return the roles of the requested endpoint, as `roles_of` does; () if there is none."""
     return roles_of(current_app.view_functions[request.endpoint]) if request.endpoint else ()
 
 
 def address() -> str:
-    """The caller's address, behind as many proxies as TRUSTED_PROXIES says."""
+    """Return the caller's address, looking past TRUSTED_PROXIES proxies."""
     address: str = g.address
     return address
 
 
 def own_address() -> str | None:
-    """The same if a trusted proxy names it; None if it may be a frontend's, or another proxy's."""
-    return address() if g.address_is_named else None
+    """Return the caller's address if a trusted proxy forwarded it, else None.
+
+    Without a trusted proxy, the peer may be a frontend or a proxy that many people share.
+    """
+    return address() if g.address_is_forwarded else None
 
 
 def warn_if_open(keys: KeyRing) -> None:
-    """Say loudly that anyone who reaches the port may do everything."""
-    if not keys.closed:
+    """Log a warning if requests need no API key."""
+    if not keys.required:
         log.warning(
-            "OPEN TO EVERYONE: whoever reaches this port can enrol, read and delete people. "
-            "Set API_KEYS or API_KEYS_FILE."
+            "OPEN TO EVERYONE: anyone who can reach this port can enrol, read and delete "
+            "employees. Set API_KEYS or API_KEYS_FILE."
         )
 
 
@@ -129,12 +137,15 @@ def _refusal(key: Key | None, roles: tuple[Role, ...]) -> Problem | None:
         return Problem(401, "key_unknown", "the API key is not known", headers=challenge)
     if not key.may(*roles):
         needed = " or ".join(dict.fromkeys([*roles, Role.ADMIN]))
-        return Problem(403, "key_insufficient", f"that takes an API key of the role {needed}")
+        return Problem(403, "key_insufficient", f"this needs an API key with the role {needed}")
     return None
 
 
 def _presented() -> str | None:
-    """The key of the request. (werkzeug reads Latin-1, so any bytes are some text.)"""
+    """Return the API key that the request carries, or None.
+
+    werkzeug decodes headers as Latin-1, so this works for any bytes.
+    """
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token.strip():
         return token.strip()

@@ -1,4 +1,4 @@
-"""Which other origins' browser pages may call the service: none, unless CORS_ORIGINS names them."""
+"""Cross-origin calls from browser pages: allowed only for the origins in CORS_ORIGINS."""
 
 from collections.abc import Collection
 
@@ -6,12 +6,12 @@ from flask import Flask, Response, request
 
 _METHODS = "GET, POST, PUT, DELETE"
 _HEADERS = "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-ID"
-_READABLE = "Retry-After, X-Request-ID"
-_REMEMBERED_S = "600"
+_EXPOSED_HEADERS = "Retry-After, X-Request-ID"
+_PREFLIGHT_MAX_AGE_S = "600"  # a changed CORS_ORIGINS reaches browsers within ten minutes
 
 
 def register(app: Flask, origins: Collection[str]) -> None:
-    """Let pages of these exact origins, or of any with `*`, call. Cookies are never allowed."""
+    """Allow calls from pages of exactly these origins, or of any for `*`; never with cookies."""
     if not origins:
         return
 
@@ -22,9 +22,9 @@ def register(app: Flask, origins: Collection[str]) -> None:
         if origin is None or not ({origin, "*"} & set(origins)):
             return response
         response.headers["Access-Control-Allow-Origin"] = "*" if "*" in origins else origin
-        response.headers["Access-Control-Expose-Headers"] = _READABLE
+        response.headers["Access-Control-Expose-Headers"] = _EXPOSED_HEADERS
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             response.headers["Access-Control-Allow-Methods"] = _METHODS
             response.headers["Access-Control-Allow-Headers"] = _HEADERS
-            response.headers["Access-Control-Max-Age"] = _REMEMBERED_S
+            response.headers["Access-Control-Max-Age"] = _PREFLIGHT_MAX_AGE_S
         return response

@@ -1,4 +1,4 @@
-"""Enrolment, removal and listing of employees."""
+"""Endpoints that enrol, list, export and remove employees."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,62 +14,66 @@ from app.api.errors import Problem
 from app.api.middleware import text
 from app.api.openapi import describe
 from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
-from app.recognition.limiter import Limiter
+from app.limiter import Limiter
 from app.storage import Employee, NoSuchEmployee, new_enrolment_id
-from app.usecases.employees import Employees, Enrolment
+from app.usecases.employees import Employees
+from app.usecases.enrolment import Enrolment, EnrolmentRequest
 
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
-_MOST_NUMBERS = 3_000_000  # of the feature vectors of a page: about 60 MB as text
-_READ_AT_ONCE = 2  # pages, each of which may take 300 MB
+_MAX_COMPONENTS = 3_000_000  # of all feature vectors of a page: about 60 MB of JSON
+_PAGES_IN_MEMORY = 2  # each may take 300 MB
 
 
-def blueprint(employees: Employees, access: Access, places: Limiter, listings: int) -> Blueprint:
-    """The endpoints store, get_all, delete and export.
+def blueprint(
+    enrolment: Enrolment, employees: Employees, access: Access, slots: Limiter, listings: int
+) -> Blueprint:
+    """Return the endpoints store, get_all, delete and export.
 
-    places: for requests that may wait long. listings: how many may be there at once.
+    slots: an enrolment holds one until it is answered. listings: how many get_all requests are
+    accepted at once.
     """
     api = Blueprint("employees", __name__, url_prefix="/api")
-    may_list, may_read = Limiter(listings, patience_s=0), Limiter(_READ_AT_ONCE)
+    listing_slots, page_slots = Limiter(listings, patience_s=0), Limiter(_PAGES_IN_MEMORY)
 
     @api.post("/store/<id:employee_id>")
     @allow(Role.ENROL)
     @describe("Enrol a new employee", StoreBody, errors=(409, 422))
     def enrol(employee_id: int) -> Response:
-        with places:
-            employees.add(_enrolment(employee_id))
+        with slots:
+            enrolment.add(_request(employee_id))
         return text("ok")
 
     @api.put("/store/<id:employee_id>")
     @allow(Role.ENROL)
-    @describe("Replace all that is stored of an employee", StoreBody, errors=(404, 422))
+    @describe("Replace everything stored about an employee", StoreBody, errors=(404, 422))
     def replace(employee_id: int) -> Response:
-        with places:
-            employees.replace(_enrolment(employee_id))
+        with slots:
+            enrolment.replace(_request(employee_id))
         return text("ok")
 
     @api.get("/get_all/<page_size>/<page_number>")
     @allow(Role.ENROL)
-    @describe("A page of employees, sorted by id", answers=USERS)
+    @describe("List one page of employees, sorted by id", answers=USERS)
     def get_all(page_size: str, page_number: str) -> Response:
-        size = _whole("page_size", page_size, MAX_PAGE_SIZE)
-        number = _whole("page_number", page_number, MAX_PAGE_NUMBER)
-        with may_list, may_read:
+        size = _whole_number("page_size", page_size, MAX_PAGE_SIZE)
+        number = _whole_number("page_number", page_number, MAX_PAGE_NUMBER)
+        with listing_slots, page_slots:
             page = employees.page(size, number)
-            listed = "".join(_listed(page, access.is_admin()))
-        return Response(listed, mimetype="application/json")
+            body = "".join(_page_json(page, access.is_admin()))
+        return Response(body, mimetype="application/json")
 
     @api.delete("/<id:employee_id>")
     @allow(Role.ADMIN)
-    @describe("Remove all that is stored of an employee, if there is anything")
+    @describe("Remove everything stored about an employee; also succeeds if nothing is stored")
     def remove(employee_id: int) -> Response:
-        with suppress(NoSuchEmployee):  # clients ask again, and take another answer for a failure
+        with suppress(NoSuchEmployee):  # a client's retry must not look like a failure
             employees.remove(_checked(employee_id))
         return text("ok")
 
     @api.get("/employees/<id:employee_id>/export")
     @allow(Role.ADMIN)
-    @describe("All that is held about a person", answers=EXPORT, errors=(404,))
+    @describe("Export everything stored about an employee", answers=EXPORT, errors=(404,))
     def export(employee_id: int) -> Response:
         employee, probes = employees.export(_checked(employee_id))
         return jsonify(
@@ -88,30 +92,30 @@ def blueprint(employees: Employees, access: Access, places: Limiter, listings: i
     return api
 
 
-def _listed(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
-    """JSON, one employee at a time: the numbers of all at once may take gigabytes.
+def _page_json(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
+    """Yield the parts of a page's JSON. Raises Problem if its feature vectors are too large.
 
-    Raises Problem if the feature vectors are too many for one answer.
+    Numbers become Python objects one vector at a time: those of a page would take gigabytes, and
+    other threads can run in between.
     """
-    if with_vectors and sum(employee.vectors.size for employee in page) > _MOST_NUMBERS:
+    if with_vectors and sum(employee.vectors.size for employee in page) > _MAX_COMPONENTS:
         sentence = "page_size: the feature vectors of so many people are too large for one page"
         raise Problem(400, "page_too_large", f"{sentence}, ask for fewer than {len(page)}")
     yield '{"users":['
     for number, employee in enumerate(page):
         user = {"_id": employee.employee_id, "name": employee.name, "surname": employee.surname}
-        # clients expect `img`, so it is there for everybody; vector by vector, so that other
-        # threads get a turn
+        # Clients expect `img`, so it is always present.
         vectors = employee.vectors if with_vectors else ()
         img = ",".join(json.dumps(vector.tolist(), separators=(",", ":")) for vector in vectors)
-        opened = json.dumps(user, separators=(",", ":"))[:-1]
-        yield f'{"," * (number > 0)}{opened},"img":[{img}]}}'
+        unclosed = json.dumps(user, separators=(",", ":"))[:-1]
+        yield f'{"," * (number > 0)}{unclosed},"img":[{img}]}}'
     yield "]}\n"
 
 
-def _enrolment(employee_id: int) -> Enrolment:
+def _request(employee_id: int) -> EnrolmentRequest:
     enrolment_id = _enrolment_id()
     body = read_body(StoreBody)
-    return Enrolment(
+    return EnrolmentRequest(
         _checked(employee_id),
         body.name,
         body.surname,
@@ -122,13 +126,13 @@ def _enrolment(employee_id: int) -> Enrolment:
 
 
 def _enrolment_id() -> str:
-    """The same for the same request, sent again with the same Idempotency-Key."""
+    """Return a new id, or the same one for every retry that sends the same Idempotency-Key."""
     key = request.headers.get("Idempotency-Key")
     if not key:
         return new_enrolment_id()
-    request_again = blake2b("\n".join((key, request.path, "")).encode(), digest_size=16)
-    request_again.update(g.received)
-    return request_again.hexdigest()
+    digest = blake2b("\n".join((key, request.path, "")).encode(), digest_size=16)
+    digest.update(g.received)
+    return digest.hexdigest()
 
 
 def _checked(employee_id: int) -> int:
@@ -137,8 +141,8 @@ def _checked(employee_id: int) -> int:
     return employee_id
 
 
-def _whole(field: str, value: str, most: int) -> int:
-    digits = value.isascii() and value.isdigit() and len(value) < 20 and value[0] != "0"
-    if digits and int(value) <= most:
+def _whole_number(field: str, value: str, maximum: int) -> int:
+    is_decimal = value.isascii() and value.isdigit() and len(value) < 20 and value[0] != "0"
+    if is_decimal and int(value) <= maximum:
         return int(value)
-    raise Problem(400, "bad_request", f"{field}: must be a whole number from 1 to {most}")
+    raise Problem(400, "bad_request", f"{field}: must be a whole number from 1 to {maximum}")

@@ -1,4 +1,4 @@
-"""Errors as a person reads them: one short plain sentence, or problem+json (RFC 9457)."""
+"""Answer every exception with one plain sentence, or with problem+json (RFC 9457)."""
 
 import json
 from collections.abc import Mapping
@@ -7,32 +7,32 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from app.access.limits import TooManyFailures, TooManyRequests
+from app.access.rate_limits import TooManyFailures, TooManyRequests
 from app.audit import AuditUnavailable
-from app.gallery import IndexUnavailable
-from app.liveness import LivenessUnavailable
+from app.gallery import GalleryLoading, IndexUnavailable
+from app.lifecycle import NotReady
+from app.limiter import Overloaded
+from app.liveness.client import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
-from app.recognition.film import BadFrame
-from app.recognition.limiter import Overloaded
+from app.recognition.frame_sequence import BadFrame
 from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
-from app.usecases.employees import WrongDimension
-from app.usecases.fraud import FraudSuspected
-from app.usecases.gallery import GalleryLoading
-from app.usecases.identify import NoMatch, NotAlive
-from app.usecases.service import NotReady
+from app.usecases.enrolment import WrongDimension
+from app.usecases.fraud_detection import FraudSuspected
+from app.usecases.login import NoMatch, NotAlive
 
 log = structlog.get_logger()
 
-_BACK_AFTER_S = 5  # a part that is away or starting
-_ROOM_AFTER_S = 2  # a queue is worked off sooner
-_LONGEST_ACCEPT = 1_000  # characters; browsers send 200. The time to parse grows with the square
+# Retry-After. A full queue drains sooner than a dependency comes back or the service starts.
+_RETRY_UNAVAILABLE_S = 5
+_RETRY_OVERLOADED_S = 2
+_MAX_ACCEPT = 1_000  # characters; browsers send 200. Parsing time grows with the square.
 
 
 class Problem(Exception):
-    """An answer other than success.
+    """An error answer.
 
-    code: stable, for programs. sentence: one short sentence for a person. retry_after_s: when the
-    same request may succeed; None: asking again does not help. headers: of the answer.
+    code: stable, for programs. sentence: one short sentence for a person. retry_after_s: seconds
+    until the same request may succeed; None if a retry cannot help. headers: added to the answer.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Problem(Exception):
         self.headers = headers or {}
 
     def response(self) -> Response:
-        """Plain text, or problem+json where the request prefers JSON."""
+        """Return plain text, or problem+json if the request prefers JSON."""
         if _prefers_json():
             body = {
                 "title": self.sentence,
@@ -69,7 +69,7 @@ class Problem(Exception):
 
 
 def register(app: Flask) -> None:
-    """Answer every exception with a Problem; no traceback leaves the process."""
+    """Answer every exception with a Problem, so that no traceback leaves the process."""
     app.register_error_handler(Exception, _answer)
 
 
@@ -83,7 +83,7 @@ def _answer(error: Exception) -> Response:
 
 
 def with_cause(error: Exception) -> Problem:
-    """The answer that tells an operator the cause, with the names of settings in it."""
+    """Return the answer for operators, which states the cause and names settings."""
     problem = _problem(error)
     cause = error.cause if isinstance(error, NotReady) else error
     return Problem(problem.status, problem.code, f"not ready: {cause}", problem.retry_after_s)
@@ -117,32 +117,34 @@ def _problem(error: Exception) -> Problem:
             return Problem(429, code, str(error), error.retry_after_s)
         case AuditUnavailable():
             log.error("the audit log cannot be written", cause=str(error))
-            return Problem(
-                503, "audit_unavailable", "the audit log is away, try again", _BACK_AFTER_S
-            )
+            return _unavailable("audit_unavailable", "the audit log is away, try again")
         case StoreUnavailable():
             log.error("the database is away", cause=str(error))
-            return Problem(
-                503, "store_unavailable", "the database is away, try again", _BACK_AFTER_S
-            )
+            return _unavailable("store_unavailable", "the database is away, try again")
         case IndexUnavailable():
             log.error("the index is away", cause=str(error))
-            return Problem(503, "index_unavailable", "the index is away, try again", _BACK_AFTER_S)
+            return _unavailable("index_unavailable", "the index is away, try again")
+        case LivenessUnavailable(again=True):
+            return _unavailable("liveness_unavailable", str(error))
         case LivenessUnavailable():
-            after_s = _BACK_AFTER_S if error.again else None
-            return Problem(503, "liveness_unavailable", str(error), after_s)
+            return Problem(503, "liveness_unavailable", str(error))
         case Overloaded() | MemoryError():
-            return Problem(503, "overloaded", "too many requests at once, try again", _ROOM_AFTER_S)
+            sentence = "too many requests at once, try again"
+            return Problem(503, "overloaded", sentence, _RETRY_OVERLOADED_S)
         case NotReady() | GalleryLoading():
-            return Problem(503, "not_ready", f"not ready yet: {error}", _BACK_AFTER_S)
+            return _unavailable("not_ready", f"not ready yet: {error}")
         case RequestEntityTooLarge():
-            most = current_app.config["MAX_CONTENT_LENGTH"] / 1e6
-            return Problem(413, "body_too_large", f"the request is larger than {most:g} MB")
+            limit = current_app.config["MAX_CONTENT_LENGTH"] / 1e6
+            return Problem(413, "body_too_large", f"the request is larger than {limit:g} MB")
         case HTTPException(code=int(status)):
             return Problem(status, *_HTTP.get(status, ("http_error", error.name.lower())))
         case _:
             log.exception("unexpected error", exc_info=error)
             return Problem(500, "internal_error", "something went wrong on our side")
+
+
+def _unavailable(code: str, sentence: str) -> Problem:
+    return Problem(503, code, sentence, _RETRY_UNAVAILABLE_S)
 
 
 _HTTP = {
@@ -153,7 +155,7 @@ _HTTP = {
 
 
 def _prefers_json() -> bool:
-    if len(request.headers.get("Accept", "")) > _LONGEST_ACCEPT:
+    if len(request.headers.get("Accept", "")) > _MAX_ACCEPT:
         return False
     best = request.accept_mimetypes.best_match(
         ["text/plain", "application/problem+json", "application/json"]

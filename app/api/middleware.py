@@ -1,4 +1,4 @@
-"""What every request goes through: an id, keys and limits, its body, a line in the log."""
+"""Steps that every request takes: request id, limits and API key, reading the body, log line."""
 
 import re
 import time
@@ -14,12 +14,12 @@ from app.server import REFUSAL
 
 log = structlog.get_logger()
 
-_LONGEST_PATH = 100  # is logged: who knows what somebody puts there
+_MAX_LOGGED_PATH = 100  # characters; clients choose the path
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 def register(app: Flask, access: Access) -> None:
-    """Give every request an id, taken from X-Request-ID where it is sane, let it in, and log it."""
+    """Give every request an id (X-Request-ID if it is sane), check access to it, and log it."""
 
     @app.before_request
     def begin() -> None:
@@ -28,10 +28,10 @@ def register(app: Flask, access: Access) -> None:
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        access.called()
+        access.identify()
         if refusal := request.environ.get(REFUSAL):
             raise Problem(refusal.status, refusal.code, refusal.sentence, refusal.retry_after_s)
-        access.let_in()
+        access.authorise()
         _receive()
 
     @app.after_request
@@ -40,11 +40,11 @@ def register(app: Flask, access: Access) -> None:
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
         elapsed = (time.perf_counter() - g.began) * 1000
-        is_no_news = request.path in ("/healthz", "/readyz") and response.status_code == 200
-        (log.debug if is_no_news else log.info)(
+        is_routine = request.path in ("/healthz", "/readyz") and response.status_code == 200
+        (log.debug if is_routine else log.info)(
             "request",
             method=request.method,
-            path=quote(request.path)[:_LONGEST_PATH],
+            path=quote(request.path)[:_MAX_LOGGED_PATH],
             status=response.status_code,
             ms=round(elapsed, 1),
         )
@@ -52,15 +52,16 @@ def register(app: Flask, access: Access) -> None:
 
 
 def _receive() -> None:
-    """Take the whole body, and give up what it came in: it may be large, and work may take long.
+    """Read the whole body, then close the input stream to free its memory.
 
-    Raises RequestEntityTooLarge.
+    The body may be large, and the request may take long. Raises RequestEntityTooLarge.
     """
     g.received = request.get_data(cache=False)
-    if close := getattr(request.environ["wsgi.input"], "close", None):  # servers need not have it
+    # PEP 3333 does not require `close`.
+    if close := getattr(request.environ["wsgi.input"], "close", None):
         close()
 
 
 def text(body: str) -> Response:
-    """A plain-text answer."""
+    """Return a plain-text response."""
     return Response(body, mimetype="text/plain")

@@ -1,4 +1,4 @@
-"""The service's own description: OpenAPI 3.1, made from the routes, the schemas and the errors."""
+"""Describe the service in OpenAPI 3.1, generated from its routes, schemas and errors."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -34,18 +34,20 @@ _STATUSES = {
     401: "the API key is missing or unknown",
     403: "the API key lacks the role",
     404: "there is nothing at this address",
-    406: "nobody is let in",
-    408: "the request did not come in in time",
+    406: "no match, or a check failed",
+    408: "the request did not arrive in time",
     409: "that id is taken",
     413: "the body is too large",
-    415: "the body is not JSON, or is compressed, or the picture is in no format that is read",
+    415: "the body is not JSON or is compressed, or the picture's format is not supported",
     422: "the picture can be read but not used",
     429: "too many requests, or too many failed logins",
-    503: "overloaded, starting, or a part is away",
+    503: "overloaded, starting, or a dependency is unavailable",
 }
-_ALWAYS = (400, 404, 408, 413)  # of whatever is sent
-_NOBODY = "there is no such employee"
-_GUARDED = (401, 403, 429, 503)
+_NO_SUCH_EMPLOYEE = "there is no such employee"
+# Statuses that are not declared for each endpoint: of all endpoints, of those that are not public,
+# and of those that take a body.
+_ALWAYS = (400, 404, 408, 413)
+_NOT_PUBLIC = (401, 403, 429, 503)
 _WITH_BODY = (415,)
 
 
@@ -55,9 +57,10 @@ def describe(
     answers: Json | None = None,
     errors: Iterable[int] = (),
 ) -> Callable[[View], View]:
-    """Say what an endpoint does. body: of the request. answers: JSON schema of a 200; None: `ok`.
+    """Describe an endpoint.
 
-    errors: statuses beside those that all endpoints share.
+    body: schema of the request's body. answers: JSON schema of status 200; None for the text `ok`.
+    errors: statuses in addition to those that all endpoints share.
     """
 
     def declare(view: View) -> View:
@@ -68,25 +71,25 @@ def describe(
 
 
 def blueprint() -> Blueprint:
-    """The endpoint openapi.json."""
+    """Return the endpoint openapi.json."""
     api = Blueprint("openapi", __name__)
-    made: list[Json] = []  # with the first call, when all routes are there
-    making = Lock()
+    cached: list[Json] = []  # filled by the first call, when all routes are registered
+    lock = Lock()
 
     @api.get("/openapi.json")
     @public
-    @describe("This description", answers={"type": "object"})
+    @describe("Return this description", answers={"type": "object"})
     def openapi() -> Response:
-        with making:
-            if not made:
-                made.append(document(current_app))
-        return jsonify(made[0])
+        with lock:
+            if not cached:
+                cached.append(document(current_app))
+        return jsonify(cached[0])
 
     return api
 
 
 def document(app: Flask) -> Json:
-    """The OpenAPI document of all routes. Raises LookupError for one that is not described."""
+    """Return the OpenAPI document of all routes. Raises LookupError if one is not described."""
     paths: Json = {}
     schemas: Json = {"Problem": _PROBLEM}
     for rule in app.url_map.iter_rules():
@@ -118,8 +121,9 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
         raise LookupError(f"{rule.rule} is not described")
     summary, body, answers, errors = described
     roles = roles_of(view)
-    statuses = {*errors, *_ALWAYS, *(_GUARDED if roles is not None else ())}
-    statuses |= set(_WITH_BODY) if body else set()
+    statuses = {*errors, *_ALWAYS}
+    statuses.update(_NOT_PUBLIC if roles is not None else ())
+    statuses.update(_WITH_BODY if body else ())
     operation: Json = {
         "operationId": rule.endpoint,
         "summary": summary,
@@ -129,7 +133,7 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
         "security": [] if roles is None else [{"bearer": []}, {"key": []}, {}],
     }
     if roles is not None:
-        operation["description"] = f"For API keys of the role {' or '.join([*roles, 'admin'])}."
+        operation["description"] = f"For API keys with the role {' or '.join([*roles, 'admin'])}."
     if body:
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
@@ -143,14 +147,10 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
 
 
 def _parameter(rule: Rule, name: str) -> Json:
-    least, most = (0, MAX_ID) if name == "employee_id" else (1, None)
-    schema: Json = {"type": "integer", "minimum": least}
-    return {
-        "name": name,
-        "in": "path",
-        "required": True,
-        "schema": schema if most is None else schema | {"maximum": most},
-    }
+    schema: Json = {"type": "integer", "minimum": 1}
+    if name == "employee_id":
+        schema |= {"minimum": 0, "maximum": MAX_ID}
+    return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _success(schema: Json | None) -> Json:
@@ -162,10 +162,11 @@ def _success(schema: Json | None) -> Json:
     return {"description": _STATUSES[200], "content": content}
 
 
-def _error(status: int, own: Iterable[int]) -> Json:
-    """own: the statuses that the endpoint says itself."""
+def _error(status: int, declared: Iterable[int]) -> Json:
+    """Return the answer of a status. declared: the endpoint's own statuses, as in `describe`."""
+    is_about_employee = status == 404 and status in declared
     answer: Json = {
-        "description": _NOBODY if status == 404 and status in own else _STATUSES[status],
+        "description": _NO_SUCH_EMPLOYEE if is_about_employee else _STATUSES[status],
         "content": {
             "text/plain": {"schema": {"type": "string"}},
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},

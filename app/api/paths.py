@@ -1,29 +1,31 @@
-"""Each thing has one address, written in one way: a proxy in front may decide by addresses."""
+"""Accept each path in one spelling only, because a proxy in front may decide access by path."""
 
 from flask import Flask, request
 from werkzeug.exceptions import NotFound
 from werkzeug.routing import BaseConverter
 
-_LONGEST = len(str(2**63 - 1)) + 1  # digits; what has more is not read, and too large already
+from app.api.schemas import MAX_ID
+
+_MAX_DIGITS = len(str(MAX_ID)) + 1  # a number cut off here is still larger than any id
 
 
 class EmployeeId(BaseConverter):
-    """`<id:…>`: decimal digits without leading zeros, however large."""
+    """`<id:…>`: decimal digits without leading zeros, of any length."""
 
     regex = "(?:0|[1-9][0-9]*)"
 
     def to_python(self, value: str) -> int:
-        """What has more digits than an id is a number larger than any id."""
-        return int(value[:_LONGEST])
+        """Return the number. A longer one is cut off, so that parsing it takes no time."""
+        return int(value[:_MAX_DIGITS])
 
 
 def register(app: Flask) -> None:
-    """Call before there are routes. Refuse escapes and doubled slashes, and redirect nothing."""
+    """Refuse escapes and doubled slashes, and redirect nothing. Call before adding routes."""
     app.url_map.converters["id"] = EmployeeId
     app.url_map.merge_slashes = False
 
     @app.before_request
-    def as_it_was_sent() -> None:
+    def refuse_other_spellings() -> None:
         sent, _, _ = request.environ.get("RAW_URI", request.path).partition("?")
-        if sent != request.path:  # which is without escapes, and without slashes before its first
+        if sent != request.path:  # request.path is unescaped, and starts with a single slash
             raise NotFound

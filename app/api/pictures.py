@@ -1,21 +1,21 @@
-"""Pictures in base64, as clients in many languages write it."""
+"""Decode base64 pictures in the variants that clients send."""
 
 from contextlib import suppress
 
 import pybase64
 
-_LINES = b"\t\r\n"
+_LINE_BREAKS = b"\t\r\n"
 _TO_STANDARD = bytes.maketrans(b"-_ ", b"+/+")
-_QUOTED = ('"', "'", 'b"', "b'")  # as Python prints bytes
-_FIRST = 4096  # characters, in which the length of lines shows
-_LONGEST_HEAD = 200  # of a data URL
+_QUOTED = ('"', "'", 'b"', "b'")  # the latter two: Python's repr of bytes
+_SAMPLE = 4096  # characters; enough to see whether lines have equal lengths
+_MAX_PREFIX = 200  # characters of a data URL before its comma
 
 
 def decode(text: object) -> bytes:
-    """The bytes of a picture in base64, with or without the prefix of a data URL.
+    """Return the bytes of a base64 picture, with or without a data URL's prefix.
 
-    Both alphabets of base64 are taken, lines may be broken, and padding may be missing. Raises
-    ValueError, whose message says what is wrong, without a subject.
+    Accept both base64 alphabets, line breaks and missing padding. Raises ValueError, with a message
+    that lacks its subject, such as "is empty".
     """
     if not isinstance(text, str):
         raise ValueError("must be a picture in base64")
@@ -24,7 +24,7 @@ def decode(text: object) -> bytes:
         raise ValueError("is empty")
     with suppress(ValueError):
         return pybase64.b64decode(text, validate=True)
-    return _as_clients_write_it(text)
+    return _decode_leniently(text)
 
 
 def _payload(text: str) -> str:
@@ -33,23 +33,24 @@ def _payload(text: str) -> str:
         raise ValueError("has quotation marks around it, send it without them")
     if text[:5].lower() != "data:":
         return text
-    head, _, payload = text.partition(",")
-    if len(head) > _LONGEST_HEAD:
+    prefix, _, payload = text.partition(",")
+    if len(prefix) > _MAX_PREFIX:
         raise ValueError("is not base64")
-    if not head.lower().replace(" ", "").endswith(";base64"):
+    if not prefix.lower().replace(" ", "").endswith(";base64"):
         raise ValueError("is a data URL, but not in base64")
     return payload
 
 
-def _as_clients_write_it(text: str) -> bytes:
+def _decode_leniently(text: str) -> bytes:
     try:
         encoded = text.encode("ascii").strip()
     except UnicodeEncodeError:
         raise ValueError("is not base64") from None
     if (b"-" in encoded or b"_" in encoded) and (b"+" in encoded or b"/" in encoded):
         raise ValueError("mixes the two alphabets of base64, with + and / and with - and _")
-    changed = b" " in encoded and _were_plus_signs(encoded)
-    encoded = encoded.translate(_TO_STANDARD, _LINES if changed else _LINES + b" ")
+    lost_plus_signs = b" " in encoded and _spaces_were_plus_signs(encoded)
+    ignored = _LINE_BREAKS if lost_plus_signs else _LINE_BREAKS + b" "
+    encoded = encoded.translate(_TO_STANDARD, ignored)
     if len(encoded) % 4:
         encoded = encoded.rstrip(b"=")
         encoded += b"=" * (-len(encoded) % 4)
@@ -57,14 +58,14 @@ def _as_clients_write_it(text: str) -> bytes:
         decoded = pybase64.b64decode(encoded, validate=True)
     except ValueError:
         raise ValueError("is not base64") from None
-    if changed:
+    if lost_plus_signs:
         raise ValueError("has spaces where + signs were, a form or a web address changed them")
     return decoded
 
 
-def _were_plus_signs(encoded: bytes) -> bool:
-    """Whether spaces stand for `+`, and do not break or indent lines, which are of one length."""
-    lines = encoded[:_FIRST].split()[:-1]
+def _spaces_were_plus_signs(encoded: bytes) -> bool:
+    """Return whether spaces replace `+`, rather than break or indent lines of equal length."""
+    lines = encoded[:_SAMPLE].split()[:-1]
     with_spaces = len(encoded) - sum(encoded.count(sign) for sign in (b"\t", b"\r", b"\n"))
     without = with_spaces - encoded.count(b" ")
     in_lines = len({len(line) for line in lines}) <= 1 and (len(lines) > 1 or without % 4 == 0)

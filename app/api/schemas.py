@@ -1,4 +1,4 @@
-"""What requests hold. Strict: "false" is no boolean and "1" no number."""
+"""Schemas of requests and answers. Requests are strict: "false" is no boolean and "1" no number."""
 
 import unicodedata
 from difflib import SequenceMatcher
@@ -22,8 +22,17 @@ from pydantic import (
 
 from app.api.pictures import decode
 
-FRAMES = 15
-MAX_ID = 2**63 - 1
+FRAMES = 15  # the liveness service looks for a blink in this many
+MAX_ID = 2**63 - 1  # SQLite's and MongoDB's largest integer
+
+_MAX_MEMBERS = 100  # comparing so many with the names of checks takes 5 ms
+_MAX_MISSPELT = 40  # characters; longer names are not compared
+_MIN_SIMILARITY = 0.8  # of two names, by the ratio of SequenceMatcher
+
+# U+200E, other direction marks and joiners are part of names in some scripts, so they are allowed.
+_BIDI_CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_CONTROL_CATEGORIES = {"Cc", "Zl", "Zp"}
+_INVISIBLE_CATEGORIES = {"Cf", "Cn", "Co", "Zs"}
 
 
 def _not_zero(vector: list[float]) -> list[float]:
@@ -32,18 +41,18 @@ def _not_zero(vector: list[float]) -> list[float]:
     return vector
 
 
-def _few(given: list[object], info: ValidationInfo) -> None:
-    """Refuse more than one employee may have, before any of them is looked at."""
-    most = (info.context or {})["max_vectors"]
-    if len(given) > most:
-        raise ValueError(f"has more than {most} entries")
+def _check_count(given: list[object], info: ValidationInfo) -> None:
+    """Refuse more than MAX_VECTORS_PER_EMPLOYEE entries, before any of them is processed."""
+    limit = (info.context or {})["max_vectors"]
+    if len(given) > limit:
+        raise ValueError(f"has more than {limit} entries")
 
 
 def _photos(given: object, info: ValidationInfo) -> list[bytes]:
-    """One picture or a list of them."""
+    """Decode one picture or a list of pictures."""
     if not isinstance(given, list):
         return [decode(given)]
-    _few(given, info)
+    _check_count(given, info)
     photos = []
     for number, text in enumerate(given, start=1):
         try:
@@ -53,40 +62,15 @@ def _photos(given: object, info: ValidationInfo) -> list[bytes]:
     return photos
 
 
-def _plain(text: str) -> str:
-    """Text that shows as what it is, in a list, a log or a terminal."""
-    if any(unicodedata.category(char) in _CONTROL for char in text):
+def _displayable(text: str) -> str:
+    """Refuse text that a list, a log or a terminal would not show as it is."""
+    if any(unicodedata.category(char) in _CONTROL_CATEGORIES for char in text):
         raise ValueError("holds a control character or a line break")
-    if not _REDIRECTING.isdisjoint(text):
+    if not _BIDI_CONTROLS.isdisjoint(text):
         raise ValueError("holds a character that changes the direction of text")
-    if text and all(unicodedata.category(char) in _INVISIBLE for char in text):
+    if text and all(unicodedata.category(char) in _INVISIBLE_CATEGORIES for char in text):
         raise ValueError("holds nothing that shows")
     return text
-
-
-# Marks of direction (U+200E and the like) and joiners are part of names in some scripts.
-_REDIRECTING = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_CONTROL = {"Cc", "Zl", "Zp"}
-_INVISIBLE = {"Cf", "Cn", "Co", "Zs"}
-
-_NAME = StringConstraints(strip_whitespace=True, max_length=200)
-
-MaybeName = Annotated[str, _NAME, AfterValidator(_plain)]
-Name = Annotated[str, _NAME, StringConstraints(min_length=1), AfterValidator(_plain)]
-Vector = Annotated[
-    list[FiniteFloat], Field(min_length=1, max_length=4096), AfterValidator(_not_zero)
-]
-_PHOTO = {
-    "type": "string",
-    "contentEncoding": "base64",
-    "description": "a picture in base64, with or without the prefix of a data URL",
-}
-_PHOTOS = {"anyOf": [_PHOTO, {"type": "array", "items": _PHOTO}]}
-
-# decoded if a check needs them, else not even looked at
-Frame = Annotated[Any, WithJsonSchema(_PHOTO)]
-Photo = Annotated[bytes, BeforeValidator(decode), WithJsonSchema(_PHOTO)]
-Photos = Annotated[list[bytes], BeforeValidator(_photos), WithJsonSchema(_PHOTOS)]
 
 
 def _vectors(given: object, info: ValidationInfo) -> object:
@@ -94,16 +78,34 @@ def _vectors(given: object, info: ValidationInfo) -> object:
         return given
     if any(isinstance(number, int | float) for number in given):
         raise ValueError("must be a list of feature vectors, like [[0.1, 0.2, 0.3]]")
-    _few(given, info)
+    _check_count(given, info)
     return given
 
 
+_NAME = StringConstraints(strip_whitespace=True, max_length=200)
+
+MaybeName = Annotated[str, _NAME, AfterValidator(_displayable)]
+Name = Annotated[str, _NAME, StringConstraints(min_length=1), AfterValidator(_displayable)]
+Vector = Annotated[
+    list[FiniteFloat], Field(min_length=1, max_length=4096), AfterValidator(_not_zero)
+]
 Vectors = Annotated[list[Vector], BeforeValidator(_vectors)]
+_PHOTO = {
+    "type": "string",
+    "contentEncoding": "base64",
+    "description": "a picture in base64, with or without a data URL's prefix",
+}
+_PHOTOS = {"anyOf": [_PHOTO, {"type": "array", "items": _PHOTO}]}
+
+# Frames are decoded and validated only if a check needs them.
+Frame = Annotated[Any, WithJsonSchema(_PHOTO)]
+Photo = Annotated[bytes, BeforeValidator(decode), WithJsonSchema(_PHOTO)]
+Photos = Annotated[list[bytes], BeforeValidator(_photos), WithJsonSchema(_PHOTOS)]
 
 
-def _folded(name: str) -> str:
-    """The name without case, separators, and what Unicode calls compatible, such as full width."""
-    if len(name) > _LONGEST_MISSPELT:
+def _fold(name: str) -> str:
+    """Return the name without case, separators, and compatibility forms such as full width."""
+    if len(name) > _MAX_MISSPELT:
         return name
     if not name.isascii():
         name = unicodedata.normalize("NFKC", name)
@@ -111,23 +113,18 @@ def _folded(name: str) -> str:
 
 
 def _resembles(name: str, check: str) -> bool:
-    """Whether a name, as `_folded` makes it, may ask for a check: "livenes", "is_liveness"."""
-    if len(name) > _LONGEST_MISSPELT:
+    """Return whether a folded name may be meant for a check, as "livenes" and "isliveness" are."""
+    if len(name) > _MAX_MISSPELT:
         return False
-    alike = SequenceMatcher(None, name, _folded(check), autojunk=False).ratio()
-    return check.split("_")[0] in name or alike >= _ALIKE
-
-
-_LONGEST_MISSPELT = 40
-_ALIKE = 0.8  # share of the letters
-_MOST_MEMBERS = 100  # each is compared with the checks, which takes 5 ms for so many
+    similarity = SequenceMatcher(None, name, _fold(check), autojunk=False).ratio()
+    return check.split("_")[0] in name or similarity >= _MIN_SIMILARITY
 
 
 class Body(BaseModel):
-    """A JSON object. Members that are null were not given, and unknown ones are passed over.
+    """A JSON object. Null members count as absent, and unknown members are ignored.
 
-    example: what a client may send, shown to one that sends something other than JSON.
-    checks: members that nobody may be let in without, if they are asked for.
+    example: a body to show to clients that do not send JSON.
+    checks: members that request a security check, so that a misspelt one must be refused.
     """
 
     model_config = ConfigDict(strict=True, extra="ignore")
@@ -138,33 +135,33 @@ class Body(BaseModel):
     @classmethod
     @cache
     def _names(cls) -> dict[str, str]:
-        """The names of all members, by what they are without case and separators."""
+        """Return the names of all members, by their folded names."""
         names: list[str] = []
         for name, field in cls.model_fields.items():
             alias = field.validation_alias
             names += map(str, alias.choices) if isinstance(alias, AliasChoices) else [name]
-        return {_folded(name): name for name in names}
+        return {_fold(name): name for name in names}
 
     @model_validator(mode="before")
     @classmethod
-    def _only_what_was_given(cls, given: object) -> object:
-        """Refuse a name that is nearly one of ours: a check was asked for, and must not be lost."""
+    def _refuse_misspelt_names(cls, given: object) -> object:
+        """Drop null members, and refuse names that nearly match ours: a check must not be lost."""
         if not isinstance(given, dict):
             return given
         given = {name: value for name, value in given.items() if value is not None}
-        if len(given) > _MOST_MEMBERS:
-            raise ValueError(f"the body has more than {_MOST_MEMBERS} members")
+        if len(given) > _MAX_MEMBERS:
+            raise ValueError(f"the body has more than {_MAX_MEMBERS} members")
         for name in given:
-            folded = _folded(name)
-            near = (check for check in cls.checks if _resembles(folded, check))
-            known = cls._names().get(folded) or next(near, name)
+            folded = _fold(name)
+            similar = (check for check in cls.checks if _resembles(folded, check))
+            known = cls._names().get(folded) or next(similar, name)
             if known != name:
                 raise ValueError(f"{name!r} is not known, write it as {known}")
         return given
 
 
 class StoreBody(Body):
-    """`POST` and `PUT /api/store/<employee_id>`; `img_features` win over `img_base64`."""
+    """Body of `POST` and `PUT /api/store/<employee_id>`; `img_features` override `img_base64`."""
 
     example = '{"name": "Grace", "surname": "Hopper", "img_base64": "..."}'
 
@@ -175,21 +172,21 @@ class StoreBody(Body):
 
     @model_validator(mode="before")
     @classmethod
-    def _vectors_win(cls, given: object) -> object:
-        """With vectors, pictures are not even looked at."""
+    def _prefer_vectors(cls, given: object) -> object:
+        """Drop the pictures undecoded if there are vectors."""
         if isinstance(given, dict) and given.get("img_features"):
             return {name: value for name, value in given.items() if name != "img_base64"}
         return given
 
     @model_validator(mode="after")
-    def _something_to_store(self) -> Self:
+    def _needs_photo_or_vectors(self) -> Self:
         if not self.img_features and not self.img_base64:
             raise ValueError("img_base64: a photo is needed, or img_features")
         return self
 
 
 def _either_name(schema: dict[str, Any]) -> None:
-    """Describe that the photo may have either of two names."""
+    """Add to the JSON schema that the photo may have either of two names."""
     names = ("img_base64", "image_base64")
     schema["properties"] |= dict.fromkeys(names, _PHOTO)
     schema["required"].remove(names[0])
@@ -197,7 +194,7 @@ def _either_name(schema: dict[str, Any]) -> None:
 
 
 class FindMatchBody(Body):
-    """`POST /api/find_match`."""
+    """Body of `POST /api/find_match`."""
 
     model_config = ConfigDict(json_schema_extra=_either_name)
 
@@ -205,28 +202,28 @@ class FindMatchBody(Body):
     checks = ("liveness", "fraud_detection")
 
     photo: Photo = Field(validation_alias=AliasChoices("img_base64", "image_base64"))
-    # says that the client has cropped the picture, or not; the face is looked for in either case
+    # Whether the client has cropped the picture. It is ignored: the face is detected in any case.
     img_crop: bool = True
     fraud_detection: bool = False
     liveness: bool = False
     frames: list[Frame] = Field(default_factory=list)
 
-    _film: list[bytes] = PrivateAttr(default_factory=list)
+    _encoded_frames: list[bytes] = PrivateAttr(default_factory=list)
 
     @property
-    def film(self) -> list[bytes]:
-        """The frames as encoded pictures, where a check needs them; else none."""
-        return self._film
+    def encoded_frames(self) -> list[bytes]:
+        """The frames as encoded pictures; empty if no check needs them."""
+        return self._encoded_frames
 
     @model_validator(mode="before")
     @classmethod
-    def _one_photo(cls, given: object) -> object:
+    def _single_photo(cls, given: object) -> object:
         if isinstance(given, dict) and None not in map(given.get, ("img_base64", "image_base64")):
             raise ValueError("send either img_base64 or image_base64, not both")
         return given
 
     @model_validator(mode="after")
-    def _frames_for_checks(self) -> Self:
+    def _decode_frames_for_checks(self) -> Self:
         if not self.liveness and not self.fraud_detection:
             return self
         if len(self.frames) != FRAMES:
@@ -236,7 +233,7 @@ class FindMatchBody(Body):
             )
         for number, frame in enumerate(self.frames):
             try:
-                self._film.append(decode(frame))
+                self._encoded_frames.append(decode(frame))
             except ValueError as error:
                 raise ValueError(f"frames.{number}: {error}") from error
         return self
@@ -246,7 +243,7 @@ def _object(**properties: object) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-# What answers hold, as JSON schemas.
+# JSON schemas of the answers
 _ID = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
 _TEXT = {"type": "string"}
 _MATRIX = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}

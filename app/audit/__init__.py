@@ -1,4 +1,4 @@
-"""The audit log: who did what to whom, and what came of it. No photo, vector, name or key."""
+"""The audit log: who did what to whom, and the outcome. It holds no photo, vector, name or key."""
 
 import re
 from collections.abc import Iterator
@@ -13,12 +13,12 @@ Fields = dict[str, Any]
 
 
 class AuditUnavailable(Exception):
-    """The audit log cannot be written, so nothing is acknowledged; the message says why."""
+    """The audit log cannot be written, so nothing may be acknowledged. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks. key: the id of the API key, None where none was given or it is unknown."""
+    """Who makes a request. key: id of the API key; None if none was sent or it is unknown."""
 
     key: str | None
     address: str | None
@@ -26,29 +26,29 @@ class Caller:
 
 
 class Sink(Protocol):
-    """Where entries go, each one chained to the one before."""
+    """Stores entries, each chained to the previous one."""
 
     def append(self, fields: Fields) -> None:
         """Write an entry durably. Raises AuditUnavailable."""
 
     def check(self) -> None:
-        """Raise AuditUnavailable if an entry can surely not be written; writes nothing."""
+        """Raise AuditUnavailable if it is certain that no entry can be written. Write nothing."""
 
 
 class AuditLog:
-    """Writes an entry for each thing that is done or refused. Thread-safe.
+    """Writes an entry for every action that is performed or refused. Thread-safe.
 
-    sink: None where no audit log is kept.
+    sink: None if no audit log is kept.
     """
 
     def __init__(self, sink: Sink | None) -> None:
         self._sink = sink
-        self._missing = 0  # entries that could not be written, and of which none tells yet
-        self._counting = Lock()
+        self._missing = 0  # entries that could not be written, and are not reported in the log yet
+        self._missing_lock = Lock()
         self._caller: ContextVar[Caller] = ContextVar("caller")
 
     def called_by(self, caller: Caller) -> None:
-        """What this thread does from now on, the caller asked for."""
+        """Attribute everything that this thread does from now on to the caller."""
         self._caller.set(caller)
 
     def write(self, action: str, outcome: str, **facts: object) -> None:
@@ -56,42 +56,40 @@ class AuditLog:
         if self._sink is None:
             return
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        entry = {"time": now, "action": action, "outcome": outcome, **self._who(), **facts}
+        caller = self._caller.get(None)
+        who = asdict(caller) if caller else {}
+        entry = {"time": now, "action": action, "outcome": outcome, **who, **facts}
         try:
             self._sink.append({name: fact for name, fact in entry.items() if fact is not None})
         except AuditUnavailable:
-            with self._counting:
+            with self._missing_lock:
                 self._missing += 1
             raise
 
     def check(self) -> None:
-        """Return when entries can be written. Raises AuditUnavailable.
+        """Raise AuditUnavailable if no entries can be written.
 
-        If some could not be written, an entry that tells how many are missing is the trial.
+        If earlier entries could not be written, write an entry that says how many are missing.
         """
         if self._sink is None:
             return
         self._sink.check()
-        with self._counting:
+        with self._missing_lock:
             missing, self._missing = self._missing, 0
         if missing:
             try:
                 self.write("audit", "resumed", missing=missing)
             except AuditUnavailable:
-                with self._counting:
-                    self._missing += missing - 1  # the trial is no entry that anybody misses
+                with self._missing_lock:
+                    self._missing += missing - 1  # `write` has counted this entry, too
                 raise
-
-    def _who(self) -> Fields:
-        caller = self._caller.get(None)
-        return asdict(caller) if caller else {}
 
     @contextmanager
     def entry(self, action: str, **facts: object) -> Iterator[Fields]:
-        """Write one entry when the block ends, whatever comes of it.
+        """Write one entry when the block ends, whether or not it raises. Raises AuditUnavailable.
 
-        Facts that turn up meanwhile are put into the mapping. What is raised in the block is the
-        outcome, and goes on. Raises AuditUnavailable.
+        The block may add facts to the mapping. An exception from the block becomes the entry's
+        outcome, and is raised again.
         """
         try:
             yield facts
@@ -102,7 +100,7 @@ class AuditLog:
 
 
 def _outcome(error: Exception) -> str:
-    """The error's stable code, or its name: NoMatch → no_match."""
+    """Return the error's stable code, or its class name in snake case: NoMatch → no_match."""
     code = getattr(error, "code", None)
     if isinstance(code, str):
         return code

@@ -1,4 +1,7 @@
-"""The chain that makes the audit log tamper-evident: each line holds the hash of the one before."""
+"""The hash chain that makes the audit log tamper-evident: each line holds the previous one's hash.
+
+A line is hashed without its line end.
+"""
 
 import errno
 import gzip
@@ -14,22 +17,22 @@ BEGINNING = "0" * 64
 
 
 def link(previous: str, fields: Mapping[str, Any]) -> bytes:
-    """The line of an entry that follows the line with the hash `previous`, without its end."""
+    """Return an entry as a line that follows the line with the hash `previous`."""
     return json.dumps({**fields, "previous": previous}, separators=(",", ":")).encode()
 
 
 def digest(line: bytes) -> str:
-    """The hash of a line without its end."""
+    """Return the hash of a line."""
     return sha256(line).hexdigest()
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What `verify` found.
+    """The result of `verify`.
 
-    last: the hash of the last line; kept elsewhere, it proves later that no end was cut off.
-    findings: a sentence for each place where the log is not as it was written.
-    begins: a sentence for each chain whose first lines are not in the files.
+    last: hash of the last line. If it is kept elsewhere, it proves later that nothing before it was
+    cut off. findings: a sentence for each place where the log was altered or damaged. begins: a
+    sentence for each chain whose first lines are not in the files.
     """
 
     lines: int = 0
@@ -39,13 +42,13 @@ class Verdict:
 
 
 def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Verdict:
-    """Check files of one log, the oldest first; those that end in .gz are unpacked.
+    """Check the files of one log, the oldest first; .gz files are unpacked. Raises OSError.
 
-    It finds altered, inserted, removed and moved lines, and missing files between two others. The
-    first file may follow one that is not here any more. That lines were cut off at the beginning
-    or at the end, or that all was written anew from some line on, only hashes can prove that were
-    kept elsewhere. kept: those hashes; each must be a line's, or the one the first line follows.
-    Raises OSError.
+    This finds altered, inserted, removed and moved lines, and missing files between two others. The
+    first file may follow one that has expired. Only hashes kept elsewhere can prove that lines were
+    cut off at the beginning or the end, or that the log was rewritten from some line on.
+
+    kept: such hashes. Each must be the hash of a line, or of the line that the first one follows.
     """
     verdict = Verdict()
     last_of_chain: dict[str | None, str] = {}
@@ -55,7 +58,7 @@ def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Verdict:
         for number, raw in enumerate(_lines(path), start=1):
             line = raw.removesuffix(b"\n")
             where = f"{path.name}, line {number}"
-            chain, previous = _links(line)
+            chain, previous = _chain_and_previous(line)
             if previous is None:
                 verdict.findings.append(
                     f"{where} is no entry: it was altered, or cut off by a crash"
@@ -76,17 +79,17 @@ def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Verdict:
             missing.discard(verdict.last)
             before = "the line before"
             if raw == line:
-                verdict.findings.append(f"{where} has no end: it is cut off")
+                verdict.findings.append(f"{where} has no line end: it was cut off")
         before = f"the end of {path.name} (is a file missing, or the oldest not the first?)"
     verdict.findings += [
-        f"no line has the hash {each}: the end was cut off, or the log was written anew"
+        f"no line has the hash {each}: the end was cut off, or the log was rewritten"
         for each in sorted(missing)
     ]
     return verdict
 
 
 def _lines(path: Path) -> Iterator[bytes]:
-    """The lines of a file with their ends. Raises OSError, also if a .gz is damaged."""
+    """Yield the lines of a file with their ends. Raises OSError, also for a damaged .gz file."""
     with path.open("rb") as plain:
         lines = gzip.GzipFile(fileobj=plain) if path.suffix == ".gz" else plain
         try:
@@ -95,8 +98,8 @@ def _lines(path: Path) -> Iterator[bytes]:
             raise OSError(errno.EIO, f"it cannot be unpacked: {error}", str(path)) from error
 
 
-def _links(line: bytes) -> tuple[str | None, str | None]:
-    """The chain a line belongs to, and the hash of the line before; None where it is no entry."""
+def _chain_and_previous(line: bytes) -> tuple[str | None, str | None]:
+    """Return a line's chain (None if unnamed) and previous hash (None if it is not an entry)."""
     try:
         entry = json.loads(line)
         chain = entry.get("chain")

@@ -1,4 +1,4 @@
-"""Where audit entries go: a file that every process of the machine shares, or standard output."""
+"""Sinks for audit entries: a file that all processes of the machine share, or standard output."""
 
 import errno
 import fcntl
@@ -13,22 +13,22 @@ from threading import Lock
 
 import structlog
 
-from app import private
+from app import private_files
 from app.audit import AuditUnavailable, Fields
 from app.audit.chain import BEGINNING, digest, link
 
 log = structlog.get_logger()
 
 STDOUT = "stdout"
-_TAIL = 1 << 16  # bytes, many times the longest line
+_TAIL = 1 << 16  # bytes read to find the last line; many times the longest line
 _HASH_BYTES = len(BEGINNING)
-_LEAST_FREE = 1 << 16  # bytes on the disk, more than the entries of a moment take
+_MIN_FREE = 1 << 16  # bytes on the disk; more than the entries of one moment take
 
 
 def open_sink(destination: str) -> "ChainedFile | ChainedStream":
-    """The sink of the setting AUDIT_LOG: `stdout`, or the path of a file. Raises AuditUnavailable.
+    """Open the sink for AUDIT_LOG: `stdout`, or the path of a file. Raises AuditUnavailable.
 
-    The log is told the hash that the chain goes on from: an anchor outside the audit log.
+    Log the hash that the chain continues from, as an anchor outside the audit log.
     """
     sink: ChainedFile | ChainedStream
     sink = ChainedStream() if destination == STDOUT else ChainedFile(Path(destination))
@@ -37,7 +37,7 @@ def open_sink(destination: str) -> "ChainedFile | ChainedStream":
 
 
 class ChainedStream:
-    """Standard output. Each process has a chain of its own, named in every line."""
+    """Writes to standard output. Each process has its own chain, whose name is in every line."""
 
     def __init__(self) -> None:
         self.last = BEGINNING
@@ -55,15 +55,15 @@ class ChainedStream:
             self.last = digest(line)
 
     def check(self) -> None:
-        """Nobody can tell before an entry is written."""
+        """Do nothing: only writing an entry can show whether this works."""
 
 
 class ChainedFile:
-    """A file that threads and processes append to in turn, each going on where the last ended.
+    """Appends to a file that threads and processes share, continuing one chain.
 
-    It may be renamed or emptied at any time, as logrotate does. A small file in the same folder,
-    `.<name>.chain`, keeps the hash of the last line, so that a new file continues the chain of the
-    old one, whichever process begins it. The process that writes holds the lock of that small file.
+    The file may be renamed or emptied at any time, as logrotate does. A small chain file in the
+    same folder, `.<name>.chain`, keeps the hash of the last line, so that a new file continues the
+    chain of the old one, whichever process creates it. A writer holds the chain file's lock.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,17 +71,17 @@ class ChainedFile:
         self._path = path
         self._chain = path.with_name(f".{path.name}.chain")
         try:
-            private.make_folder(path.parent)
-            with self._turn() as (file, chain):
-                self.last = _last(file, chain)  # as it is at the start
+            private_files.make_folder(path.parent)
+            with self._locked() as (file, chain):
+                self.last = _last(file, chain)  # when this process starts
                 _remember(chain, self.last)
-            private.warn_if_others_read(path, "AUDIT_LOG")
+            private_files.warn_if_others_read(path, "AUDIT_LOG")
         except OSError as error:
             raise self._unavailable(error) from error
 
     def append(self, fields: Fields) -> None:
         try:
-            with self._turn() as (file, chain):
+            with self._locked() as (file, chain):
                 line = link(_last(file, chain), fields)
                 end = os.fstat(file.fileno()).st_size
                 try:
@@ -89,9 +89,9 @@ class ChainedFile:
                     _remember(chain, digest(line))
                 except OSError:
                     with suppress(OSError):
-                        file.truncate(end)  # nobody was told of it
+                        file.truncate(end)  # the entry was not acknowledged
                     raise
-                fcntl.flock(chain, fcntl.LOCK_UN)  # so that several wait for the disk together
+                fcntl.flock(chain, fcntl.LOCK_UN)  # so that writers wait for the disk together
                 os.fsync(file)
                 os.fdatasync(chain)
         except OSError as error:
@@ -104,12 +104,12 @@ class ChainedFile:
             raise self._unavailable(error) from error
         if disk.f_flag & os.ST_RDONLY:
             raise self._unavailable(OSError(errno.EROFS, os.strerror(errno.EROFS)))
-        if disk.f_blocks and disk.f_bavail * disk.f_frsize < _LEAST_FREE:
+        if disk.f_blocks and disk.f_bavail * disk.f_frsize < _MIN_FREE:
             raise self._unavailable(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     @contextmanager
-    def _turn(self) -> Iterator[tuple[FileIO, FileIO]]:
-        """The file that is at the path and the one of its chain, while nobody else writes."""
+    def _locked(self) -> Iterator[tuple[FileIO, FileIO]]:
+        """Yield the log file now at the path, and its chain file, while holding the lock."""
         with self._locked_chain() as chain, _opened(self._path) as file:
             yield file, chain
 
@@ -120,7 +120,7 @@ class ChainedFile:
             with suppress(FileNotFoundError):
                 if os.path.samestat(self._chain.stat(), os.fstat(chain.fileno())):
                     return chain
-            chain.close()  # somebody deleted it meanwhile: others lock the new one
+            chain.close()  # it was deleted before it was locked; others will lock the new file
 
     def _unavailable(self, error: OSError) -> AuditUnavailable:
         reason = error.strerror or str(error)
@@ -129,34 +129,36 @@ class ChainedFile:
 
 
 def _opened(path: Path, flags: int = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC) -> FileIO:
-    return FileIO(path, "r+", opener=lambda name, _: os.open(name, flags, private.FOR_GROUP))
+    return FileIO(path, "r+", opener=lambda name, _: os.open(name, flags, private_files.FOR_GROUP))
 
 
 def _last(file: FileIO, chain: FileIO) -> str:
-    """The hash that the next line follows; ends a line that a crash cut off.
+    """Return the hash that the next line must follow. End a line that a crash cut off.
 
-    It is the last line's, and that of the chain if the file is new. It is also that of the chain
-    if its line is missing in the file: then somebody cut off the end, and it must be seen.
+    This is the hash of the last line, or the chain file's if the log file is new. If the chain
+    file's hash belongs to a line that is missing, the end of the log was cut off: return that hash,
+    so that `verify` finds the gap.
     """
     remembered = os.pread(chain.fileno(), _HASH_BYTES, 0).decode(errors="replace")
     size = os.fstat(file.fileno()).st_size
     if not size:
         return remembered or BEGINNING
     tail = os.pread(file.fileno(), _TAIL, max(0, size - _TAIL))
-    if not tail.endswith(b"\n"):  # it stays, and can be seen
-        _write(file, b"")
+    if not tail.endswith(b"\n"):
+        _write(file, b"")  # ends the line, which stays for `verify` to report
     last = digest(tail.removesuffix(b"\n").rpartition(b"\n")[2])
+    # An older line's hash is remembered if a crash came between the two writes.
     if remembered in ("", last) or _holds(file, remembered):
         return last
     log.error("the end of the audit log was cut off", missing=remembered)
     return remembered
 
 
-def _holds(file: FileIO, line: str) -> bool:
-    """Whether the line with that hash is in the file: a crash came before the chain was told."""
+def _holds(file: FileIO, line_hash: str) -> bool:
+    """Return whether the file holds a line with that hash."""
     with os.fdopen(os.dup(file.fileno()), "rb") as lines:
         lines.seek(0)
-        return any(digest(each.removesuffix(b"\n")) == line for each in lines)
+        return any(digest(line.removesuffix(b"\n")) == line_hash for line in lines)
 
 
 def _remember(chain: FileIO, last: str) -> None:

@@ -1,4 +1,4 @@
-"""The commands of `flask --app entry`, for operators."""
+"""Commands for operators: `flask --app entry …`."""
 
 from flask import Flask
 
@@ -11,7 +11,7 @@ from app.commands.vectors import vectors
 
 
 def create_command_app() -> Flask:
-    """An app that has these commands and answers nothing."""
+    """Return an app that has these commands and no endpoints."""
     app = Flask(__name__, static_folder=None)
     for command in (keys, audit, vectors, gallery, employees, backup, restore_command):
         app.cli.add_command(command)

@@ -1,4 +1,4 @@
-"""`flask --app entry audit …`: the audit log."""
+"""`flask --app entry audit …`: check the audit log."""
 
 from pathlib import Path
 
@@ -15,12 +15,12 @@ audit = AppGroup("audit", help="The audit log.")
 @click.option(
     "--kept",
     multiple=True,
-    help="The hash of a line, kept elsewhere, that must be there or just before FILES; repeatable.",
+    help="Hash, kept elsewhere, of a line that must be in FILES or just before them. Repeatable.",
 )
 def audit_verify(files: tuple[Path, ...], kept: tuple[str, ...]) -> None:
-    """Check the audit log in FILES, the oldest first: has it been tampered with?
+    """Check whether the audit log in FILES, the oldest first, was tampered with.
 
-    Files that have expired may be missing at the beginning. Files in .gz are unpacked.
+    The oldest files may have expired. Files that end in .gz are unpacked.
     """
     try:
         verdict = verify(files, kept)
@@ -33,7 +33,7 @@ def audit_verify(files: tuple[Path, ...], kept: tuple[str, ...]) -> None:
     click.echo(f"{verdict.lines} lines, the last one has the hash {verdict.last}")
     if verdict.findings:
         raise click.ClickException(
-            f"places where the log is not as it was written: {len(verdict.findings)}"
+            f"places where the log was altered or damaged: {len(verdict.findings)}"
         )
     if not kept:
-        click.echo("Keep that hash elsewhere: --kept then finds out if the end is cut off.")
+        click.echo("Keep that hash elsewhere: with --kept, it shows whether lines were cut off.")

@@ -1,4 +1,4 @@
-"""`flask --app entry backup FILE` and `restore FILE`: the SQLite file, while services use it."""
+"""`flask --app entry backup FILE` and `restore FILE`: copy the SQLite file while it is in use."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from app.commands.working_on import settings_of_command
+from app.bootstrap import vector_keys
+from app.commands.common import command_settings
 from app.settings import Settings, SettingsError
 from app.storage import StoreUnavailable, UnknownSeal
-from app.storage.opening import vector_keys
-from app.storage.sqlite_backup import BackupRefused, Progress, back_up, restore
+from app.storage.sqlite.backup import BackupRefused, Progress, back_up, restore
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))
 
@@ -18,7 +18,7 @@ _FILE = click.argument("file", type=click.Path(path_type=Path))
 @click.command("backup")
 @_FILE
 def backup(file: Path) -> None:
-    """Copy all employees, as they are at this moment, into the new FILE."""
+    """Copy all employees, as they are now, to a new FILE."""
 
     def run(settings: Settings, progress: Progress) -> str:
         employees = back_up(settings.sqlite_path, file, progress)
@@ -30,15 +30,15 @@ def backup(file: Path) -> None:
 @click.command("restore")
 @_FILE
 def restore_command(file: Path) -> None:
-    """Replace all employees with those of a backup, FILE. Whoever was enrolled since is gone."""
+    """Replace all employees with those in the backup FILE. Later enrolments are lost."""
 
     def run(settings: Settings, progress: Progress) -> str:
         path = settings.sqlite_path
         employees = restore(path, file, vector_keys(settings), progress)
-        said = f"sqlite:{path} now holds the {_employees(employees)} of {file}, and nobody else."
+        report = f"sqlite:{path} now holds the {_employees(employees)} of {file}, and nobody else."
         if settings.gallery_index == "milvus":
-            said += "\nMilvus does not hold them yet: run flask --app entry gallery rebuild"
-        return said
+            report += "\nMilvus does not hold them yet: run flask --app entry gallery rebuild"
+        return report
 
     _run(run, " employees")
 
@@ -48,9 +48,9 @@ def _employees(count: int) -> str:
 
 
 def _run(command: Callable[[Settings, Progress], str], unit: str) -> None:
-    """Run a command on the SQLite file with a progress bar, and say what came of it."""
+    """Run a command on the SQLite file with a progress bar, and print its report."""
     try:
-        settings = settings_of_command()
+        settings = command_settings()
         if settings.mongo_db_url:
             raise click.ClickException(
                 "employees live in MongoDB (MONGO_DB_URL): use mongodump and mongorestore, as "
@@ -62,7 +62,7 @@ def _run(command: Callable[[Settings, Progress], str], unit: str) -> None:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            said = command(settings, progress)
+            report = command(settings, progress)
     except (SettingsError, BackupRefused, StoreUnavailable, UnknownSeal) as error:
         raise click.ClickException(str(error)) from None
-    click.echo(said)
+    click.echo(report)

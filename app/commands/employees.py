@@ -1,4 +1,4 @@
-"""`flask --app entry employees …`: who is enrolled."""
+"""`flask --app entry employees …`: list employees."""
 
 import json
 import sys
@@ -10,31 +10,31 @@ import click
 import structlog
 from flask.cli import AppGroup
 
-from app.commands.working_on import existing_store, settings_of_command
-from app.parts import make_catalogue
+from app.bootstrap import make_catalogue
+from app.commands.common import command_settings, open_existing_store
 from app.settings import SettingsError
 from app.storage import Outline, StoreUnavailable
-from app.usecases.models import chosen_name
 from models.catalogue import ModelUnavailable
+from models.choice import chosen_name
 
-employees = AppGroup("employees", help="Who is enrolled.")
+employees = AppGroup("employees", help="List employees.")
 
 
 @employees.command("to-enrol-again", with_appcontext=False)
-@click.option("--json", "as_json", is_flag=True, help="A JSON object on each line.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per line.")
 def to_enrol_again(as_json: bool) -> None:
     """List the employees who must enrol again before they can log in.
 
-    These are employees whose vectors are of another model than FACE_MODEL says, or cannot be read.
-    With FACE_MODEL=auto that is the model of the stored vectors. Nothing is changed or downloaded.
+    Their vectors cannot be read, or were computed by another model than FACE_MODEL says. With
+    FACE_MODEL=auto, that is the model of the stored vectors. Nothing is changed or downloaded.
     """
-    # what is listed has standard output to itself
+    # Keep log lines out of the list on standard output.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        settings = settings_of_command()
-        with closing(existing_store(settings)) as store:
-            own = make_catalogue(settings).own_name
-            model = chosen_name(settings.face_model, store.models(), own)
+        settings = command_settings()
+        with closing(open_existing_store(settings)) as store:
+            catalogue = make_catalogue(settings)
+            model = chosen_name(settings.face_model, store.models(), catalogue)
             total, listed = 0, 0
             for outline in store.outlines():
                 total += 1

@@ -1,4 +1,4 @@
-"""`flask --app entry gallery …`: the index beside the store."""
+"""`flask --app entry gallery …`: compare the shared index with the store, and repair it."""
 
 import time
 from collections.abc import Iterator
@@ -9,37 +9,36 @@ from flask.cli import AppGroup
 from tqdm import tqdm
 
 from app import log as log_lines
-from app.commands.working_on import existing_store, settings_of_command
-from app.gallery import IndexUnavailable
-from app.parts import make_service
+from app.bootstrap import make_gallery
+from app.commands.common import command_settings, open_existing_store
+from app.gallery import IndexUnavailable, repair
+from app.gallery.shared_gallery import SharedGallery
 from app.storage import StoreUnavailable
-from app.usecases import upkeep
-from app.usecases.shared_gallery import SharedGallery
 
 log = structlog.get_logger()
 
 _LOG_EVERY_S = 5.0
-_EXAMPLES = 10
-_PATIENT = {"milvus_timeout_s": 60.0, "mongo_db_timeout_s": 60.0}
-_NOTHING_KEPT = (
-    "GALLERY_INDEX is memory: every process reads its index from the store, nothing can differ."
+_EXAMPLES = 10  # employees that a report names
+_LONG_TIMEOUTS = {"milvus_timeout_s": 60.0, "mongo_db_timeout_s": 60.0}  # no login waits for these
+_NO_SHARED_INDEX = (
+    "GALLERY_INDEX is memory: each process builds its index from the store, so nothing can differ."
 )
 
 
 class _Failed(click.ClickException):
-    """It could not be finished; 1 would say that something differs."""
+    """The command could not finish. Exit status 1 would mean that something differs."""
 
     exit_code = 2
 
 
-gallery = AppGroup("gallery", help="Compare the index with the store, and put it right.")
+gallery = AppGroup("gallery", help="Compare the index with the store, and repair it.")
 
 
 @gallery.command(with_appcontext=False)
 def check() -> None:
-    """Say how the index differs from the store; exit with 1 if it does."""
-    shared = _shared()
-    differs = _report(shared, upkeep.check(shared), "checking the gallery")
+    """Report how the index differs from the store; exit with status 1 if it does."""
+    shared = _shared_gallery()
+    differs = _report(shared, repair.check(shared), "checking the gallery")
     raise SystemExit(1 if differs else 0)
 
 
@@ -47,36 +46,36 @@ def check() -> None:
 @click.option(
     "--after",
     type=int,
-    default=upkeep.FIRST_ID,
-    help="Go on after this employee id, as the progress of an earlier run says it.",
+    default=repair.FIRST_ID,
+    help="Continue after this employee id, which the progress of an earlier run shows.",
 )
 def rebuild(after: int) -> None:
-    """Make the index what the store says. It can be stopped and run again at any time."""
-    shared = _shared()
-    _report(shared, upkeep.rebuild(shared, after), "rebuilding the gallery")
-    if after != upkeep.FIRST_ID and not shared.index.is_complete():
-        click.echo("Nobody uses the index before it was rebuilt from the start: without --after.")
+    """Make the index match the store. It can be stopped and run again at any time."""
+    shared = _shared_gallery()
+    _report(shared, repair.rebuild(shared, after), "rebuilding the gallery")
+    if after != repair.FIRST_ID and not shared.index.is_complete():
+        click.echo("The index is not used until it is rebuilt from the start, without --after.")
 
 
-def _shared() -> SharedGallery:
+def _shared_gallery() -> SharedGallery:
     try:
-        settings = settings_of_command().model_copy(update=_PATIENT)
+        settings = command_settings().model_copy(update=_LONG_TIMEOUTS)
         log_lines.configure(settings.log_level, settings.log_format)
-        found = make_service(settings, store=existing_store(settings)).unloaded_gallery()
-    except Exception as error:  # a model that cannot be had, a store that is away
+        found = make_gallery(settings, open_existing_store(settings))
+    except Exception as error:  # for example, the model or the store is unavailable
         raise _Failed(str(error)) from error
     if not isinstance(found, SharedGallery):
-        click.echo(_NOTHING_KEPT)
+        click.echo(_NO_SHARED_INDEX)
         raise SystemExit(0)
     return found
 
 
-def _report(shared: SharedGallery, steps: Iterator[upkeep.Step], what: str) -> bool:
-    """Go through the steps, and say how many rows of each kind they found; whether any."""
+def _report(shared: SharedGallery, steps: Iterator[repair.Step], title: str) -> bool:
+    """Run the steps, and print how many rows of each kind they found. Return whether any."""
     totals = {"missing": 0, "wrong": 0, "garbage": 0}
     employees, ids, began = 0, list[int](), time.monotonic()
     try:
-        for step in _shown(steps, what, shared.store.count()):
+        for step in _with_progress(steps, title, shared.store.count()):
             employees += step.employees
             ids += step.drift.employees()[: _EXAMPLES - len(ids)]
             for kind, count in step.drift.counts().items():
@@ -87,18 +86,13 @@ def _report(shared: SharedGallery, steps: Iterator[upkeep.Step], what: str) -> b
     click.echo(f"{employees} employees in {time.monotonic() - began:.1f} s; rows: {found}.")
     if ids:
         click.echo(f"Employees concerned: {', '.join(map(str, ids))}{', …' * (len(ids) > 9)}")
-    if unopened := shared.unopened:
-        raise _Failed(
-            f"{len(unopened)} records cannot be opened with VECTOR_KEYS and were not compared: "
-            f"{', '.join(map(str, unopened[:_EXAMPLES]))}{', …' * (len(unopened) > _EXAMPLES)}"
-        )
     return any(totals.values())
 
 
-def _shown(steps: Iterator[upkeep.Step], what: str, total: int) -> Iterator[upkeep.Step]:
-    """The same steps; shows a bar on a terminal, elsewhere a log line every few seconds."""
+def _with_progress(steps: Iterator[repair.Step], title: str, total: int) -> Iterator[repair.Step]:
+    """Yield the steps, with a progress bar on a terminal, else a log line every few seconds."""
     next_line, done = time.monotonic(), 0
-    with tqdm(desc=what, total=total, unit=" employees", disable=None) as bar:
+    with tqdm(desc=title, total=total, unit=" employees", disable=None) as bar:
         for step in steps:
             yield step
             done += step.employees
@@ -106,4 +100,4 @@ def _shown(steps: Iterator[upkeep.Step], what: str, total: int) -> Iterator[upke
             bar.set_postfix(after=step.last)
             if bar.disable and time.monotonic() >= next_line:
                 next_line = time.monotonic() + _LOG_EVERY_S
-                log.info(what, employees=done, of=total, after=step.last)
+                log.info(title, employees=done, of=total, after=step.last)

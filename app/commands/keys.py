@@ -1,4 +1,4 @@
-"""`flask --app entry keys …`: API keys."""
+"""`flask --app entry keys …`: make API keys."""
 
 import click
 from flask.cli import AppGroup
@@ -8,19 +8,19 @@ from app.access.keys import KeysError, new_key
 
 _ROLE = click.Choice([role.value for role in Role])
 
-keys = AppGroup("keys", help="API keys.")
+keys = AppGroup("keys", help="Make API keys.")
 
 
 @keys.command("new", with_appcontext=False)
 @click.option("--role", "roles", required=True, multiple=True, type=_ROLE)
-@click.option("--id", "key_id", help="Its name in logs; made up where there is none.")
+@click.option("--id", "key_id", help="The key's name in logs; by default a random one.")
 def keys_new(roles: tuple[Role, ...], key_id: str | None) -> None:
-    """Make an API key. It is shown once and kept nowhere."""
+    """Make an API key. It is shown once and stored nowhere."""
     try:
         key, line = new_key(map(Role, roles), key_id)
     except KeysError as error:
         raise click.BadParameter(str(error), param_hint="--id") from None
-    click.echo("The key, for whoever is to call. Nobody can show it again:", err=True)
+    click.echo("The key, for the client. It cannot be shown again:", err=True)
     click.echo(key)
     click.echo("The line for API_KEYS, or for the file of API_KEYS_FILE:", err=True)
     click.echo(line)

@@ -1,4 +1,4 @@
-"""`flask --app entry vectors …`: feature vectors as they are stored."""
+"""`flask --app entry vectors …`: encrypt stored feature vectors."""
 
 from contextlib import closing
 
@@ -6,27 +6,27 @@ import click
 from flask.cli import AppGroup
 from tqdm import tqdm
 
-from app.commands.working_on import existing_store, settings_of_command
+from app.commands.common import command_settings, open_existing_store
 from app.settings import SettingsError
 from app.storage import StoreUnavailable, UnknownSeal
 
-vectors = AppGroup("vectors", help="Stored feature vectors.")
+vectors = AppGroup("vectors", help="Encrypt stored feature vectors.")
 
 
 @vectors.command("rotate", with_appcontext=False)
 def vectors_rotate() -> None:
     """Encrypt stored vectors with the first of VECTOR_KEYS, while the service runs.
 
-    What is done is done: where it was interrupted, run it again and it goes on.
+    If this is interrupted, run it again and it continues.
     """
     try:
-        settings = settings_of_command()
+        settings = command_settings()
         if not settings.vector_keys:
             raise SettingsError(
-                "VECTOR_KEYS is not set: its first entry is what vectors are to be encrypted with"
+                "VECTOR_KEYS is not set: its first entry is the key to encrypt vectors with"
             )
         with (
-            closing(existing_store(settings)) as store,
+            closing(open_existing_store(settings)) as store,
             tqdm(unit=" employees", mininterval=1) as progress,
         ):
             for done, total in store.seal_anew():
@@ -34,4 +34,4 @@ def vectors_rotate() -> None:
                 progress.update(done - progress.n)
     except (SettingsError, StoreUnavailable, UnknownSeal) as error:
         raise click.ClickException(str(error)) from None
-    click.echo("All vectors are stored as the first entry of VECTOR_KEYS says.")
+    click.echo("All vectors are now stored as the first entry of VECTOR_KEYS says.")

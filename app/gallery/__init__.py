@@ -1,52 +1,65 @@
-"""Feature vectors → the nearest employees. An index only proposes; the store's records decide."""
+"""Find the employee nearest to a feature vector.
 
-from collections.abc import Iterator, Sequence
+An index only proposes candidates; the answer is computed from the records that the store holds.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from itertools import islice
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from app.storage import Employee
 
-class GalleryIndex(Protocol):
-    """Searches the gallery. All methods are thread-safe.
-
-    A search that overlaps an update may still propose what the update took away, but never misses
-    an employee who is in the index before and after it.
-
-    dimension: the length of its vectors.
-    """
-
-    dimension: int
-
-    def put(self, owners: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-        """Add employees, or replace all of their vectors; best some thousand vectors a call.
-
-        owners: (n,) the employee id of each vector. vectors: (n, dimension) of unit length.
-        """
-
-    def remove(self, employee_ids: Sequence[int]) -> None:
-        """Forget employees; unknown ones are passed over."""
-
-    def nearest(self, probe: NDArray[np.float32], count: int) -> list[int]:
-        """The `count` employees nearest to the probe (dimension,), the nearest first."""
-
-    def employees(self) -> list[int]:
-        """The ids of all employees in the index."""
-
-    def __len__(self) -> int:
-        """How many employees are in the index."""
+T = TypeVar("T")
 
 
 class IndexUnavailable(Exception):
-    """The index did not answer in time, or refused; the message says so without secrets."""
+    """The index did not answer in time, or refused. The message says why, without secrets."""
+
+
+class GalleryLoading(Exception):
+    """The whole store is being read, and nobody can be found until that is done."""
+
+
+class Gallery(Protocol):
+    """Finds the nearest employee; implemented in `memory_gallery` and `shared_gallery`.
+
+    All methods may raise StoreUnavailable, IndexUnavailable and GalleryLoading.
+    """
+
+    def __len__(self) -> int:
+        """Return the approximate number of employees who can be found."""
+
+    def load(self) -> None:
+        """Prepare to find employees. Must be called once, before any other method."""
+
+    def catch_up(self) -> None:
+        """Bring what has changed in the store into the index."""
+
+    def check_ready(self) -> None:
+        """Return if a login can be answered; raise otherwise."""
+
+    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
+        """Return the nearest employee and their distance; None if the gallery is empty.
+
+        probe: (dimension,) float32 of unit length.
+        """
+
+    def writing(self, employee_id: int) -> AbstractContextManager[None]:
+        """Return a context manager around a store write; on exit the index matches the store."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Row:
-    """One feature vector of one enrolment; never changed, only added and taken away.
+class IndexEntry:
+    """One feature vector of one enrolment in a shared index.
 
-    name: unlike that of any other vector of any enrolment. vector: (dimension,) of unit length.
+    Entries are added and removed, but never changed.
+
+    name: unique among all vectors of all enrolments. vector: (dimension,), of unit length.
     """
 
     name: str
@@ -55,41 +68,49 @@ class Row:
 
 
 class SharedIndex(Protocol):
-    """Rows that all processes search. All methods are thread-safe and may raise IndexUnavailable.
+    """An index that all processes share.
 
-    What one process has put is found by every search that starts afterwards, in any process.
+    All methods are thread-safe and may raise IndexUnavailable. A search finds every entry that
+    any process put before the search began.
 
-    dimension: the length of its vectors.
+    dimension: the length of the vectors.
     """
 
     dimension: int
 
     def prepare(self) -> None:
-        """Make the index where it is missing."""
+        """Create the index if it does not exist."""
 
     def is_complete(self) -> bool:
-        """Whether it has held everyone in the store once: an index that is new has not."""
+        """Return whether the index has been marked as complete; a new index is not."""
 
     def mark_complete(self) -> None:
-        """Remember that it holds everyone."""
+        """Record that the index holds every employee in the store."""
 
-    def put(self, rows: Sequence[Row]) -> None:
-        """Add rows; of those that are there already, set the vectors."""
+    def put(self, entries: Sequence[IndexEntry]) -> None:
+        """Add entries; overwrite the vectors of entries that exist."""
 
     def remove(self, names: Sequence[str]) -> None:
-        """Take rows away; unknown ones are passed over."""
+        """Remove entries; ignore unknown names."""
 
-    def rows_of(self, employee_ids: Sequence[int]) -> list[Row]:
-        """All rows of these employees."""
+    def entries_of(self, employee_ids: Sequence[int]) -> list[IndexEntry]:
+        """Return all entries of these employees."""
 
-    def rows_between(self, after: int, last: int) -> Iterator[Row]:
-        """All rows of the employees from `after`, which is left out, to `last`, in any order."""
+    def entries_between(self, after: int, last: int) -> Iterator[IndexEntry]:
+        """Yield the entries of employees with after < id ≤ last, in any order."""
 
     def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
-        """Name and employee id of the `count` rows nearest to the probe, the nearest first."""
+        """Return the names and employee ids of the `count` nearest entries, nearest first."""
 
     def flush(self) -> None:
-        """Let what was put be indexed now rather than some time."""
+        """Index the entries put so far now rather than later."""
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Return the number of entries."""
+
+
+def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of `size`; the last list may be shorter."""
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch

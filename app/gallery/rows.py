@@ -1,4 +1,4 @@
-"""Numbered rows of vectors: what the index needs of them, and the plain way to hold them."""
+"""Numbered rows of vectors: their interface, and the simple implementation."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 RowNumbers = NDArray[np.intp]
 
-_EXACT_FINALISTS = 64
+_EXACT_FINALISTS = 64  # few are enough, because float32 rows are ranked exactly
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """The sizes at which the search changes, all in rows.
+    """Sizes that control the search, all in rows.
 
-    exact: more vectors than these are searched by codes.
-    block: the rows of codes that memory is asked for, and scanned, at a time. Temporary numbers
-        of one block, eight bytes a row, should fit a core's cache.
-    finalists: the least that codes leave over for the comparison of numbers.
+    exact: galleries with more vectors than this are searched by codes.
+    block: rows of codes that are allocated, and scanned, at a time. The temporary array of one
+        block, eight bytes per row, should fit into a core's cache.
+    finalists: the minimum number of rows that a search by codes ranks by their vectors.
     """
 
     exact: int = 16_384
@@ -28,35 +28,38 @@ class Sizes:
 
 
 class Rows(Protocol):
-    """Rows keep no owners and take no lock. All row numbers are in ascending order."""
+    """Rows of vectors, without owners and without a lock.
+
+    Row numbers are passed and returned in ascending order.
+    """
 
     def finalists(self, count: int) -> int:
-        """How many candidates among `count` rows are enough, as a rule."""
+        """Return how many candidates among `count` rows are usually enough."""
 
     def write(self, rows: RowNumbers, vectors: Vectors) -> None:
-        """Set rows to vectors (n, dimension)."""
+        """Set rows to vectors, (n, dimension)."""
 
     def move(self, sources: RowNumbers, targets: RowNumbers) -> None:
-        """Copy rows onto as many others."""
+        """Copy the rows `sources` to the rows `targets`."""
 
     def wipe(self, rows: RowNumbers) -> None:
-        """Leave nothing of what the rows held."""
+        """Overwrite the content of rows with zeros."""
 
     def candidates(self, probe: Vectors, count: int, wanted: int) -> RowNumbers:
-        """About `wanted` of the first `count` rows, likely to be those nearest to the probe."""
+        """Return about `wanted` of the first `count` rows, probably those nearest to the probe."""
 
     def similarity(self, rows: RowNumbers, probe: Vectors) -> Vectors:
-        """(n,) cos(row, probe), as exactly as the rows are held."""
+        """Return cos(row, probe), (n,), as precisely as the rows are stored."""
 
 
 class ExactRows:
-    """float32 rows, all compared with the probe: four bytes a number."""
+    """Rows of float32, four bytes per number. A search compares all of them with the probe."""
 
-    # np.vecdot rather than `@`: BLAS would start threads of its own for each search, and many
-    # searches at once are spread over the cores by the threads that they come from.
+    # np.vecdot rather than `@`, because BLAS would start threads of its own for each search, while
+    # the threads of concurrent searches already use all cores.
 
-    def __init__(self, dimension: int, most: int) -> None:
-        self._vectors = np.zeros((most, dimension), np.float32)
+    def __init__(self, dimension: int, capacity: int) -> None:
+        self._vectors = np.zeros((capacity, dimension), np.float32)
 
     def finalists(self, count: int) -> int:
         return min(count, _EXACT_FINALISTS)
@@ -81,5 +84,5 @@ class ExactRows:
         return similarity
 
     def first(self, count: int) -> Vectors:
-        """The first `count` rows, (count, dimension)."""
+        """Return the first `count` rows, (count, dimension)."""
         return self._vectors[:count]

@@ -1,14 +1,14 @@
-"""A circuit breaker: whom nobody can reach is left alone for a while."""
+"""A circuit breaker: stop calling a failing service, then try it once."""
 
 from collections.abc import Callable
 from time import monotonic
 
 
 class Breaker:
-    """After `failures` in a row it allows nothing for `pause_s` seconds, and then one trial.
+    """Blocks all calls for `pause_s` seconds after `failures` in a row, then allows one trial.
 
-    The trial's outcome decides whether everything is allowed again or nothing for as long. For one
-    thread. pybreaker, which is maintained, wraps calls that block; for an event loop this suffices.
+    If the trial succeeds, all calls are allowed again; if it fails, they are blocked for as long
+    again. Not thread-safe. (pybreaker is maintained, but supports only calls that block.)
     """
 
     def __init__(
@@ -18,19 +18,19 @@ class Breaker:
         self._pause_s = pause_s
         self._clock = clock
         self._failures = 0
-        self._closed_until = 0.0
+        self._blocked_until = 0.0
 
     def allows(self) -> bool:
-        """May somebody try now? Who may must `note` the outcome."""
+        """Return whether a call may be made now. If so, its outcome must be noted."""
         if self._failures < self._most:
             return True
-        if self._clock() < self._closed_until:
+        if self._clock() < self._blocked_until:
             return False
-        self._closed_until = self._clock() + self._pause_s  # for everybody but this trial
+        self._blocked_until = self._clock() + self._pause_s  # for all but this trial
         return True
 
     def note(self, reachable: bool) -> None:
-        """What came of a try."""
+        """Note the outcome of a call."""
         self._failures = 0 if reachable else self._failures + 1
         if self._failures >= self._most:
-            self._closed_until = self._clock() + self._pause_s
+            self._blocked_until = self._clock() + self._pause_s

@@ -2,16 +2,16 @@
 
 
 class UnusableImage(Exception):
-    """A picture that can be read but shows no face to work with.
+    """The picture can be read, but shows no usable face.
 
-    code: stable and short, for programs. The message is one sentence for a person.
+    code: short and stable, for programs. The message is one sentence for a person.
     """
 
     code = "unusable_image"
 
 
 class ImageTooLarge(UnusableImage):
-    """The picture has more pixels than are decoded."""
+    """The picture has more pixels than the service decodes."""
 
     code = "image_too_large"
 
@@ -29,22 +29,22 @@ class SeveralFaces(UnusableImage):
 
 
 class DifferentPeople(UnusableImage):
-    """Several pictures that are to be enrolled together show different people."""
+    """The pictures of one enrolment show different people."""
 
     code = "different_people"
 
 
 class FaceTooSmall(UnusableImage):
-    """The face has too few pixels to be told from others."""
+    """The face has too few pixels to be recognised."""
 
     code = "face_too_small"
 
 
 class FaceTooBlurred(UnusableImage):
-    """The face is too blurred to be told from others."""
+    """The face is too blurred to be recognised."""
 
     code = "face_too_blurred"
 
 
 class NotAnImage(Exception):
-    """The data are no picture in a format we read, or are damaged or cut off."""
+    """The data is not a picture in a format we read, or is damaged or cut off."""

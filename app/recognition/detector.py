@@ -11,31 +11,31 @@ from app.recognition.image import Picture
 from app.recognition.mosaic import mosaic
 from app.recognition.pyramid import Pyramid
 from models import mtcnn
-from models.runtime import Network, Outputs, Runtime
+from models.network import Network, Outputs, Runtime
 
 Boxes = NDArray[np.float64]
 Scores = NDArray[np.float32]
 
 _CELL, _STRIDE = 12, 2  # P-Net looks at 12×12 pixels every 2 pixels
-_MARGIN = _CELL // 2  # so that a face may lie half outside the picture
-_SHRINK = 0.709  # from one scale to the next: half the area
-_BAND = 7  # scales that are searched at a time until a face is found
-_APART = 1e6  # pixels, more than any picture has along a side
-_TILE = 432  # pixels along a side that P-Net sees at a time; a multiple of its stride
-_AT_ONCE = 64  # boxes that a network sees at a time
-_SAME = 0.7  # overlap of one face's boxes, as a share of the smaller one
-_SCORES = (0.6, 0.7)  # what passes the first two stages
+_MARGIN = _CELL // 2  # around the picture, so that a face may lie half outside it
+_SCALE_STEP = 0.709  # from one scale to the next: half the area
+_SCALES_AT_ONCE = 7  # scales searched together until a face is found
+_SCALE_GAP = 1e6  # pixels; larger than any picture, so that boxes of two scales never overlap
+_TILE_SIDE = 432  # pixels of a scale that P-Net sees at a time; a multiple of its stride
+_BATCH = 64  # boxes that R-Net or O-Net sees at a time
+_SAME_FACE = 0.7  # overlap from which two boxes are one face, as a share of the smaller box
+_MIN_SCORES = (0.6, 0.7)  # to pass the first and the second stage
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Face:
+class DetectedFace:
     """A detected face, in pixels of the picture.
 
     box: (4,) float64 x1, y1, x2, y2; may reach beyond the picture.
-    landmarks: (5, 2) float64 x, y of the eyes, the nose and the corners of the mouth, from the
-        picture's left to right.
+    landmarks: (5, 2) float64 x, y of the eyes, the nose and the corners of the mouth, each pair
+        from the picture's left to right.
     score: in [0, 1].
-    side: of a square as large as the part of the box that lies inside the picture, in pixels.
+    side: side of the square with the same area as the part of the box inside the picture.
     """
 
     box: NDArray[np.float64]
@@ -45,11 +45,11 @@ class Face:
 
 
 class FaceDetector:
-    """Finds faces in a picture, the largest first.
+    """Finds faces in a picture.
 
-    smallest_face: side of the smallest face looked for, in pixels.
+    smallest_face: side of the smallest face to look for, in pixels.
     smallest_share: the same as a share of the picture's shorter side; the larger one counts.
-    least_score: what the last stage must be sure of, in [0, 1].
+    least_score: score that the last stage must exceed, in [0, 1].
     """
 
     def __init__(
@@ -59,8 +59,6 @@ class FaceDetector:
         smallest_share: float = 1 / 16,
         least_score: float = 0.9,
     ) -> None:
-        # pictures are so small that OpenCV's own threads only wait for work, at others' expense
-        cv2.setNumThreads(1)
         self._propose = runtime.compile(mtcnn.proposal())
         self._refine = runtime.compile(mtcnn.refinement())
         self._output = runtime.compile(mtcnn.output())
@@ -70,77 +68,80 @@ class FaceDetector:
 
     def detect(
         self, pyramid: Pyramid, rivals: float = 0, smallest_share: float | None = None
-    ) -> list[Face]:
-        """The faces in the picture, the largest first.
+    ) -> list[DetectedFace]:
+        """Return the faces in the picture, the largest first.
 
-        rivals: once a face is found, faces below this share of its side are not looked for. The
-        search goes from large faces to small ones, and the small ones are what costs time.
-        smallest_share: in place of the detector's own.
+        rivals: share of the largest face's side; once a face is found, smaller faces than that are
+        not searched for. The search goes from large faces to small ones, which cost most time.
+        smallest_share: replaces the detector's own.
         """
         share = self._smallest_share if smallest_share is None else smallest_share
         scales = self._scales(pyramid, share)
-        faces: list[Face] = []
+        faces: list[DetectedFace] = []
         while scales and not faces:
-            band, scales = scales[:_BAND], scales[_BAND:]
-            faces = distinct(self._faces(pyramid, band))
+            batch, scales = scales[:_SCALES_AT_ONCE], scales[_SCALES_AT_ONCE:]
+            faces = distinct(self._search(pyramid, batch))
         if faces:
-            # a scale finds faces somewhat larger than its cell, too
-            enough = rivals * faces[0].side * _SHRINK
-            if band := [scale for scale in scales if _CELL / scale >= enough]:
-                faces = distinct(faces + self._faces(pyramid, band))
+            # A scale also finds faces somewhat larger than its cell.
+            smallest = rivals * faces[0].side * _SCALE_STEP
+            if batch := [scale for scale in scales if _CELL / scale >= smallest]:
+                faces = distinct(faces + self._search(pyramid, batch))
         return faces
 
     def _scales(self, pyramid: Pyramid, smallest_share: float) -> list[float]:
-        """How much to shrink the picture for each size of face, large faces first."""
+        """Return the factors by which to resize the picture, those for large faces first."""
         shorter = min(pyramid.picture.shape[:2])
         scale = _CELL / max(self.smallest_face, smallest_share * shorter)
         scales = []
         while shorter * scale + 2 * _MARGIN >= 1.5 * _CELL:
             scales.append(scale)
-            scale *= _SHRINK
+            scale *= _SCALE_STEP
         return scales[::-1]
 
-    def _faces(self, pyramid: Pyramid, scales: list[float]) -> list[Face]:
-        boxes = self._proposed(pyramid, scales)
+    def _search(self, pyramid: Pyramid, scales: list[float]) -> list[DetectedFace]:
+        boxes = self._first_stage(pyramid, scales)
         if len(boxes):
-            boxes = self._refined(pyramid, boxes)
-        return self._found(pyramid, boxes) if len(boxes) else []
+            boxes = self._second_stage(pyramid, boxes)
+        return self._last_stage(pyramid, boxes) if len(boxes) else []
 
-    def _proposed(self, pyramid: Pyramid, scales: list[float]) -> Boxes:
+    def _first_stage(self, pyramid: Pyramid, scales: list[float]) -> Boxes:
         tiles = [
             tile
             for number, scale in enumerate(scales)
             for tile in _tiles(pyramid.resized(scale, _MARGIN), number)
         ]
-        found = [self._seen_in(pyramid.picture, group) for group in _groups(tiles)]
-        cells, level, offsets, scores = (np.concatenate(each) for each in zip(*found, strict=True))
-        # of one level first: set apart, so that no cell overlaps one of another level
-        keep = suppress(cells + (level * _APART)[:, None], scores, 0.5)
+        candidates = [self._candidates(pyramid.picture, group) for group in _groups(tiles)]
+        cells, scale_of, offsets, scores = map(np.concatenate, zip(*candidates, strict=True))
+        # First among the cells of one scale, then among all.
+        keep = suppress(cells + (scale_of * _SCALE_GAP)[:, None], scores, 0.5)
         boxes = moved(cells[keep], offsets[keep])
         return squared(boxes[suppress(boxes, scores[keep], 0.7)])
 
-    def _seen_in(
+    def _candidates(
         self, picture: Picture, tiles: Sequence["_Tile"]
     ) -> tuple[Boxes, NDArray[np.int64], NDArray[np.float32], Scores]:
-        """P-Net's cells that may hold a face: boxes in the picture, levels, offsets and scores."""
-        laid = mosaic([tile.picture for tile in tiles])
-        offsets, certainty = self._propose(laid.picture[None])
-        tile_of = _tile_numbers(certainty.shape[2:], tiles, laid.places)
-        row, column = np.nonzero((certainty[0, 1] >= _SCORES[0]) & (tile_of >= 0))
-        tile, scores = tile_of[row, column], certainty[0, 1, row, column]
-        cells = _cells(np.stack((column, row), 1), tile, picture, tiles, laid.places)
-        level = np.array([each.level for each in tiles])[tile]
-        return cells, level, offsets[0][:, row, column].T, scores
+        """Return P-Net's cells that may hold a face: boxes in the picture, scales, offsets, scores.
 
-    def _refined(self, pyramid: Pyramid, boxes: Boxes) -> Boxes:
-        offsets, certainty = _seen_by(self._refine, pyramid, boxes, 24)
-        passed = certainty[:, 1] > _SCORES[1]
+        A scale is given by its number.
+        """
+        laid_out = mosaic([tile.picture for tile in tiles])
+        offsets, certainty = self._propose(laid_out.picture[None])
+        tile_of = _tile_numbers(certainty.shape[2:], tiles, laid_out.corners)
+        row, column = np.nonzero((certainty[0, 1] >= _MIN_SCORES[0]) & (tile_of >= 0))
+        tile, scores = tile_of[row, column], certainty[0, 1, row, column]
+        cells = _cell_boxes(np.stack((column, row), 1), tile, picture, tiles, laid_out.corners)
+        scale = np.array([each.scale for each in tiles])[tile]
+        return cells, scale, offsets[0][:, row, column].T, scores
+
+    def _second_stage(self, pyramid: Pyramid, boxes: Boxes) -> Boxes:
+        offsets, certainty = _run(self._refine, pyramid, boxes, 24)
+        passed = certainty[:, 1] > _MIN_SCORES[1]
         boxes, offsets, score = boxes[passed], offsets[passed], certainty[passed, 1]
         keep = suppress(boxes, score, 0.7)
         return squared(moved(boxes[keep], offsets[keep]))
 
-    def _found(self, pyramid: Pyramid, boxes: Boxes) -> list[Face]:
-        offsets, points, certainty = _seen_by(self._output, pyramid, boxes, 48)
+    def _last_stage(self, pyramid: Pyramid, boxes: Boxes) -> list[DetectedFace]:
+        offsets, points, certainty = _run(self._output, pyramid, boxes, 48)
         size = boxes[:, None, 2:] - boxes[:, None, :2]
         landmarks = boxes[:, None, :2] + points.reshape(-1, 2, 5).transpose(0, 2, 1) * size
         boxes, score = moved(boxes, offsets), certainty[:, 1]
@@ -148,66 +149,71 @@ class FaceDetector:
         inside = np.clip(boxes, 0, (columns, rows, columns, rows))
         side = np.sqrt(np.prod(inside[:, 2:] - inside[:, :2], axis=1))
         passed = np.flatnonzero(score > self._least_score)
-        return [Face(boxes[i], landmarks[i], float(score[i]), float(side[i])) for i in passed]
+        return [
+            DetectedFace(boxes[i], landmarks[i], float(score[i]), float(side[i])) for i in passed
+        ]
 
 
-def _seen_by(network: Network, pyramid: Pyramid, boxes: Boxes, side: int) -> Outputs:
-    """What a network says of (n, 4) boxes, n ≥ 1.
+def _run(network: Network, pyramid: Pyramid, boxes: Boxes, side: int) -> Outputs:
+    """Return a network's outputs for (n, 4) boxes, n ≥ 1, each resized to side × side pixels.
 
-    Some at a time: a picture may be made of faces, and a network keeps the memory that its largest
-    input took.
+    Batches bound the memory: a picture may be made of faces, and a network keeps the memory that
+    its largest input took.
     """
     parts = [
-        network(pyramid.boxes(boxes[start : start + _AT_ONCE], side))
-        for start in range(0, len(boxes), _AT_ONCE)
+        network(pyramid.boxes(boxes[start : start + _BATCH], side))
+        for start in range(0, len(boxes), _BATCH)
     ]
     return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
 
 
-def distinct(faces: Sequence[Face]) -> list[Face]:
-    """Each face once, as its best score has it, the largest first."""
-    left = sorted(faces, key=lambda face: face.score, reverse=True)
-    boxes = np.array([face.box for face in left]).reshape(-1, 4)
-    keep, others = [], np.arange(len(left))
+def distinct(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
+    """Return each face once, with its best score, the largest first."""
+    by_score = sorted(faces, key=lambda face: face.score, reverse=True)
+    boxes = np.array([face.box for face in by_score]).reshape(-1, 4)
+    keep, others = [], np.arange(len(by_score))
     while len(others):
         best, others = others[0], others[1:]
-        keep.append(left[best])
-        others = others[_overlaps(boxes[best], boxes[others]) <= _SAME]
+        keep.append(by_score[best])
+        others = others[_overlaps(boxes[best], boxes[others]) <= _SAME_FACE]
     return sorted(keep, key=lambda face: face.side, reverse=True)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tile:
-    """A piece of a level, which is the picture at one scale with a margin.
+    """A piece of the picture at one scale, with a margin.
 
-    level: its number. size: columns and rows of the level without its margin. corner: column and
-    row of the level where the piece begins.
+    scale: its number. size: columns and rows of the resized picture without its margin. corner:
+    column and row where the piece begins in the resized picture with its margin.
     """
 
     picture: Picture
-    level: int
+    scale: int
     size: tuple[int, int]
     corner: tuple[int, int]
 
 
-def _tiles(level: Picture, number: int) -> Iterator[_Tile]:
-    """The level in pieces that overlap by a cell, so that each cell lies whole in one of them."""
-    rows, columns = level.shape[:2]
+def _tiles(resized: Picture, scale: int) -> Iterator[_Tile]:
+    """Cut a resized picture into tiles that overlap by a cell, so that every cell fits in one."""
+    rows, columns = resized.shape[:2]
     size = columns - 2 * _MARGIN, rows - 2 * _MARGIN
-    step = _TILE - _CELL
+    step = _TILE_SIDE - _CELL
     for top in range(0, max(1, rows - _CELL), step):
         for left in range(0, max(1, columns - _CELL), step):
-            piece = level[top : top + _TILE, left : left + _TILE]
-            yield _Tile(piece, number, size, (left, top))
+            piece = resized[top : top + _TILE_SIDE, left : left + _TILE_SIDE]
+            yield _Tile(piece, scale, size, (left, top))
 
 
 def _groups(tiles: Sequence[_Tile]) -> Iterator[list[_Tile]]:
-    """Tiles that P-Net sees together: a network keeps the memory that its largest input took."""
+    """Group the tiles that P-Net sees together, at most one full tile's area in each group.
+
+    This bounds the memory, because a network keeps the memory that its largest input took.
+    """
     group: list[_Tile] = []
     pixels = 0
     for tile in tiles:
         size = tile.picture.shape[0] * tile.picture.shape[1]
-        if group and pixels + size > _TILE**2:
+        if group and pixels + size > _TILE_SIDE**2:
             yield group
             group, pixels = [], 0
         group.append(tile)
@@ -216,65 +222,66 @@ def _groups(tiles: Sequence[_Tile]) -> Iterator[list[_Tile]]:
 
 
 def _tile_numbers(
-    shape: tuple[int, int], tiles: Sequence[_Tile], places: Sequence[tuple[int, int]]
+    shape: tuple[int, int], tiles: Sequence[_Tile], corners: Sequence[tuple[int, int]]
 ) -> NDArray[np.int64]:
-    """Which tile each cell of P-Net's output lies in; -1 where in none, or across an edge.
+    """Return the tile of each cell of P-Net's output; -1 if the cell is not within one tile.
 
-    places: where the tiles stand in what P-Net saw, in pixels.
+    corners: row and column of each tile in P-Net's input, in pixels.
     """
     tile_of = np.full(shape, -1)
-    for number, (tile, (top, left)) in enumerate(zip(tiles, places, strict=True)):
+    for number, (tile, (top, left)) in enumerate(zip(tiles, corners, strict=True)):
         rows, columns = ((side - _CELL + 1) // _STRIDE + 1 for side in tile.picture.shape[:2])
         row, column = top // _STRIDE, left // _STRIDE
         tile_of[row : row + rows, column : column + columns] = number
     return tile_of
 
 
-def _cells(
-    corners: NDArray[np.int64],
+def _cell_boxes(
+    cells: NDArray[np.int64],
     tile: NDArray[np.int64],
     picture: Picture,
     tiles: Sequence[_Tile],
-    places: Sequence[tuple[int, int]],
+    corners: Sequence[tuple[int, int]],
 ) -> Boxes:
-    """What P-Net's cells see, as boxes in the picture.
+    """Return cells of P-Net's output as boxes in the picture.
 
-    corners: (n, 2) column and row of each cell; tile: (n,) which one it lies in.
+    cells: (n, 2) column and row. tile: (n,) the number of each cell's tile. corners: as in
+    `_tile_numbers`.
     """
-    begins = np.array([(left, top) for top, left in places])
+    begins = np.array([(left, top) for top, left in corners])
     begins -= np.array([each.corner for each in tiles])
     per_pixel = np.array(picture.shape[1::-1]) / np.array([each.size for each in tiles])
-    corner = corners * float(_STRIDE) - begins[tile] - _MARGIN
+    corner = cells * float(_STRIDE) - begins[tile] - _MARGIN
     boxes: Boxes = np.hstack((corner, corner + _CELL)) * np.tile(per_pixel, 2)[tile]
     return boxes
 
 
 def moved(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
-    """Boxes with their corners moved by `offsets` (n, 4), given in widths and heights."""
+    """Return boxes with their corners moved by `offsets` (n, 4), given in widths and heights."""
     size = boxes[:, 2:] - boxes[:, :2]
     return boxes + offsets * np.hstack((size, size))
 
 
 def squared(boxes: Boxes) -> Boxes:
-    """Squares with the boxes' centres and longer sides."""
+    """Return squares with the boxes' centres and longer sides."""
     centre = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
     return np.hstack((centre - half, centre + half))
 
 
-def suppress(boxes: Boxes, scores: Scores, most: float) -> NDArray[np.intp]:
-    """Non-maximum suppression: the indices of the boxes that stay, the best score first.
+def suppress(boxes: Boxes, scores: Scores, max_overlap: float) -> NDArray[np.intp]:
+    """Return the indices of the boxes that non-maximum suppression keeps, the best score first.
 
-    most: the overlap from which on the lesser box goes, as a share of the union; at exactly that,
-        which cells of P-Net often have, both stay.
+    max_overlap: share of two boxes' union beyond which the box with the lower score goes. At
+    exactly this overlap, which is common among P-Net's cells, both stay.
     """
     corners_and_sizes = np.hstack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]))
-    keep = cv2.dnn.NMSBoxes(corners_and_sizes.tolist(), scores.tolist(), 0.0, most)
+    keep = cv2.dnn.NMSBoxes(corners_and_sizes.tolist(), scores.tolist(), 0.0, max_overlap)
     return np.asarray(keep, np.intp)
 
 
 def _overlaps(box: NDArray[np.float64], others: Boxes) -> NDArray[np.float64]:
-    """(n,) what the box shares with each of the others, as a share of the smaller of the two."""
+    """Return (n,) the area shared with each other box, as a share of the smaller of the two."""
     size = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     shared = np.prod(np.maximum(size, 0), axis=1)
     area = np.prod(others[:, 2:] - others[:, :2], axis=1)

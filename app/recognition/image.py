@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from pi_heif import register_heif_opener
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from app.limiter import Overloaded
 from app.recognition import ImageTooLarge, NotAnImage
-from app.recognition.limiter import Overloaded, PixelBudget
+from app.recognition.pixel_budget import PixelBudget
 from app.recognition.structure import bounded
-from app.recognition.structure.jpeg import MOST_SCANS, scans
+from app.recognition.structure.jpeg import MAX_SCANS, scans
 
 register_heif_opener(thumbnails=False)  # lets Pillow read HEIC
 
@@ -21,14 +22,15 @@ Picture = NDArray[np.uint8]
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "HEIF", "GIF", "TIFF", "BMP")
 
-_SHARE_OF_PIXELS = {"WEBP": 0.5}  # its decoder takes 16 bytes a pixel, the others at most 8
-_TILE_WIDTH, _TILE_LENGTH = 322, 323
-_BAND = 1 << 20  # pixels that are converted at a time
-_SAMPLES, _NEARLY_ALL = 1 << 18, 0.999  # of the values that say how bright a picture is
+_SHARE_OF_PIXELS = {"WEBP": 0.5}  # WebP's decoder takes 16 bytes a pixel, the others at most 8
+_TILE_WIDTH, _TILE_LENGTH = 322, 323  # TIFF tags
+_BAND = 1 << 20  # pixels converted to RGB at a time
+_SAMPLES, _WHITE_QUANTILE = 1 << 18, 0.999  # white is estimated as this quantile of so many pixels
 
+# Modes in which Pillow can shrink a picture before it is converted to RGB.
 _REDUCIBLE = ("L", "LA", "RGB", "RGBA", "CMYK", "YCbCr")
 
-# EXIF orientation → what turns the picture upright
+# EXIF orientation → the transposition that turns the picture upright.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -43,8 +45,8 @@ _TURNS = {
 class Photo:
     """An encoded picture, checked but not decoded yet.
 
-    max_megapixels: of WebP half as many. formats: those of FORMATS that are taken. budget: what
-    decoding takes its share of.
+    max_megapixels: WebP may have half as many. formats: the accepted ones of FORMATS. budget:
+    pixels that all photos share while they are decoded.
     Raises NotAnImage, and ImageTooLarge before any pixel is decoded.
     """
 
@@ -61,29 +63,29 @@ class Photo:
         with _pillow_errors(self._formats):
             image = self._open()
             pixels = max(image.width * image.height, _tile(image))
-            self._scans = scans(self._data, MOST_SCANS) if image.format == "JPEG" else 1
+            self._scans = scans(self._data, MAX_SCANS) if image.format == "JPEG" else 1
         self.shorter_side, self.longer_side = sorted(image.size)
-        most = max_megapixels * _SHARE_OF_PIXELS.get(image.format or "", 1)
-        if pixels / 1e6 > most:
+        allowed = max_megapixels * _SHARE_OF_PIXELS.get(image.format or "", 1)
+        if pixels / 1e6 > allowed:
             raise ImageTooLarge(
-                f"the picture has {pixels / 1e6:.1f} megapixels, at most {most:g} are taken"
+                f"the picture has {pixels / 1e6:.1f} megapixels, at most {allowed:g} are allowed"
             )
-        if self._scans > MOST_SCANS:
-            raise NotAnImage("the picture is a JPEG of too many scans")
+        if self._scans > MAX_SCANS:
+            raise NotAnImage("the picture is a JPEG with too many scans")
 
     def decode(self, shorter_side: float = math.inf) -> Picture:
-        """The first frame, turned upright as its EXIF orientation says.
+        """Return the first frame, upright as its EXIF orientation says.
 
-        shorter_side: how many pixels suffice; larger pictures are shrunk, a JPEG to a half, quarter
-        or eighth while it is decoded, which is much faster. Returns (rows, columns, 3) uint8 RGB.
-        What is transparent becomes white. Raises NotAnImage, Overloaded.
+        shorter_side: how many pixels suffice; a larger picture is shrunk, a JPEG to a half, quarter
+        or eighth while it is decoded, which is much faster. Returns (rows, columns, 3) uint8 RGB;
+        transparent pixels become white. Raises NotAnImage, Overloaded.
         """
         with self.decoded(shorter_side) as picture:
             return picture
 
     @contextmanager
     def decoded(self, shorter_side: float) -> Iterator[Picture]:
-        """The same, which keeps its share of the budget as long as the picture is needed."""
+        """Yield what `decode` returns, and hold its share of the budget until the block ends."""
         with ExitStack() as shares:
             with _pillow_errors(self._formats):
                 image = self._open()
@@ -94,8 +96,8 @@ class Photo:
                     image.draft(None, size)  # None keeps the mode
                 shares.enter_context(self._share(image, whole))
                 image.load()
-                spare = max(1, math.floor(min(image.size) / shorter_side))
-                picture = _upright(image, _rgb(image, spare))
+                factor = max(1, math.floor(min(image.size) / shorter_side))
+                picture = _upright(image, _rgb(image, factor))
                 image.close()
             yield picture
 
@@ -104,63 +106,64 @@ class Photo:
         return Image.open(BytesIO(self._data), formats=self._formats)
 
     def _share(self, image: Image.Image, whole: int) -> AbstractContextManager[None]:
-        """A share of the budget. whole: pixels of the picture before JPEG shrinks it."""
+        """Return a share of the budget. whole: pixels of the picture in full size."""
         if self._budget is None:
             return nullcontext()
-        if image.format in ("AVIF", "HEIF"):  # may hold more pixels than they say
+        if image.format in ("AVIF", "HEIF"):  # may hold more pixels than they declare
             return self._budget.share(math.inf)
-        # several scans are put together in full size
+        # A JPEG with several scans is put together in full size.
         return self._budget.share(whole if self._scans > 1 else math.prod(image.size))
 
 
 @contextmanager
 def _pillow_errors(formats: Collection[str]) -> Iterator[None]:
-    """What Pillow's decoders raise on damaged files, as ours."""
+    """Raise ImageTooLarge, NotAnImage or MemoryError in place of Pillow's errors."""
     try:
         yield
     except Image.DecompressionBombError as error:
         raise ImageTooLarge("the picture has far too many pixels") from error
     except UnidentifiedImageError as error:
         raise NotAnImage(f"not a picture we can read ({', '.join(formats)})") from error
-    except Overloaded:
-        raise
-    except MemoryError:
+    except (Overloaded, MemoryError):
         raise
     except OSError as error:
-        if "out of memory" in str(error):  # as Pillow says it of its decoders
+        if "out of memory" in str(error):  # Pillow's text if a decoder fails to allocate
             raise MemoryError from error
         raise NotAnImage("the picture is damaged or cut off") from error
-    except Exception as error:  # a file of any bytes makes decoders raise nearly anything
+    except Exception as error:  # on arbitrary bytes, decoders raise nearly anything
         raise NotAnImage("the picture is damaged or cut off") from error
 
 
 def _tile(image: Image.Image) -> int:
-    """Pixels of a TIFF's tile, which is decoded whole however small the picture is."""
+    """Return the pixels of a TIFF's tile, which is decoded whole however small the picture is."""
     tags: Mapping[int, int] = getattr(image, "tag_v2", {})
     return int(tags.get(_TILE_WIDTH, 0)) * int(tags.get(_TILE_LENGTH, 0))
 
 
-def _rgb(image: Image.Image, spare: int) -> Picture:
-    """(rows, columns, 3), shrunk by a whole factor. In bands, so that no copy is made of it all."""
-    small = spare == 1 and math.prod(image.size) <= _BAND
+def _rgb(image: Image.Image, factor: int) -> Picture:
+    """Return (rows, columns, 3) uint8, shrunk by a whole factor.
+
+    It works in bands, so that the whole picture is never copied.
+    """
+    small = factor == 1 and math.prod(image.size) <= _BAND
     if small and image.mode == "RGB" and not image.has_transparency_data:
         return np.asarray(image)
-    brightest = _brightest(image)
-    picture = np.empty((-(-image.height // spare), -(-image.width // spare), 3), np.uint8)
-    rows = max(1, _BAND // (image.width * spare))
+    white_level = _white_level(image)
+    picture = np.empty((-(-image.height // factor), -(-image.width // factor), 3), np.uint8)
+    rows = max(1, _BAND // (image.width * factor))
     for row in range(0, len(picture), rows):
-        lower = min((row + rows) * spare, image.height)
-        band = image.crop((0, row * spare, image.width, lower))
+        lower = min((row + rows) * factor, image.height)
+        band = image.crop((0, row * factor, image.width, lower))
         if image.mode in _REDUCIBLE:
-            band = _to_rgb(band.reduce(spare), brightest)
+            band = _to_rgb(band.reduce(factor), white_level)
         else:
-            band = _to_rgb(band, brightest).reduce(spare)
+            band = _to_rgb(band, white_level).reduce(factor)
         picture[row : row + rows] = np.asarray(band)
     return picture
 
 
 def _upright(image: Image.Image, picture: Picture) -> Picture:
-    # not ImageOps.exif_transpose: that one writes the EXIF data anew and fails where they are wrong
+    # ImageOps.exif_transpose rewrites the EXIF data, and fails if they are malformed.
     with suppress(Exception):
         orientation = image.getexif().get(ExifTags.Base.Orientation)
         if orientation in _TURNS:
@@ -168,11 +171,11 @@ def _upright(image: Image.Image, picture: Picture) -> Picture:
     return picture
 
 
-def _brightest(image: Image.Image) -> float:
-    """What is white in a picture of more than 8 bits: 1 of fractions, else 2ⁿ − 1, n ≥ 8.
+def _white_level(image: Image.Image) -> float:
+    """Return the value of white: 1 for fractions, else 2ⁿ − 1, n ≥ 8.
 
-    Infrared and industrial cameras use 8 to 12 bits of 16. A few brighter values are lamps and
-    broken pixels.
+    Beyond 8 bits it is estimated, because infrared and industrial cameras use 8 to 12 of 16 bits.
+    The few brightest values are ignored: they are lamps and broken pixels.
     """
     if not _is_deep(image.mode):
         return 255
@@ -181,7 +184,7 @@ def _brightest(image: Image.Image) -> float:
         np.asarray(image.crop((0, row, image.width, row + 1)), np.float64)[0, ::step]
         for row in range(0, image.height, step)
     ]
-    bright = float(np.quantile(np.nan_to_num(np.concatenate(rows)), _NEARLY_ALL))
+    bright = float(np.quantile(np.nan_to_num(np.concatenate(rows)), _WHITE_QUANTILE))
     if image.mode == "F" and bright <= 1:
         return 1
     return float(2 ** max(8, math.ceil(math.log2(max(bright, 0) + 1))) - 1)
@@ -191,13 +194,13 @@ def _is_deep(mode: str) -> bool:
     return mode in ("I", "F") or mode.startswith("I;16")
 
 
-def _to_rgb(image: Image.Image, brightest: float) -> Image.Image:
-    """brightest: what is white in a picture of more than 8 bits."""
+def _to_rgb(image: Image.Image, white_level: float) -> Image.Image:
+    """Return an RGB picture. white_level: the value of white if there are more than 8 bits."""
     if _is_deep(image.mode):
-        values = np.nan_to_num(np.asarray(image, np.float64)).clip(0, brightest)
-        image = Image.fromarray((values * (255 / brightest)).astype(np.uint8))
+        values = np.nan_to_num(np.asarray(image, np.float64)).clip(0, white_level)
+        image = Image.fromarray((values * (255 / white_level)).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        background = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(background, image)
     return image.convert("RGB")

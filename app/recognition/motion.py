@@ -1,10 +1,9 @@
-"""Does a face move as a living one does? Measured on its eyes and mouth, over the frames of a film.
+"""Measure how much a living face moves its eyes and mouth in a sequence of frames.
 
-A photo that is shifted, scaled, turned, tilted, bent, blurred or lit differently from frame to
-frame changes its eyes and its mouth in ways that a few numbers describe: where they are, how large,
-how bright, how sharp.
-An eyelid that falls and lips that part change what is *in* them. So the frames are registered, and
-what remains of each of these regions when the best such change is taken away is the face's motion.
+A photo can be shifted, scaled, rotated, tilted, bent, blurred or lit differently from frame to
+frame. A few numbers describe how this changes its eyes and mouth: where they are, how large, how
+bright, how sharp. A blink or a word changes what is *in* them. So the frames are registered, the
+best change of the first kind is removed from each eye and the mouth, and what remains is motion.
 """
 
 from collections.abc import Sequence
@@ -14,131 +13,132 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Face = NDArray[np.uint8]
+GreyFace = NDArray[np.uint8]
 _Grey = NDArray[np.float32]
 
 SIDE = 96
 POINTS = np.array([[32, 34], [64, 34], [48, 53], [35, 70], [61, 70]], np.float64)
-"""Where in a face of SIDE × SIDE pixels the eyes, the nose and the corners of the mouth lie."""
+"""Eyes, nose and corners of the mouth in a face of SIDE × SIDE pixels."""
 
-_SMOOTH = 1.5  # standard deviation in pixels, of what takes noise and compression away
+_BLUR = 1.5  # standard deviation in pixels; removes noise and compression artefacts
 _ITERATIONS = {cv2.MOTION_AFFINE: 30, cv2.MOTION_HOMOGRAPHY: 15}
-_AS_IT_IS = np.eye(3, dtype=np.float32)
-_FAINT = 60.0  # grey levels squared, so that noise in a region without contrast is no motion
-_WHITE, _BLACK = 245, 1
-_AROUND = np.ones((9, 9), np.uint8)  # what smoothing and registration spread
-_ENOUGH = 0.5  # share of a region
-_ASTRAY = 4.0  # times the usual noise
-_STIRRED = 2.0  # grey levels squared that a mouth opening wide adds to it
-_SURELY = 2.0  # times the noise elsewhere: as much is in some frame of 15 by chance
+_IDENTITY = np.eye(3, dtype=np.float32)
+_MIN_CONTRAST = 60.0  # grey levels squared; keeps noise in a flat region from counting as motion
+_TOO_BRIGHT, _TOO_DARK = 245, 1  # grey levels beyond which a pixel shows nothing
+_SPREAD = np.ones((9, 9), np.uint8)  # neighbours of a lost pixel that blur and registration affect
+_MIN_VISIBLE = 0.5  # share of a region that must be visible
+# A frame is misregistered if the noise in its rigid part is more than _MAX_NOISE times the median
+# plus _MOUTH_NOISE. A mouth that opens wide adds that much, in grey levels squared.
+_MAX_NOISE, _MOUTH_NOISE = 4.0, 2.0
+_NOISE_FACTOR = 2.0  # how many times to subtract the noise: in one frame of 15 it is so large
 
 
-def _boxed(x: int, y: int, across: int, down: int) -> NDArray[np.bool_]:
+def _box(x: int, y: int, half_width: int, half_height: int) -> NDArray[np.bool_]:
     region = np.zeros((SIDE, SIDE), bool)
-    region[y - down : y + down, x - across : x + across] = True
+    region[y - half_height : y + half_height, x - half_width : x + half_width] = True
     return region
 
 
 _Y, _X = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
 _OVAL = ((_X - 48) / 34) ** 2 + ((_Y - 52) / 42) ** 2 < 1
-_MOVING = (_boxed(32, 34, 11, 10), _boxed(64, 34, 11, 10), _boxed(48, 72, 18, 13))
-_RIGID = _OVAL & (_Y < 60) & ~_boxed(32, 34, 13, 12) & ~_boxed(64, 34, 13, 12)
+_MOVING = (_box(32, 34, 11, 10), _box(64, 34, 11, 10), _box(48, 72, 18, 13))  # eyes and mouth
+_RIGID = _OVAL & (_Y < 60) & ~_box(32, 34, 13, 12) & ~_box(64, 34, 13, 12)
 
 
 def motion(faces: NDArray[np.uint8]) -> float:
-    """How much the eyes or the mouth change, as a share of their contrast; 0 is a still.
+    """Return how much the eyes or the mouth change, as a share of their contrast; 0 for a still.
 
-    faces: (n, SIDE, SIDE) uint8, one channel, n ≥ 1, of one person, their landmarks about at
-    POINTS. The frame that differs most counts. Noise is judged by forehead, nose and cheeks, and by
-    what most frames show in the same region, and the larger of the two is taken off.
+    faces: (n, SIDE, SIDE) uint8, one channel, n ≥ 1, of one person, with landmarks near POINTS. The
+    frame that differs most counts. Noise is subtracted: that of forehead, nose and cheeks, or the
+    median change of the region over all frames, whichever is larger.
     """
     pictures = faces.astype(np.float32)
-    # a perspective fits anything where the chin is cut off, unless it begins near the right one
-    views = [_AS_IT_IS] * len(pictures)
+    # Fit an affine transform first: if the chin is cut off, a perspective one fits anything unless
+    # it starts close to the right one.
+    views = [_IDENTITY] * len(pictures)
     views = _views(pictures, pictures[0], views, cv2.MOTION_AFFINE)
-    usual = _median(_registered(pictures, views))
-    views = _views(pictures, usual, views, cv2.MOTION_HOMOGRAPHY)
+    reference = _median(_registered(pictures, views))
+    views = _views(pictures, reference, views, cv2.MOTION_HOMOGRAPHY)
     pictures = _registered(pictures, views)
-    seen = np.stack([_seen(picture) & _seen(usual) for picture in pictures])
-    pictures = np.stack([_smooth(picture) for picture in pictures])
-    usual = _smooth(usual)
-    noise = _unexplained(pictures, seen, usual, _RIGID)
+    visible = np.stack([_visible(picture) & _visible(reference) for picture in pictures])
+    pictures = np.stack([_blurred(picture) for picture in pictures])
+    reference = _blurred(reference)
+    noise = _unexplained(pictures, visible, reference, _RIGID)
     changes = []
     for region in _MOVING:
-        change = _unexplained(pictures, seen, usual, region)
-        change -= _SURELY * np.maximum(noise, np.median(change))
-        changes.append(change / (usual[region].var() + _FAINT))
-    # where the rigid part is not seen or does not fit, the frame is not registered: it says nothing
-    fits = (noise > 0) & (noise <= _ASTRAY * np.median(noise) + _STIRRED)
-    return float(np.max(np.where(fits, changes, 0)))
+        change = _unexplained(pictures, visible, reference, region)
+        change -= _NOISE_FACTOR * np.maximum(noise, np.median(change))
+        changes.append(change / (reference[region].var() + _MIN_CONTRAST))
+    # If the rigid part is hidden or does not fit, the frame is misregistered and shows no motion.
+    registered = (noise > 0) & (noise <= _MAX_NOISE * np.median(noise) + _MOUTH_NOISE)
+    return float(np.max(np.where(registered, changes, 0)))
 
 
 def _median(pictures: _Grey) -> _Grey:
     return np.asarray(np.median(pictures, axis=0), np.float32)
 
 
-def _smooth(picture: _Grey) -> _Grey:
-    return np.asarray(cv2.GaussianBlur(picture, (0, 0), _SMOOTH), np.float32)
+def _blurred(picture: _Grey) -> _Grey:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), _BLUR), np.float32)
 
 
-def _seen(picture: _Grey) -> NDArray[np.bool_]:
-    """Where a picture is neither too bright nor too dark to show anything."""
-    lost = ((picture > _WHITE) | (picture < _BLACK)).astype(np.uint8)
-    return np.asarray(cv2.dilate(lost, _AROUND) == 0)
+def _visible(picture: _Grey) -> NDArray[np.bool_]:
+    """Return which pixels are neither too bright nor too dark to show anything."""
+    lost = ((picture > _TOO_BRIGHT) | (picture < _TOO_DARK)).astype(np.uint8)
+    return np.asarray(cv2.dilate(lost, _SPREAD) == 0)
 
 
-def _views(pictures: _Grey, target: _Grey, views: Sequence[_Grey], model: int) -> list[_Grey]:
-    """The transforms (3, 3) with which each picture's face correlates best with `target`.
+def _views(pictures: _Grey, target: _Grey, starts: Sequence[_Grey], model: int) -> list[_Grey]:
+    """Return the transforms (3, 3) with which each picture's face correlates best with `target`.
 
-    views: where to begin. model: of OpenCV, what the transforms may be. Evangelidis & Psarakis
-    2008: enhanced correlation coefficient, which light does not change.
+    model: OpenCV's kind of transform. Evangelidis & Psarakis 2008: enhanced correlation
+    coefficient, which light does not change.
     """
     oval = _OVAL.astype(np.uint8) * 255
     criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, _ITERATIONS[model], 1e-4)
     rows = 2 if model == cv2.MOTION_AFFINE else 3
-    found = []
-    for picture, view in zip(pictures, views, strict=True):
-        best = view.copy()
-        with suppress(cv2.error):  # no convergence
-            _, best[:rows] = cv2.findTransformECC(
-                target, picture, view[:rows].copy(), model, criteria, oval, gaussFiltSize=5
+    views = []
+    for picture, start in zip(pictures, starts, strict=True):
+        view = start.copy()
+        with suppress(cv2.error):  # it did not converge: keep the start
+            _, view[:rows] = cv2.findTransformECC(
+                target, picture, start[:rows].copy(), model, criteria, oval, gaussFiltSize=5
             )
-        found.append(best)
-    return found
+        views.append(view)
+    return views
 
 
 def _registered(pictures: _Grey, views: Sequence[_Grey]) -> _Grey:
-    """The pictures, each in its view. What lies outside of one is black, so it is not seen."""
-    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    both = zip(pictures, views, strict=True)
+    """Return each picture in its view. Pixels from outside the picture are black, so invisible."""
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    pairs = zip(pictures, views, strict=True)
     return np.stack(
-        [cv2.warpPerspective(each, view, (SIDE, SIDE), flags=how) for each, view in both]
+        [cv2.warpPerspective(picture, view, (SIDE, SIDE), flags=flags) for picture, view in pairs]
     )
 
 
 def _unexplained(
-    pictures: _Grey, seen: NDArray[np.bool_], usual: _Grey, region: NDArray[np.bool_]
+    pictures: _Grey, visible: NDArray[np.bool_], reference: _Grey, region: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """(n,) mean square of what no affine change of the region, its light and its focus explains.
+    """Return (n,) the mean square that no affine change, light or focus explains in a region.
 
-    To first order: the picture's gradients times an affine displacement, plus a plane of light, its
-    Laplacian for the focus, and a curve of tones, as cameras and displays bend them. Where too
-    little is seen, it is 0.
+    The explanations, to first order: the gradients of `reference` times an affine displacement, a
+    plane of light, the Laplacian for the focus, and a tone curve, as cameras and displays apply.
+    The result is 0 if too little of the region is visible.
     """
-    slopes = (cv2.Sobel(usual, cv2.CV_32F, *order, scale=1 / 8)[region] for order in _BOTH)
+    gradients = (
+        cv2.Sobel(reference, cv2.CV_32F, *order, scale=1 / 8)[region] for order in ((1, 0), (0, 1))
+    )
     x, y = _X[region] - _X[region].mean(), _Y[region] - _Y[region].mean()
-    one, tone = np.ones_like(x), usual[region] / 255
-    focus = cv2.Laplacian(usual, cv2.CV_32F)[region]
+    one, tone = np.ones_like(x), reference[region] / 255
+    focus = cv2.Laplacian(reference, cv2.CV_32F)[region]
     explanations = [one, x, y, focus, tone, tone**2, tone**3]
-    explanations += [slope * place for slope in slopes for place in (one, x, y)]
+    explanations += [gradient * factor for gradient in gradients for factor in (one, x, y)]
     columns = np.stack(explanations, axis=1).astype(np.float64)
-    left = np.zeros(len(pictures))
-    for number, shown in enumerate(seen[:, region]):
-        if shown.mean() > _ENOUGH:
+    residuals = np.zeros(len(pictures))
+    for number, shown in enumerate(visible[:, region]):
+        if shown.mean() > _MIN_VISIBLE:
             basis, _ = np.linalg.qr(columns[shown])
             values = pictures[number, region][shown]
-            left[number] = np.square(values - basis @ (values @ basis)).mean()
-    return left
-
-
-_BOTH = ((1, 0), (0, 1))
+            residuals[number] = np.square(values - basis @ (values @ basis)).mean()
+    return residuals

@@ -1,4 +1,4 @@
-"""One picture at many scales, and crops from it that may reach beyond its edge."""
+"""A picture at several scales, and crops from it that may reach beyond its edge."""
 
 import math
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from app.recognition.image import Picture
 
-_SMALLEST_SIDE = 24
+_MIN_SIDE = 24  # pixels; smaller pictures are not halved
 
 
 class Pyramid:
     """A picture, halved again and again by area averaging, so that no crop skips pixels.
 
-    What lies outside the picture is black, as in the original MTCNN: stretching what is left of a
-    crop at the edge instead makes boxes fly out of close-ups.
+    Beyond the picture's edge, crops are black, as in the original MTCNN. If crops were clipped at
+    the edge and stretched, the boxes of close-ups would fly far out of the picture.
     """
 
     def __init__(self, picture: Picture) -> None:
@@ -23,7 +23,10 @@ class Pyramid:
         self._halves = [picture]
 
     def resized(self, scale: float, margin: int) -> Picture:
-        """The whole picture times `scale` (at most 1 pixel off), with a black margin in pixels."""
+        """Return the picture resized by `scale`, with a black margin.
+
+        The size is rounded to whole pixels. margin: in pixels.
+        """
         rows, columns = self.picture.shape[:2]
         size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
         small = cv2.resize(self._at(1 / scale), size, interpolation=cv2.INTER_AREA)
@@ -31,23 +34,23 @@ class Pyramid:
         return np.asarray(padded, np.uint8)
 
     def warped(self, to_picture: NDArray[np.float64], side: int) -> Picture:
-        """The (side, side, 3) uint8 chip that an affine transform takes from the picture.
+        """Return the chip (side, side, 3) uint8 that an affine transform takes from the picture.
 
-        to_picture: (2, 3), from points of the chip to points of the picture; the centre of the top
-        left pixel is (0.5, 0.5) on both.
+        to_picture: (2, 3), from points of the chip to points of the picture. In both, the centre of
+        the top left pixel is (0.5, 0.5).
         """
         chip: Picture = self._chips(to_picture[None], side)[0]
         return chip
 
     def boxes(self, boxes: NDArray[np.float64], side: int) -> Picture:
-        """boxes: (n, 4) x1, y1, x2, y2 → (n, side, side, 3) uint8, each box stretched to fit."""
+        """Return crops (n, side, side, 3) uint8 of boxes (n, 4) x1, y1, x2, y2, stretched."""
         stretches = np.zeros((len(boxes), 2, 3))
         stretches[:, :, 2] = boxes[:, :2]
         stretches[:, (0, 1), (0, 1)] = (boxes[:, 2:] - boxes[:, :2]) / side
         return self._chips(stretches, side)
 
     def _chips(self, to_picture: NDArray[np.float64], side: int) -> Picture:
-        """to_picture: (n, 2, 3), as in `warped` → (n, side, side, 3) uint8."""
+        """Return chips (n, side, side, 3) uint8. to_picture: (n, 2, 3), as in `warped`."""
         transforms = to_picture.copy()
         transforms[..., 2] += transforms[..., :2].sum(axis=2) / 2
         chips = np.empty((len(to_picture), side, side, 3), np.uint8)
@@ -56,7 +59,7 @@ class Pyramid:
             source = self._at(magnification(original))
             transform[0] *= source.shape[1] / all_columns
             transform[1] *= source.shape[0] / all_rows
-            transform[:, 2] -= 0.5  # OpenCV counts from pixel centres, we from corners
+            transform[:, 2] -= 0.5  # OpenCV counts from pixel centres, this class from corners
             cv2.warpAffine(
                 source,
                 transform,
@@ -68,9 +71,9 @@ class Pyramid:
         return chips
 
     def _at(self, shrinkage: float) -> Picture:
-        """The smallest of the halved pictures that still has the detail `1 / shrinkage` needs."""
+        """Return the smallest halved picture from which to shrink the picture by this factor."""
         level = int(math.log2(max(shrinkage, 1)))
-        while len(self._halves) <= level and min(self._halves[-1].shape[:2]) >= _SMALLEST_SIDE:
+        while len(self._halves) <= level and min(self._halves[-1].shape[:2]) >= _MIN_SIDE:
             rows, columns = self._halves[-1].shape[:2]
             size = ((columns + 1) // 2, (rows + 1) // 2)
             half = cv2.resize(self._halves[-1], size, interpolation=cv2.INTER_AREA)
@@ -79,6 +82,6 @@ class Pyramid:
 
 
 def magnification(transform: NDArray[np.float64]) -> float:
-    """How many pixels of its target a (2, 3) transform makes of one of its source, along a side."""
+    """Return how many target pixels a (2, 3) transform makes of a source pixel, along a side."""
     (a, b, _), (c, d, _) = transform.tolist()
     return math.sqrt(abs(a * d - b * c))

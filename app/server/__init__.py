@@ -1,30 +1,30 @@
-"""HTTP as it comes over a socket: gunicorn's processes, uvicorn's worker, and whole requests."""
+"""Serve HTTP: gunicorn runs uvicorn workers, which pass whole requests to the WSGI app."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one worker spends on its clients.
+    """The resources that one worker spends on its clients.
 
-    threads: requests that the app answers at once.
-    connections: that may be open.
-    patience_s: how long a request may take to come in, and an answer to go out, in seconds.
-    longest_body: of one request, in bytes.
-    held: bytes of all bodies together, from their first byte to the answer; as many again of
-        answers that are on their way.
+    threads: requests that the app processes at once.
+    connections: open connections.
+    timeout_s: seconds in which a request must arrive, and in which a client must take its answer.
+    max_body: bytes of one request's body.
+    buffered: bytes of all bodies together, each counted from its first byte until the request is
+        answered. All answers that are being sent may take as many bytes again.
     """
 
     threads: int
     connections: int
-    patience_s: float
-    longest_body: int
-    held: int
+    timeout_s: float
+    max_body: int
+    buffered: int
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the app is given a request without its body; it is the answer.
+    """The answer to a request whose body is not received; the app gets the refusal instead.
 
     code: stable, for programs. sentence: for a person. retry_after_s: as in `Retry-After`.
     """
@@ -37,7 +37,7 @@ class Refusal:
 
 MALFORMED = Refusal(400, "bad_request", "the request is malformed")
 SLOW_S = 2.0
-"""A client that has been waited for longer than this makes room for others."""
+"""A client that has kept the worker waiting for longer may be dropped in favour of others."""
 
 REFUSAL = "image_registration.refusal"
-"""The key of a WSGI environment that holds the Refusal, if the request was not received."""
+"""Key in the WSGI environment for the Refusal, if the request was not received."""

@@ -1,6 +1,6 @@
-"""Whole requests go to the WSGI app, and whole answers to the client; no client holds a thread.
+"""Pass whole requests to the WSGI app and whole answers to clients, so no client holds a thread.
 
-The event loop receives a body and sends an answer. A thread works for the app in between.
+The event loop receives the body and sends the answer. In between, a thread runs the app.
 """
 
 import asyncio
@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
-from threading import Lock
 from time import monotonic
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -16,6 +15,7 @@ from urllib.parse import unquote_to_bytes
 import structlog
 
 from app.server import MALFORMED, REFUSAL, SLOW_S, Bounds, Refusal, memory
+from app.server.budget import Budget, Reservation
 from app.server.connections import Connection
 
 log = structlog.get_logger()
@@ -26,56 +26,29 @@ Environ = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_LARGE = 16 << 20  # bytes of a body after which memory is given back; most films are smaller
-_SMALL = 64 << 10  # bytes of an answer that takes no share, so that no listing fails a login
-_LINGER_S = 5.0  # for a client to finish what nobody reads, or it would not see the answer
-_PAUSE_S = 1.0  # after which such a client is taken to be done
+_LARGE = 16 << 20  # bytes; bodies above have memory trimmed, most frame sequences are smaller
+_SMALL = 64 << 10  # bytes of an answer that take no budget, so that listings cannot fail logins
+# Most clients read no answer before they have sent everything. So the rest of a refused body is
+# discarded, for at most so long in all, and until the client pauses for so long.
+_DRAIN_S = 5.0
+_DRAIN_PAUSE_S = 1.0
 
-_TOO_MANY = Refusal(503, "overloaded", "too many requests at once, try again", retry_after_s=5)
+_OVERLOADED = Refusal(503, "overloaded", "too many requests at once, try again", retry_after_s=5)
+_OVERLOADED_HEADERS = [
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", str(len(_OVERLOADED.sentence)).encode()),
+    (b"retry-after", str(_OVERLOADED.retry_after_s).encode()),
+]
+_CODING, _LENGTH = b"transfer-encoding", b"content-length"
 
 
 class _Refused(Exception):
-    """The body is not received any further. more: whether the client still sends."""
+    """The rest of the body is not wanted. still_sending: whether the client has more to send."""
 
-    def __init__(self, refusal: Refusal, more: bool) -> None:
+    def __init__(self, refusal: Refusal, still_sending: bool) -> None:
         super().__init__(refusal)
         self.refusal = refusal
-        self.more = more
-
-
-class _Share:
-    """What one request has of the bytes that a worker may hold; a context that gives it back."""
-
-    def __init__(self, budget: "_Budget") -> None:
-        self._budget = budget
-        self.size = 0
-
-    def grow(self, size: int) -> bool:
-        """Take more; False if there is no room."""
-        with self._budget.lock:
-            if size > self._budget.left:
-                return False
-            self._budget.left -= size
-            self.size += size
-            return True
-
-    def __enter__(self) -> "_Share":
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.give_back()
-
-    def give_back(self) -> None:
-        """Let others have it."""
-        with self._budget.lock:
-            self._budget.left += self.size
-            self.size = 0
-
-
-class _Budget:
-    def __init__(self, size: int) -> None:
-        self.left = size
-        self.lock = Lock()
+        self.still_sending = still_sending
 
 
 class Adapter:
@@ -94,32 +67,32 @@ class Adapter:
         self._bounds = bounds
         self._stop = stop
         self._threads = ThreadPoolExecutor(bounds.threads, "request")
-        self._bodies, self._answers = _Budget(bounds.held), _Budget(bounds.held)
-        # the bodies that come in and when they began to, the first one first
+        self._bodies, self._answers = Budget(bounds.buffered), Budget(bounds.buffered)
+        # Start times of the bodies that are arriving, by their timeouts, the oldest first.
         self._incoming: dict[asyncio.Timeout, float] = {}
         self._too_slow = Refusal(
-            408, "too_slow", f"the request did not come in within {bounds.patience_s:g} seconds"
+            408, "too_slow", f"the request did not arrive within {bounds.timeout_s:g} seconds"
         )
         self._too_large = Refusal(
-            413, "body_too_large", f"the request is larger than {bounds.longest_body / 1e6:g} MB"
+            413, "body_too_large", f"the request is larger than {bounds.max_body / 1e6:g} MB"
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
             return
         client = scope["state"]["connection"]
         try:
             await self._serve(client, scope, receive, send)
-        except asyncio.CancelledError:  # it took longer than there is time for at the end
+        except asyncio.CancelledError:  # the time for a graceful shutdown is over
             client.abort()
             raise
         except Exception:
-            if not client.transport.is_closing():  # then the client has gone
+            if not client.transport.is_closing():  # if it is, the client has gone
                 log.exception("a request could not be answered")
                 client.abort()
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -128,78 +101,85 @@ class Adapter:
 
     async def _serve(self, client: Connection, scope: Scope, receive: Receive, send: Send) -> None:
         run = asyncio.get_running_loop().run_in_executor
-        more = False
-        with _Share(self._answers) as going_out:
-            with _Share(self._bodies) as coming_in:
+        still_sending = False
+        with Reservation(self._answers) as answer_bytes:
+            with Reservation(self._bodies) as body_bytes:
                 try:
-                    environ = _environ(scope, await self._body(scope, receive, coming_in))
+                    environ = _environ(scope, await self._body(scope, receive, body_bytes))
                 except ConnectionResetError:
                     return
                 except _Refused as refused:
-                    coming_in.give_back()
+                    body_bytes.release()
                     environ = _environ(scope, b"") | {REFUSAL: refused.refusal}
-                    more = refused.more
-                client.crowd.is_busy(client)
-                status, headers, parts = await run(self._threads, self._respond, environ, going_out)
-                environ["wsgi.input"].close()  # the app may not have asked for it
-                was_large = coming_in.size > _LARGE
-            if was_large:
-                run(self._threads, memory.give_back)
-            client.crowd.is_slow(client)
-            if more:
-                headers.append((b"connection", b"close"))
+                    still_sending = refused.still_sending
+                client.open_connections.mark_busy(client)
+                status, headers, parts = await run(
+                    self._threads, self._respond, environ, answer_bytes
+                )
+                environ["wsgi.input"].close()  # in case the app has not
+                is_large = body_bytes.size > _LARGE
+            if is_large:
+                run(self._threads, memory.trim)
+            client.open_connections.mark_transferring(client)
+            if still_sending:
+                headers = [*headers, (b"connection", b"close")]
             try:
-                async with asyncio.timeout(self._bounds.patience_s):
+                async with asyncio.timeout(self._bounds.timeout_s):
                     await send(
                         {"type": "http.response.start", "status": status, "headers": headers}
                     )
                     for part in parts:
                         await send({"type": "http.response.body", "body": part, "more_body": True})
-                    if more:
-                        await _linger(receive)
-                    await send({"type": "http.response.body"})  # when all of it has been taken
+                    if still_sending:
+                        await _drain(receive)
+                    # This returns when the client has taken the whole answer.
+                    await send({"type": "http.response.body"})
             except TimeoutError:
                 client.abort()
 
-    async def _body(self, scope: Scope, receive: Receive, share: _Share) -> bytes:
-        """All of the body. Raises _Refused, and ConnectionResetError if the client has gone."""
+    async def _body(self, scope: Scope, receive: Receive, reservation: Reservation) -> bytes:
+        """Return the whole body. Raises _Refused; ConnectionResetError if the client has gone."""
         if refusal := scope["state"].get("refusal"):
-            raise _Refused(refusal, more=True)
-        # llhttp takes other codings before the last one, which a proxy may read differently
+            raise _Refused(refusal, still_sending=True)
+        # llhttp accepts other codings before `chunked`; a proxy may read such a body differently.
         codings = [value.lower() for name, value in scope["headers"] if name == _CODING]
         if codings not in ([], [b"chunked"]):
-            raise _Refused(MALFORMED, more=True)
-        if any(int(v) > self._bounds.longest_body for n, v in scope["headers"] if n == _LENGTH):
-            raise _Refused(self._too_large, more=True)
-        client = scope["state"]["connection"].transport
+            raise _Refused(MALFORMED, still_sending=True)
+        lengths = [int(value) for name, value in scope["headers"] if name == _LENGTH]
+        if any(length > self._bounds.max_body for length in lengths):
+            raise _Refused(self._too_large, still_sending=True)
+        transport = scope["state"]["connection"].transport
         pieces: list[bytes] = []
         more = True
         try:
-            async with asyncio.timeout_at(scope["state"]["deadline"]) as patience:
-                self._incoming[patience] = monotonic()
+            async with asyncio.timeout_at(scope["state"]["deadline"]) as timeout:
+                self._incoming[timeout] = monotonic()
                 while more:
                     message = await receive()
-                    if message["type"] == "http.disconnect" or client.is_closing():
+                    if message["type"] == "http.disconnect" or transport.is_closing():
                         raise ConnectionResetError
                     more = message["more_body"]
                     pieces.append(message["body"])
-                    if share.size + len(pieces[-1]) > self._bounds.longest_body:
+                    if reservation.size + len(pieces[-1]) > self._bounds.max_body:
                         raise _Refused(self._too_large, more)
-                    while not share.grow(len(pieces[-1])):
-                        if not self._refuse_slowest(patience):
-                            raise _Refused(_TOO_MANY, more)
-                        await asyncio.sleep(0.01)
+                    while not reservation.grow(len(pieces[-1])):
+                        if not self._refuse_slowest(timeout):
+                            raise _Refused(_OVERLOADED, more)
+                        await asyncio.sleep(0.01)  # the refused request releases its bytes
             return b"".join(pieces)
         except TimeoutError:
-            was_refused = patience not in self._incoming
-            raise _Refused(_TOO_MANY if was_refused else self._too_slow, more) from None
+            was_refused = timeout not in self._incoming
+            raise _Refused(_OVERLOADED if was_refused else self._too_slow, more) from None
         finally:
-            self._incoming.pop(patience, None)
+            self._incoming.pop(timeout, None)
 
-    def _refuse_slowest(self, but: asyncio.Timeout) -> bool:
-        """Refuse the body that has been coming in for longest; False if none is slow."""
+    def _refuse_slowest(self, own: asyncio.Timeout) -> bool:
+        """Refuse the body that has been arriving for the longest time.
+
+        Return False if it is not slow, or is the caller's own.
+        """
         slowest, began = next(iter(self._incoming.items()))
-        if slowest is but or monotonic() - began < SLOW_S:
+        if slowest is own or monotonic() - began < SLOW_S:
             return False
         del self._incoming[slowest]
         if not slowest.expired():
@@ -207,9 +187,9 @@ class Adapter:
         return True
 
     def _respond(
-        self, environ: Environ, share: _Share
+        self, environ: Environ, reservation: Reservation
     ) -> tuple[int, list[tuple[bytes, bytes]], list[bytes]]:
-        """Status, headers and body of the app's answer, in a thread."""
+        """Call the app, in a thread. Return the answer's status, headers and body."""
         start: list[Any] = []
         parts: list[bytes] = []
         size = 0
@@ -218,9 +198,9 @@ class Adapter:
             for part in answer:
                 parts.append(part)
                 size += len(part)
-                if size > _SMALL and not share.grow(len(part)):
-                    log.warning("an answer found no room", bytes=size)
-                    return _TOO_MANY.status, _PLAIN_503, [_TOO_MANY.sentence.encode()]
+                if size > _SMALL and not reservation.grow(len(part)):
+                    log.warning("there is no memory left for an answer", bytes=size)
+                    return _OVERLOADED.status, _OVERLOADED_HEADERS, [_OVERLOADED.sentence.encode()]
         finally:
             if close := getattr(answer, "close", None):
                 close()
@@ -228,25 +208,17 @@ class Adapter:
         return int(start[0].split()[0]), headers, parts
 
 
-_PLAIN_503 = [
-    (b"content-type", b"text/plain; charset=utf-8"),
-    (b"content-length", str(len(_TOO_MANY.sentence)).encode()),
-    (b"retry-after", str(_TOO_MANY.retry_after_s).encode()),
-]
-_CODING, _LENGTH = b"transfer-encoding", b"content-length"
-
-
-async def _linger(receive: Receive) -> None:
-    """Pass over what a client still sends: it reads no answer before it is done, as a rule."""
-    until = monotonic() + _LINGER_S
+async def _drain(receive: Receive) -> None:
+    """Discard what the client still sends."""
+    until = monotonic() + _DRAIN_S
     more: object = True
     with suppress(TimeoutError):
         while more and monotonic() < until:
-            more = (await asyncio.wait_for(receive(), _PAUSE_S)).get("more_body")
+            more = (await asyncio.wait_for(receive(), _DRAIN_PAUSE_S)).get("more_body")
 
 
 def _environ(scope: Scope, body: bytes) -> Environ:
-    """The WSGI environment (PEP 3333) of a request. RAW_URI is the target as it was sent."""
+    """Return the WSGI environment (PEP 3333) of a request. RAW_URI is the target as it was sent."""
     raw_path, query = scope["raw_path"], scope["query_string"]
     server, client = scope["server"] or ("", 0), scope["client"] or ("", 0)
     environ: Environ = {
@@ -269,7 +241,7 @@ def _environ(scope: Scope, body: bytes) -> Environ:
         "wsgi.run_once": False,
     }
     for name, value in scope["headers"]:
-        if b"_" in name:  # it would look like another header's name with hyphens
+        if b"_" in name:  # in the environment it would pass for the name with hyphens
             continue
         key = name.decode("latin-1").upper().replace("-", "_")
         if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):

@@ -1,4 +1,4 @@
-"""The gunicorn worker: uvicorn, with this service's bounds."""
+"""A gunicorn worker that runs uvicorn within this service's bounds."""
 
 import logging
 import os
@@ -9,33 +9,35 @@ from typing import Any, ClassVar
 from uvicorn_worker import UvicornWorker
 
 from app.server import Bounds
-from app.server.connections import Connection, Crowd
+from app.server.connections import Connection, OpenConnections
 
-_STOP_S = 15  # for requests that are under way when the service is told to stop
+_SHUTDOWN_S = 15  # for requests in progress; gunicorn kills the worker after 20 s
 
 
 def worker_with(bounds: Bounds) -> type[UvicornWorker]:
-    """The class of workers with these bounds: gunicorn makes the worker itself."""
+    """Return a worker class with these bounds. gunicorn takes a class and creates the workers."""
 
     class Worker(UvicornWorker):  # type: ignore[misc]
         CONFIG_KWARGS: ClassVar[dict[str, Any]] = {
             "loop": "uvloop",
-            "http": partial(Connection, crowd=Crowd(bounds.connections, bounds.patience_s)),
+            "http": partial(
+                Connection, open_connections=OpenConnections(bounds.connections, bounds.timeout_s)
+            ),
             "ws": "none",
             "lifespan": "on",
             "access_log": False,
-            "proxy_headers": False,  # TRUSTED_PROXIES says which ones are believed
+            "proxy_headers": False,  # the app evaluates them as TRUSTED_PROXIES says
             "server_header": False,
-            "timeout_graceful_shutdown": _STOP_S,
+            "timeout_graceful_shutdown": _SHUTDOWN_S,
         }
 
         def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
             super().__init__(*args, **options)
-            # it speaks of what strangers send and of clients that go; we have lines of our own
+            # It logs malformed requests and lost clients, which this service logs in its own way.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
         def handle_exit(self, sig: int, frame: object) -> None:
-            """End in good order on SIGQUIT, too, which uvicorn does not listen to."""
+            """Shut down gracefully on SIGQUIT as well, which uvicorn does not handle."""
             os.kill(os.getpid(), signal.SIGTERM)
 
     return Worker

@@ -1,4 +1,4 @@
-"""Employees, durably. This module is the contract; `sqlite` and `mongodb` keep it."""
+"""The contract of the employee stores, which `sqlite` and `mongodb` implement."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def new_enrolment_id() -> str:
-    """An id that no other enrolment has."""
+    """Return a new unique id."""
     return uuid4().hex
 
 
@@ -19,10 +19,10 @@ class Employee:
     """One enrolled person.
 
     vectors: (n, dimension) float32, n ≥ 1, unit length, all computed by the model named `model`.
-    enrolment_id: names the one write that made this record, for ever; a retried write keeps it. ""
-    in records that are older than these ids.
-    photo_hashes: perceptual hashes of the photos that were enrolled, which are not stored; none for
-    those who were enrolled with vectors, or by an older release.
+    enrolment_id: identifies the write that made this record; a retried write keeps it. "" in
+        records older than these ids.
+    photo_hashes: perceptual hashes of the enrolled photos, which are not stored themselves. Empty
+        for employees enrolled with vectors, or by an older release.
     """
 
     employee_id: int
@@ -36,9 +36,10 @@ class Employee:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Who a record is of. model: what made its vectors; None if they cannot be read here.
+    """A record without its vectors.
 
-    employee_id: as text, because other clients may have stored what is no employee's id.
+    employee_id: as text, because other clients may have stored ids that are not whole numbers.
+    model: the model that computed the vectors; None if they cannot be read here.
     """
 
     employee_id: str
@@ -49,9 +50,10 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class UsedProbe:
-    """What is remembered of a login's photo and film, and until when at least.
+    """The photo and frames of one login, remembered so that their reuse can be detected.
 
-    photo_hash: their perceptual hashes, one after the other. until: seconds since 1970.
+    photo_hash: their perceptual hashes, concatenated.
+    until: the earliest time at which the probe may be forgotten, in seconds since 1970.
     """
 
     photo_hash: bytes
@@ -60,14 +62,17 @@ class UsedProbe:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """Which employees were enrolled, replaced or removed since an earlier position."""
+    """The employees enrolled, replaced or removed since an earlier position.
+
+    position: the position of the newest of these changes.
+    """
 
     position: int
     employee_ids: frozenset[int]
 
 
 class EmployeeExists(Exception):
-    """An employee with that id is stored already."""
+    """An employee with that id is already stored."""
 
 
 class NoSuchEmployee(Exception):
@@ -75,105 +80,109 @@ class NoSuchEmployee(Exception):
 
 
 class ChangesForgotten(Exception):
-    """The position is older than what the change log remembers: read everything again."""
+    """The change log does not reach back to that position; read the whole store again."""
 
 
 class StoreUnavailable(Exception):
-    """The database did not answer in time, or refused; the message says so without secrets."""
+    """The database did not answer in time, or refused. The message says why, without secrets."""
 
 
 class UnknownSeal(Exception):
-    """Vectors are stored that VECTOR_KEYS cannot open; the message says which, and what to do."""
+    """VECTOR_KEYS cannot open some stored vectors. The message says which, and what to do."""
 
 
 ProbeCheck = Callable[[Sequence[UsedProbe]], int]
-"""Looks at the used probes that are remembered; see `EmployeeStore.use_probe`."""
+"""Judges a probe by the used probes that are remembered; see `EmployeeStore.use_probe`."""
 
 
 class EmployeeStore(Protocol):
-    """What every store does. All methods may raise StoreUnavailable and are thread-safe.
+    """The contract of every store. All methods are thread-safe and may raise StoreUnavailable.
 
-    The change log makes every worker read its colleagues' writes: a change is in the log before
-    the write that made it is acknowledged, and its entries become visible in the order of their
-    numbers, so `changes_since(p)` never skips one.
+    Methods that return employees log and skip the records that they cannot read.
+
+    The change log lets every worker see the writes of all others. A change is in the log before the
+    write that made it is acknowledged, and entries become visible in the order of their numbers, so
+    `changes_since` never skips one.
     """
 
     @property
     def address(self) -> str:
-        """Where the employees are, without secrets, as logs and people call it."""
+        """The location of the store for logs and people, without secrets."""
 
     def add(self, employee: Employee) -> None:
-        """Store a new employee durably; done already, with this enrolment_id, it is a success.
+        """Store a new employee durably; succeed if this very enrolment is already stored.
 
         Raises EmployeeExists.
         """
 
     def replace(self, employee: Employee) -> None:
-        """Replace all that is stored of an employee. Raises NoSuchEmployee."""
+        """Replace everything stored about an employee. Raises NoSuchEmployee."""
 
     def remove(self, employee_id: int) -> None:
         """Remove an employee. Raises NoSuchEmployee."""
 
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
-        """Those of the employees that are stored at this moment, in ascending order of id.
+        """Return those of the employees that are stored at this moment, in ascending order of id.
 
-        may_lag: a server that lags behind will do, where the store is set up for that, while the
-        one that decides is away.
+        may_lag: accept the answer of a secondary, which may lag, while the primary is away. This
+            has an effect only if the store is configured to read from secondaries.
         """
 
-    def examine(self, employee_ids: Sequence[int]) -> tuple[list[Employee], set[int]]:
-        """As `get`, and the ids of those that are stored but cannot be read here, at one moment."""
-
     def page(self, size: int, number: int) -> list[Employee]:
-        """Page `number` (from 1) of `size` employees, in ascending order of id; [] past the end."""
+        """Return page `number` (from 1) of `size` employees in ascending order of id.
+
+        Returns [] past the end.
+        """
 
     def read_all(self) -> Iterator[Employee]:
-        """Every employee, in ascending order of id, without holding all of them in memory."""
+        """Yield every employee in ascending order of id, without holding all of them in memory."""
 
     def outlines(self) -> Iterator[Outline]:
-        """Who is stored, in ascending order of id, also those whose vectors cannot be read."""
+        """Yield the outline of every record in ascending order of id, readable vectors or not."""
 
     def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
-        """Remember a probe, unless `check` raises; nothing changes then.
+        """Remember a probe, unless `check` raises; in that case nothing changes.
 
-        check: is shown all that are remembered, in the order in which they were used, and says how
-        many of the oldest are forgotten. It may be called more than once: nothing is remembered
-        between what it was shown last and this probe. So of two that are used at once, one is
-        checked against the other. All are forgotten with the employee, and when the employee is
-        replaced. Raises NoSuchEmployee if that has happened.
+        The used probes of an employee are forgotten when the employee is replaced or removed.
+        Raises NoSuchEmployee if that has happened to this enrolment.
+
+        check: gets all remembered probes of the employee, oldest first, and returns how many of the
+            oldest to forget. It may be called again, and no other probe is remembered between the
+            last call and this one. So if two probes are used at once, one is checked against the
+            other.
         """
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
-        """The probes that are remembered of an employee, in the order in which they were used."""
+        """Return the remembered probes of an employee, oldest first."""
 
     def count(self) -> int:
-        """About how many employees are stored; a crash of the database may put it off a little."""
+        """Return the approximate number of employees; a crash of the database may skew it."""
 
     def models(self) -> dict[str, int]:
-        """How many employees are stored for each model name."""
+        """Return the number of employees for each model name."""
 
     def check_seals(self) -> None:
-        """Return when the vectors of every record can be opened. Raises UnknownSeal."""
+        """Raise UnknownSeal if a record is sealed with a key that VECTOR_KEYS does not hold."""
 
     def seal_anew(self) -> Iterator[tuple[int, int]]:
-        """Seal with the first key what is not, beside others who read and write.
+        """Reseal with the first key all records sealed otherwise, while others read and write.
 
-        Yields how many records were done and how many there were to do. Raises UnknownSeal, at the
-        end where some are left: because they cannot be opened, or came meanwhile.
+        Yields the number of records done so far, and their total. Raises UnknownSeal at once if a
+        key is missing, and at the end if records are left over, because they could not be opened
+        or were written meanwhile.
         """
 
     def position(self) -> int:
-        """The number of the newest change, 0 when there was none."""
+        """Return the position of the newest change, 0 if there is none."""
 
     def changes_since(self, position: int) -> Changes:
-        """The changes after `position`. Raises ChangesForgotten.
+        """Return the changes after `position`. Raises ChangesForgotten.
 
-        There are none while a store that is set up to lag behind cannot reach the server that
-        decides.
+        A store that reads from secondaries returns no changes while the primary is away.
         """
 
     def changes_remembered(self) -> Changes:
-        """All changes that the change log still holds."""
+        """Return all changes that the change log still holds."""
 
     def close(self) -> None:
-        """Release connections; the store is not used afterwards."""
+        """Release all connections; the store must not be used afterwards."""

@@ -1,4 +1,4 @@
-"""Feature vectors as they lie in the database: encrypted (sealed), where VECTOR_KEYS says so."""
+"""Sealing: the encryption of stored feature vectors with VECTOR_KEYS."""
 
 import base64
 import os
@@ -14,22 +14,24 @@ from numpy.typing import NDArray
 
 from app.storage import Employee, UnknownSeal
 
-PLAIN = "plain"
-_NONCE_BYTES = 12
-_TAG_BYTES = 16
-_KEY_BYTES = 32
+PLAIN = "plain"  # stands for no encryption, in VECTOR_KEYS and in stored records
+_NONCE_BYTES = 12  # the size that AES-GCM is specified for
+_TAG_BYTES = 16  # the full tag of AES-GCM
+_KEY_BYTES = 32  # AES-256
 
 
 class CannotOpen(Exception):
-    """The vectors of one record cannot be read: its key is not here, or it was tampered with."""
+    """The vectors of a record are undecryptable: their key is missing, or they were changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
     """The vectors of one employee as a database holds them.
 
-    vectors: (n, dimension) little-endian float32, row by row, encrypted or not: of equal length.
-    sealed_with: the name of the key, or `plain`. seal: the nonce and the tag, empty when plain.
+    vectors: (n, dimension) little-endian float32, row by row; if encrypted, as many bytes of
+        ciphertext.
+    sealed_with: the name of the key, or `plain`.
+    seal: the nonce and the tag; empty if plain.
     """
 
     vectors: bytes
@@ -40,15 +42,15 @@ class Stored:
 class VectorKeys:
     """Seals and opens vectors with AES-256-GCM.
 
-    Employee id, model and dimension are authenticated with them, so that no record can be moved to
-    another person's id.
+    The employee id, model and dimension are authenticated with the vectors, so a record cannot be
+    moved to another person's id.
     """
 
     def __init__(self, setting: str | None = None) -> None:
-        """setting: VECTOR_KEYS, keys of 32 bytes in base64, separated by white space or commas.
+        """setting: VECTOR_KEYS, 32-byte keys in base64, separated by white space or commas.
 
-        The first one seals, all of them open. `plain` in place of a key stands for no encryption.
-        Raises ValueError, which quotes no key.
+        The first key seals, and all of them open. `plain` in place of a key means no encryption.
+        Raises ValueError, whose message quotes no key.
         """
         self._ciphers: dict[str, AESGCM | None] = {}
         for number, entry in enumerate(re.split(r"[\s,]+", (setting or PLAIN).strip()), start=1):
@@ -65,7 +67,7 @@ class VectorKeys:
         self.first = next(iter(self._ciphers))
 
     def seal(self, employee: Employee) -> Stored:
-        """The employee's vectors, sealed with the first key."""
+        """Seal the employee's vectors with the first key."""
         vectors = employee.vectors.astype("<f4", copy=False).tobytes()
         cipher = self._ciphers[self.first]
         if cipher is None:
@@ -78,8 +80,8 @@ class VectorKeys:
     def open(
         self, stored: Stored, employee_id: int, model: str, dimension: int
     ) -> NDArray[np.float32]:
-        """(n, dimension) float32. Raises CannotOpen."""
-        self.must_hold(stored.sealed_with)
+        """Return the vectors, (n, dimension) float32. Raises CannotOpen."""
+        self.check_known(stored.sealed_with)
         vectors = stored.vectors
         if cipher := self._ciphers[stored.sealed_with]:
             nonce, tag = stored.seal[:_NONCE_BYTES], stored.seal[_NONCE_BYTES:]
@@ -88,25 +90,26 @@ class VectorKeys:
                     nonce, vectors + tag, _context(employee_id, model, dimension)
                 )
             except (InvalidTag, ValueError):
-                raise CannotOpen("what is stored is not what was sealed") from None
+                raise CannotOpen("the vectors were changed after they were sealed") from None
         matrix = np.frombuffer(vectors, dtype="<f4").reshape(-1, dimension)
         return matrix.astype(np.float32, copy=False)
 
-    def must_hold(self, name: str) -> None:
-        """Raise CannotOpen where the key of that name, or `plain`, is not accepted."""
+    def check_known(self, name: str) -> None:
+        """Raise CannotOpen if VECTOR_KEYS does not hold the key with this name, or `plain`."""
         if name not in self._ciphers:
             raise CannotOpen(f"sealed with {name}, which VECTOR_KEYS does not hold")
 
     def check_all_sealed(self, sealed_with: Mapping[str, int], unread: int) -> None:
-        """Raise UnknownSeal where records are not sealed with the first key; see `check`.
+        """Raise UnknownSeal if records are not sealed with the first key.
 
-        unread: how many could not be.
+        sealed_with: the number of records for each key name.
+        unread: the number of records that could not be read.
         """
         left = sum(sealed_with.values()) - sealed_with.get(self.first, 0) - unread
         if left > 0:
             raise UnknownSeal(
-                f"the vectors of {left} employees came meanwhile from a process with other "
-                "VECTOR_KEYS: run it again"
+                f"a process with other VECTOR_KEYS wrote the vectors of {left} employees "
+                "meanwhile: run it again"
             )
         if unread:
             raise UnknownSeal(
@@ -115,9 +118,9 @@ class VectorKeys:
             )
 
     def check(self, sealed_with: Mapping[str, int]) -> None:
-        """Raise UnknownSeal where records could not be opened.
+        """Raise UnknownSeal if records are sealed with a key that VECTOR_KEYS does not hold.
 
-        sealed_with: how many records are sealed with each key.
+        sealed_with: the number of records for each key name.
         """
         for name, count in sorted(sealed_with.items()):
             if name in self._ciphers:
@@ -125,7 +128,8 @@ class VectorKeys:
             if name == PLAIN:
                 raise UnknownSeal(
                     f"there are vectors that are not encrypted (employees: {count}): add {PLAIN} "
-                    "at the end of VECTOR_KEYS, run flask --app entry vectors rotate, take it away"
+                    "at the end of VECTOR_KEYS, run flask --app entry vectors rotate, then remove "
+                    f"{PLAIN} again"
                 )
             raise UnknownSeal(
                 f"there are vectors that are encrypted with the key {name} (employees: {count}), "

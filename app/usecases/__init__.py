@@ -1,5 +1,5 @@
-"""What the service does, without HTTP."""
+"""What people ask the service for, without HTTP."""
 
 
 class LoginFailed(Exception):
-    """A login was refused for what its pictures show: it counts against whoever tries."""
+    """A login was refused because of its pictures; it counts as a failed attempt."""

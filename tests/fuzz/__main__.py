@@ -23,7 +23,7 @@ from flask import Flask
 
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.image import Photo
-from app.recognition.limiter import PixelBudget
+from app.recognition.pixel_budget import PixelBudget
 from models.runtime import choose_runtime
 from testbed.serving import ready_app
 from tests.fuzz import mutation

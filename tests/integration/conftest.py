@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 
 from app.settings import Settings
 from app.storage import EmployeeStore
-from app.storage.mongodb import MongoStore
+from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import VECTOR_KEY
 from testbed.mongod import Mongod
 from testbed.serving import ready_app

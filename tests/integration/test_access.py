@@ -128,7 +128,7 @@ def test_refusals_are_sentences_with_a_code(
     plain = closed.delete("/api/5", headers=headers)
     assert plain.mimetype == "text/plain"
     assert plain.text == problem.get_json()["title"]
-    assert status != 403 or plain.text == "that takes an API key of the role admin"
+    assert status != 403 or plain.text == "this needs an API key with the role admin"
 
 
 def test_only_an_admin_gets_vectors_but_everybody_the_name_of_the_field(

@@ -11,7 +11,7 @@ import pytest
 
 from app.storage import ChangesForgotten, UsedProbe
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import VECTOR_KEY, everything, fill, ids, someone
 from tests.support.backups import done, refused
 from tests.support.old_files import FIRST_SCHEMA
@@ -119,15 +119,15 @@ def test_a_backup_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
         assert "VECTOR_KEYS does not hold" in refused("restore", backup, path)
         nobody = tmp_path / "nobody.db"
         SqliteStore(nobody).close()
-        assert f"{nobody} holds nobody" in refused("restore", nobody, path)
+        assert f"{nobody} holds no employees" in refused("restore", nobody, path)
         assert f"there is no file {tmp_path / 'none'}" in refused(
             "restore", tmp_path / "none", path
         )
         text = tmp_path / "text"
         text.write_text("no database " * 1_000)
-        assert "is no file of employees" in refused("restore", text, path)
+        assert "is not an employee database" in refused("restore", text, path)
         (tmp_path / "empty").touch()
-        assert "is no file of employees" in refused("restore", tmp_path / "empty", path)
+        assert "is not an employee database" in refused("restore", tmp_path / "empty", path)
         with closing(sqlite3.connect(backup)) as database:
             database.execute("PRAGMA user_version = 99")
         assert "schema version 99" in refused(

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.recognition.detector import Face, FaceDetector
+from app.recognition.detector import DetectedFace, FaceDetector
 from app.recognition.image import Picture
 from app.recognition.pyramid import Pyramid
 from app.recognition.recogniser import Recogniser
 from models.catalogue import FaceModel
-from models.runtime import Runtime
+from models.network import Runtime
 from testbed.photos import encoded, people, picture
 from tests.support.chips import aligned, largest_face
 from tests.support.faces import needs_faces
@@ -22,7 +22,7 @@ pytestmark = needs_faces
 THRESHOLD = 0.8
 MARGIN = 0.4
 
-Find = Callable[[Picture], Face | None]
+Find = Callable[[Picture], DetectedFace | None]
 
 
 @dataclass
@@ -81,7 +81,7 @@ def tally(
     runtime: Runtime,
 ) -> Callable[[Find], Tally]:
     """Tries all close-ups with one way to find a face; alignment and network stay the same."""
-    network = runtime.compile(dlib_model.network)
+    network = runtime.compile(dlib_model.network())
 
     def tried(find: Find) -> Tally:
         counts = Tally()
@@ -107,7 +107,7 @@ def facenet_pytorchs() -> Find:
 
     cascade = MTCNN(keep_all=True)
 
-    def find(pixels: Picture) -> Face | None:
+    def find(pixels: Picture) -> DetectedFace | None:
         boxes, scores, landmarks = cascade.detect(pixels, landmarks=True)
         if boxes is None:
             return None
@@ -115,7 +115,7 @@ def facenet_pytorchs() -> Find:
         inside = boxes.clip(0, (columns, rows, columns, rows)).astype(float)
         sides = np.sqrt((inside[:, 2:] - inside[:, :2]).prod(axis=1))
         k = sides.argmax()
-        return Face(boxes[k].astype(float), landmarks[k].astype(float), scores[k], sides[k])
+        return DetectedFace(boxes[k].astype(float), landmarks[k].astype(float), scores[k], sides[k])
 
     return find
 
@@ -124,7 +124,7 @@ def facenet_pytorchs() -> Find:
 def test_close_ups_are_found_and_recognised_and_padding_is_why(
     detector: FaceDetector, tally: Callable[[Find], Tally]
 ) -> None:
-    def find(pixels: Picture) -> Face | None:
+    def find(pixels: Picture) -> DetectedFace | None:
         faces = detector.detect(Pyramid(pixels))
         return faces[0] if faces else None
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import someone
 from testbed.mongod import Mongod
 from testbed.serving import ROOT
@@ -107,7 +107,7 @@ def test_commands_say_it_too(tmp_path: Path, command: list[str]) -> None:
     path = str(tmp_path / "employees.db")
     code, output = run(command, SQLITE_PATH=path, VECTOR_KEY="hunter2")
     assert code != 0
-    assert "VECTOR_KEY is no setting: if VECTOR_KEYS is meant" in output
+    assert "VECTOR_KEY is not a setting: did you mean VECTOR_KEYS?" in output
     code, output = run(command, SQLITE_PATH=path, LOGLEVEL="debug")
     assert code != 0
-    assert "Warning: LOGLEVEL is no setting: if LOG_LEVEL is meant" in output
+    assert "Warning: LOGLEVEL is not a setting: did you mean LOG_LEVEL?" in output

@@ -1,4 +1,4 @@
-"""Networks are converted once, whoever asks, and then need no PyTorch."""
+"""Networks are converted once and then need no PyTorch; altered ones are not used."""
 
 import shutil
 import subprocess
@@ -15,11 +15,12 @@ from structlog.testing import capture_logs
 from app.recognition.recogniser import Recogniser
 from models import mtcnn
 from models.catalogue import FaceModel
+from models.network import NetworkSource, Runtime
 from models.openvino import OpenVinoRuntime
-from models.runtime import NetworkSource, Runtime, TorchRuntime
+from models.pytorch import TorchRuntime
 from testbed.photos import PORTRAITS
 from testbed.serving import MODELS_DIR, ROOT
-from tests.support.converting import seal, unbuildable
+from tests.support.converting import unbuildable, write_checksum
 
 pytestmark = pytest.mark.usefixtures("calm_torch")
 
@@ -62,12 +63,12 @@ def test_a_converted_network_is_not_built_again(cache: Path) -> None:
 def test_every_network_comes_out_of_the_conversion_as_this_release_knows_it(
     recogniser: Recogniser, dlib_model: FaceModel
 ) -> None:
-    """If not, PyTorch or OpenVINO is of another version: put the digests of the log into the code.
+    """If PyTorch or OpenVINO has another version: copy the digests from the log into the code.
 
-    The network of InceptionResnetV1 is tried below.
+    InceptionResnetV1 is tested below.
     """
     runtime = OpenVinoRuntime(MODELS_DIR / "converted")
-    for source in (mtcnn.proposal(), mtcnn.refinement(), mtcnn.output(), dlib_model.network):
+    for source in (mtcnn.proposal(), mtcnn.refinement(), mtcnn.output(), dlib_model.network()):
         runtime.compile(unbuildable(source))
 
 
@@ -94,12 +95,13 @@ def test_both_runtimes_give_the_same(
 WARM = """
 import sys
 from pathlib import Path
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
 models_dir, photo = map(Path, sys.argv[1:])
 runtime = choose_runtime("cpu", models_dir / "converted")
-recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), Limits())
+recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), PictureRequirements())
 print(recogniser.for_login(photo.read_bytes()).shape)
 print(sorted({"torch", "torchvision", "facenet_pytorch"} & set(sys.modules)))
 """
@@ -118,7 +120,7 @@ def test_a_warm_start_and_a_login_need_no_pytorch(recogniser: Recogniser) -> Non
 
 
 def test_many_threads_get_what_one_gets(recogniser: Recogniser, dlib_model: FaceModel) -> None:
-    network = OpenVinoRuntime(MODELS_DIR / "converted").compile(dlib_model.network)
+    network = OpenVinoRuntime(MODELS_DIR / "converted").compile(dlib_model.network())
     batches = np.random.default_rng(0).integers(0, 255, (24, 2, 150, 150, 3), np.uint8)
     alone = [network(batch)[0] for batch in batches]
     with ThreadPoolExecutor(8) as threads:
@@ -210,7 +212,7 @@ def rewrite(old: str, new: str) -> Callable[[Path], None]:
     ],
     ids=["weights", "operation", "stride", "kernel", "hints", "name"],
 )
-def test_an_altered_network_is_made_anew_whatever_seal_it_has(
+def test_an_altered_network_is_converted_again_even_if_its_checksum_file_matches(
     alter: Callable[[Path], None], cache: Path
 ) -> None:
     (folder,) = cache.glob("rnet-*")
@@ -219,7 +221,7 @@ def test_an_altered_network_is_made_anew_whatever_seal_it_has(
         folder.joinpath("network.bin").read_bytes(),
     )
     alter(folder)
-    seal(folder)
+    write_checksum(folder)
     after = folder.joinpath("network.xml").read_bytes(), folder.joinpath("network.bin").read_bytes()
     assert before != after
     with capture_logs() as lines:
@@ -229,7 +231,7 @@ def test_an_altered_network_is_made_anew_whatever_seal_it_has(
     ] * 2  # once more when it is alone in the folder
 
 
-def test_what_is_no_text_does_no_harm(cache: Path) -> None:
+def test_files_that_are_not_text_do_no_harm(cache: Path) -> None:
     (folder,) = cache.glob("rnet-*")
     for name in ("network.xml", "sha256"):
         (folder / name).write_bytes(b"\xff\xfe\x00")
@@ -237,17 +239,17 @@ def test_what_is_no_text_does_no_harm(cache: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"", b"f64", b"bf16\n"])
-def test_a_broken_note_of_the_precision_is_written_anew(
+def test_a_damaged_note_of_the_precision_is_written_again(
     content: bytes, tmp_path: Path, recogniser: Recogniser, dlib_model: FaceModel
 ) -> None:
     for folder in (MODELS_DIR / "converted").iterdir():
         if (folder / "network.xml").is_file() and folder.name.startswith("dlib-"):
             shutil.copytree(folder, tmp_path / folder.name)
     runtime = OpenVinoRuntime(tmp_path)
-    runtime.compile(unbuildable(dlib_model.network))
+    runtime.compile(unbuildable(dlib_model.network()))
     for note in tmp_path.glob("*/precision-*"):
         note.write_bytes(content)
-    network = runtime.compile(unbuildable(dlib_model.network))
+    network = runtime.compile(unbuildable(dlib_model.network()))
     assert network(pixels(1, 150, 150))[0].shape == (1, 128)
     assert all(note.read_bytes() in (b"f32", b"bf16") for note in tmp_path.glob("*/precision-*"))
 
@@ -273,14 +275,14 @@ def test_a_broken_note_of_the_precision_is_written_anew(
         "empty files",
     ],
 )
-def test_what_a_crash_left_half_written_is_made_anew(
+def test_a_half_written_network_is_converted_again(
     damage: Callable[[Path], object], cache: Path
 ) -> None:
     damage(next(cache.glob("rnet-*")))
     assert_works(cache, mtcnn.refinement())
 
 
-def test_what_a_crash_left_in_the_cache_does_no_harm(cache: Path) -> None:
+def test_a_scratch_folder_left_by_a_crash_does_no_harm(cache: Path) -> None:
     scratch = cache / "tmpcrashed" / "network"
     scratch.mkdir(parents=True)
     (scratch / "network.xml").write_bytes(b"<half")

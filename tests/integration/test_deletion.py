@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.gallery.memory import MemoryIndex
+from app.gallery.memory_index import MemoryIndex
 from app.gallery.rows import Sizes
 from app.settings import Settings
 from app.storage import Employee
-from app.storage.mongodb import MongoStore
+from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import VECTOR_KEY
 from testbed.mongod import Mongod
 

@@ -105,7 +105,7 @@ def test_a_network_sees_each_tile_as_it_would_alone(detector: FaceDetector) -> N
     levels = [pyramid.resized(scale, 6) for scale in (0.2, 0.142, 0.101, 0.05)]
     made = mosaic(levels)
     _, together = detector._propose(made.picture[None])
-    for level, (row, column) in zip(levels, made.places, strict=True):
+    for level, (row, column) in zip(levels, made.corners, strict=True):
         _, alone = detector._propose(level[None])
         rows, columns = ((side - 12) // 2 + 1 for side in level.shape[:2])
         seen = together[0, :, row // 2 :, column // 2 :][:, :rows, :columns]

@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from app.access.limits import Limits
+from app.access.rate_limits import RateLimits
 from app.api import login
 from testbed.redis_server import Redis
 from tests.support import sent_photos as photos
@@ -112,7 +112,7 @@ def test_an_address_is_one_however_it_is_written(
 
 def test_the_wait_in_redis_is_named_and_ends(redis: Redis) -> None:
     one, other = (
-        Limits(per_address=0, per_key=0, failures=1, redis_url=redis.url) for _ in range(2)
+        RateLimits(per_address=0, per_key=0, failures=1, redis_url=redis.url) for _ in range(2)
     )
     one.login_failed(HERE)
     assert wait_of(other, HERE) == 5

@@ -8,7 +8,7 @@ import pytest
 
 from app.recognition.canonical import canonical, stretch
 from app.recognition.detector import FaceDetector
-from app.recognition.film import BadFrame
+from app.recognition.frame_sequence import BadFrame
 from app.recognition.image import Picture
 from app.recognition.motion import motion
 from app.recognition.perceptual_hash import (
@@ -19,7 +19,7 @@ from app.recognition.perceptual_hash import (
     usual_hash,
 )
 from app.recognition.recogniser import Recogniser
-from app.usecases.fraud import MOST_OF_A_COPY
+from app.usecases.used_probes import MOST_OF_A_COPY
 from models.catalogue import FaceModel
 from testbed import copies, films
 from testbed.films import FRAMES, Camera, Moment, Portrait
@@ -43,8 +43,8 @@ def recogniser(dlib_model: FaceModel) -> Recogniser:
 
 def moved(recogniser: Recogniser, portrait: Portrait, moments: list[Moment]) -> float:
     frames = films.filmed(portrait, moments, np.random.default_rng(1), Camera())
-    film = recogniser.for_film(frames[0], frames)
-    return motion(np.stack([seen.face for seen in film.usable]))
+    film = recogniser.for_frames(frames[0], frames)
+    return motion(np.stack([seen.grey for seen in film.usable]))
 
 
 def test_the_more_a_face_does_the_more_motion(recogniser: Recogniser, portrait: Portrait) -> None:
@@ -60,9 +60,9 @@ def test_a_word_is_motion(recogniser: Recogniser, portrait: Portrait) -> None:
 
 
 def hashes_of(recogniser: Recogniser, photo: Picture, quality: int = 50) -> tuple[bytes, ...]:
-    film = recogniser.for_film(films.jpeg(np.ascontiguousarray(photo), quality), [])
-    hashes = photo_hashes(film.probe.plain)
-    assert hashes[0] == perceptual_hash(canonical(film.probe.plain))
+    film = recogniser.for_frames(films.jpeg(np.ascontiguousarray(photo), quality), [])
+    hashes = photo_hashes(film.probe.aligned)
+    assert hashes[0] == perceptual_hash(canonical(film.probe.aligned))
     assert {len(each) * 8 for each in hashes} == {BITS}
     return hashes
 
@@ -99,8 +99,8 @@ def test_a_film_has_about_the_hash_of_most_of_its_frames(
     recogniser: Recogniser, portrait: Portrait
 ) -> None:
     frames = films.bona_fide(portrait, np.random.default_rng(3))
-    film = recogniser.for_film(frames[0], frames)
-    hashes = [perceptual_hash(canonical(seen.plain)) for seen in film.usable]
+    film = recogniser.for_frames(frames[0], frames)
+    hashes = [perceptual_hash(canonical(seen.aligned)) for seen in film.usable]
     apart = [difference([each], [usual_hash(hashes)]) for each in hashes]
     assert max(apart) <= MOST_OF_A_COPY
     assert usual_hash([hashes[0]]) == hashes[0]
@@ -114,8 +114,8 @@ def test_how_much_a_picture_was_stretched(
     stretched = cv2.resize(portrait.picture, None, fx=wide, fy=high, interpolation=cv2.INTER_AREA)
     views = []
     for photo in (portrait.picture, np.asarray(stretched)):
-        seen = recogniser.for_film(films.jpeg(photo, 90), []).probe
-        views.append(seen.laid[:, :2] @ canonical(seen.plain).view[:, :2])
+        seen = recogniser.for_frames(films.jpeg(photo, 90), []).probe
+        views.append(seen.to_picture[:, :2] @ canonical(seen.aligned).view[:, :2])
     assert stretch(*views) == pytest.approx(max(wide / high, high / wide), rel=0.06)
     assert stretch(views[0], views[0]) == pytest.approx(1)
 
@@ -124,5 +124,5 @@ def test_a_broken_frame_is_told_by_its_number(recogniser: Recogniser) -> None:
     photo = GRACE_HOPPER.read_bytes()
     for broken in (b"", photo[: len(photo) // 2]):
         with pytest.raises(BadFrame) as caught:
-            recogniser.for_film(photo, [photo, broken])
+            recogniser.for_frames(photo, [photo, broken])
         assert caught.value.number == 1

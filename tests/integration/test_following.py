@@ -3,35 +3,35 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from app.gallery.memory import MemoryIndex
-from app.recognition.limiter import Limiter
+from app.gallery.memory_gallery import MemoryGallery
+from app.lifecycle import Service
+from app.limiter import Limiter
 from app.recognition.recogniser import Recogniser
 from app.storage import StoreUnavailable
-from app.storage.sqlite import SqliteStore
-from app.usecases.gallery import Gallery
-from app.usecases.service import Service
-from app.usecases.watchdog import Watchdog
-from models.catalogue import ModelFacts
+from app.storage.sqlite.store import SqliteStore
+from app.watchdog import Watchdog
+from models.catalogue import FaceModel
 from testbed.employees import someone
 
 FOLLOW_S = 0.01
 
 
-class FailingGallery(Gallery):
-    """Fails to follow with the next of `errors`, as long as there are some."""
+class FailingGallery(MemoryGallery):
+    """Fails to catch up with the next of `errors`, as long as there are some."""
 
     errors: list[Exception]
 
-    def follow(self) -> None:
+    def catch_up(self) -> None:
         if self.errors:
             raise self.errors.pop(0)
-        super().follow()
+        super().catch_up()
 
 
 Start = Callable[[list[Exception]], FailingGallery]
@@ -50,8 +50,8 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
     made: list[FailingGallery] = []
 
     def start(errors: list[Exception]) -> FailingGallery:
-        def make_gallery(model: ModelFacts) -> FailingGallery:
-            gallery = FailingGallery(store, MemoryIndex(8), model.name, model.distance_scale)
+        def make_gallery(model: FaceModel) -> FailingGallery:
+            gallery = FailingGallery(store, replace(model, dimension=8))
             gallery.errors = errors
             made.append(gallery)
             return gallery
@@ -60,11 +60,11 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
             store,
             threshold=0.8,
             choose=lambda _: recogniser.model,
-            describe=lambda _: recogniser.model,
+            expected=lambda _: recogniser.model,
             build=lambda _: recogniser,
             make_gallery=make_gallery,
             watchdog=Watchdog(Limiter(1)),
-            follow_s=FOLLOW_S,
+            catch_up_s=FOLLOW_S,
         )
         services.append(service)
         service.start()
@@ -98,7 +98,7 @@ def test_what_nobody_foresaw_does_not_end_the_following(store: SqliteStore, star
         wait_for(lambda: len(gallery) == 1)
     told = [repr(line["exc_info"]) for line in lines if line["log_level"] == "error"]
     assert len(told) == 3  # once for each kind
-    assert all(line["event"].startswith("the gallery cannot follow") for line in lines[1:4])
+    assert all(line["event"].startswith("the gallery cannot catch up") for line in lines[1:4])
 
 
 def test_what_keeps_failing_is_tried_less_and_less_often(start: Start) -> None:

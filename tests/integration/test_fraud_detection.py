@@ -22,7 +22,7 @@ from app.recognition.detector import FaceDetector
 from app.recognition.perceptual_hash import BYTES
 from app.recognition.recogniser import Recogniser
 from app.storage import UsedProbe
-from app.usecases.fraud import ALWAYS_KEPT, MOST_USED
+from app.usecases.used_probes import ALWAYS_KEPT, MOST_USED
 from testbed import copies, films
 from testbed.films import FRAMES, Camera, Moment, Portrait
 from testbed.photos import ASTRONAUT, FACES, GRACE_HOPPER, picture
@@ -33,11 +33,11 @@ from tests.support.faces import needs_faces
 WINDOW_S = 3600
 
 STILL = "Fraud check failed: the face in the frames does not move, blink or say a word"
-ANOTHER = "Fraud check failed: the frames show another person than the photo"
+ANOTHER = "Fraud check failed: the photo and the frames show different people"
 SEVERAL = "Fraud check failed: several faces are in front of the camera"
 ENROLLED = "Fraud check failed: the photo is a copy of one from the enrolment"
 USED = "Fraud check failed: the photo was used before, take a new one"
-SHAPES = "Fraud check failed: the photo and the frames are not of one shape"
+SHAPES = "Fraud check failed: the face has different proportions in the photo and the frames"
 NOBODY = "no matches found"
 OFTEN = "Fraud check failed: you have logged in too often, try again later"
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from app.gallery.memory import MemoryIndex
+from app.gallery import GalleryLoading
+from app.gallery.memory_gallery import MemoryGallery
+from app.gallery.memory_index import MemoryIndex
 from app.gallery.rows import Sizes
 from app.storage import Employee, StoreUnavailable
-from app.storage.sqlite import SqliteStore
-from app.usecases.gallery import Gallery, GalleryLoading
-from testbed.employees import someone
+from app.storage.sqlite.store import SqliteStore
+from testbed.employees import face_model, someone
 
 
 @pytest.fixture
@@ -27,13 +28,14 @@ def store(path: Path) -> SqliteStore:
     return SqliteStore(path)
 
 
-def gallery_of(store: SqliteStore, model: str = "dlib") -> Gallery:
-    gallery = Gallery(store, MemoryIndex(8, Sizes(exact=6, block=4)), model, 1.0)
+def gallery_of(store: SqliteStore, model: str = "dlib") -> MemoryGallery:
+    index = MemoryIndex(8, Sizes(exact=6, block=4))
+    gallery = MemoryGallery(store, face_model(model, dimension=8), index)
     gallery.load()
     return gallery
 
 
-def is_found(gallery: Gallery, employee: Employee) -> bool:
+def is_found(gallery: MemoryGallery, employee: Employee) -> bool:
     """Whether each of the employee's vectors leads to the employee."""
     for vector in employee.vectors:
         match = gallery.nearest(vector)

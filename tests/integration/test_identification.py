@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.storage import Employee
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.serving import ready_app
 from tests.support import sent_photos as photos
 from tests.support.features import at_distance, random_vector

@@ -11,13 +11,13 @@ from threading import Thread
 
 import pytest
 
-from app.liveness import LivenessClient, LivenessUnavailable, Patience
 from app.liveness.breaker import Breaker
+from app.liveness.client import LivenessClient, LivenessUnavailable, Timeouts
 from testbed.serving import free_port
 from tools.liveness_service import FAULTS, LivenessService
 
 FRAMES = [b"frame"] * 15
-QUICK = Patience(total_s=1, connect_s=0.5, read_s=0.6, retries=2)
+QUICK = Timeouts(total_s=1, connect_s=0.5, read_s=0.6, retries=2)
 
 
 @pytest.fixture
@@ -28,10 +28,10 @@ def service() -> Iterator[LivenessService]:
 
 @contextmanager
 def client_of(
-    service: LivenessService | str, patience: Patience = QUICK, **more: str
+    service: LivenessService | str, timeouts: Timeouts = QUICK, **more: str
 ) -> Iterator[LivenessClient]:
     url = service if isinstance(service, str) else service.url
-    with closing(LivenessClient(url, patience, **more)) as client:
+    with closing(LivenessClient(url, timeouts, **more)) as client:
         yield client
 
 
@@ -110,7 +110,7 @@ def test_only_what_decided_nothing_at_once_is_asked_again(
 
 def test_a_second_attempt_may_succeed(service: LivenessService) -> None:
     service.told(fault="503")
-    with client_of(service, Patience(total_s=10, retries=8)) as client:
+    with client_of(service, Timeouts(total_s=10, retries=8)) as client:
         question = client.ask(FRAMES)
         while len(service.asked) < 2:
             time.sleep(0.01)
@@ -126,7 +126,7 @@ def test_a_verdict_against_is_asked_once(service: LivenessService) -> None:
 
 
 def test_each_question_has_a_connection_of_its_own(service: LivenessService) -> None:
-    with client_of(service, Patience(total_s=20)) as client, ThreadPoolExecutor(8) as threads:
+    with client_of(service, Timeouts(total_s=20)) as client, ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda _: asks(client), range(40))) == [True] * 40
     assert service.connections == 40
 
@@ -228,7 +228,7 @@ def test_bytes_beyond_the_answer_are_no_part_of_it() -> None:
 
 def test_whom_nobody_reaches_is_left_alone(service: LivenessService) -> None:
     service.told(fault="slow")
-    with client_of(service, Patience(total_s=0.3)) as client:
+    with client_of(service, Timeouts(total_s=0.3)) as client:
         while len(service.asked) < 5:
             assert asks(client) == AWAY
         began = time.monotonic()

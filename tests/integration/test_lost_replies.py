@@ -9,7 +9,7 @@ import pytest
 
 from app.settings import Settings
 from app.storage import Employee, EmployeeExists, NoSuchEmployee, StoreUnavailable
-from app.storage.mongodb import MongoStore
+from app.storage.mongodb.store import MongoStore
 from testbed.employees import as_stored, everything, ids, someone
 from testbed.mongod import Mongod
 from tests.support.reply_cutter import ReplyCutter

@@ -11,7 +11,7 @@ from bson.decimal128 import Decimal128
 from pymongo.collection import Collection
 
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import VECTOR_KEY, someone
 from testbed.mongod import Mongod
 from testbed.serving import ready_app

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import initialize
 
-from app.gallery import IndexUnavailable, Row
-from app.gallery.milvus import MilvusIndex
+from app.gallery import IndexEntry, IndexUnavailable
+from app.gallery.milvus_index import MilvusIndex
 from app.gallery.rows import Vectors
 from testbed.milvus import MilvusServer
 from tests.unit.test_gallery_index import DIMENSION, EXACT, IndexMachine, draw
@@ -26,17 +26,17 @@ class ByEmployee:
         self._index = index
 
     def put(self, owners: np.ndarray, vectors: Vectors) -> None:
-        before = self._index.rows_of(sorted(set(owners.tolist())))
+        before = self._index.entries_of(sorted(set(owners.tolist())))
         self._index.put(
             [
-                Row(f"{owner}-{uuid4().hex}-0", int(owner), vector)
+                IndexEntry(f"{owner}-{uuid4().hex}-0", int(owner), vector)
                 for owner, vector in zip(owners, vectors, strict=True)
             ]
         )
         self._index.remove([row.name for row in before])
 
     def remove(self, employee_ids: list[int]) -> None:
-        self._index.remove([row.name for row in self._index.rows_of(employee_ids)])
+        self._index.remove([row.name for row in self._index.entries_of(employee_ids)])
 
     def nearest(self, probe: Vectors, count: int) -> list[int]:
         rows = count
@@ -48,7 +48,7 @@ class ByEmployee:
             rows *= 4
 
     def employees(self) -> list[int]:
-        return sorted({row.employee_id for row in self._index.rows_between(*EVERYONE)})
+        return sorted({row.employee_id for row in self._index.entries_between(*EVERYONE)})
 
     def __len__(self) -> int:
         return len(self.employees())
@@ -63,7 +63,7 @@ class SharedIndexMachine(IndexMachine):
     def start(self) -> None:
         self.sizes = EXACT
         shared = self.server.index("machine", DIMENSION)
-        shared.remove([row.name for row in shared.rows_between(*EVERYONE)])
+        shared.remove([row.name for row in shared.entries_between(*EVERYONE)])
         self.index = ByEmployee(shared)
         self.model = {}
 
@@ -95,15 +95,15 @@ def index(milvus: MilvusServer) -> Iterator[MilvusIndex]:
     client.close()
 
 
-def some_rows(count: int, *, start: int = 0) -> list[Row]:
+def some_rows(count: int, *, start: int = 0) -> list[IndexEntry]:
     vectors = draw(start, count)
-    return [Row(f"row {start + n}", start + n, vectors[n]) for n in range(count)]
+    return [IndexEntry(f"row {start + n}", start + n, vectors[n]) for n in range(count)]
 
 
 def test_an_empty_index_finds_nobody(index: MilvusIndex) -> None:
     assert index.nearest(draw(1, 1)[0], 8) == []
     assert len(index) == 0
-    assert index.rows_of([1]) == []
+    assert index.entries_of([1]) == []
 
 
 def test_the_nearest_rows_come_first_as_numpy_ranks_them(index: MilvusIndex) -> None:
@@ -122,9 +122,9 @@ def test_the_nearest_rows_come_first_as_numpy_ranks_them(index: MilvusIndex) -> 
 
 def test_a_row_that_is_put_twice_is_there_once_with_its_last_vector(index: MilvusIndex) -> None:
     first, second = draw(1, 2)
-    index.put([Row("one", 1, first)])
-    index.put([Row("one", 1, second)])
-    (row,) = index.rows_of([1])
+    index.put([IndexEntry("one", 1, first)])
+    index.put([IndexEntry("one", 1, second)])
+    (row,) = index.entries_of([1])
     np.testing.assert_array_equal(row.vector, second)
     assert len(index) == 1
     index.remove(["one", "unknown"])
@@ -136,29 +136,32 @@ def test_a_row_that_is_put_twice_is_there_once_with_its_last_vector(index: Milvu
 )
 def test_a_row_of_any_name_can_be_taken_away(index: MilvusIndex, name: str) -> None:
     first, second = draw(1, 2)
-    index.put([Row(name, 1, first), Row("one", 2, second)])
+    index.put([IndexEntry(name, 1, first), IndexEntry("one", 2, second)])
     index.remove([name])
-    assert [row.name for row in index.rows_between(*EVERYONE)] == ["one"]
+    assert [row.name for row in index.entries_between(*EVERYONE)] == ["one"]
 
 
 def test_rows_come_back_to_the_bit_and_by_ranges_of_any_ids(index: MilvusIndex) -> None:
     ids = [-(2**63) + 2, -5, 0, 7, 8, 2**53 + 1, 2**63 - 1]
-    rows = [Row(f"of {i}", i, v) for i, v in zip(ids, draw(5, len(ids)), strict=True)]
+    rows = [IndexEntry(f"of {i}", i, v) for i, v in zip(ids, draw(5, len(ids)), strict=True)]
     index.put(rows)
-    found = {row.employee_id: row for row in index.rows_between(*EVERYONE)}
+    found = {row.employee_id: row for row in index.entries_between(*EVERYONE)}
     assert sorted(found) == ids
     for row in rows:
         assert found[row.employee_id].vector.tobytes() == row.vector.tobytes()
-    between = [row.employee_id for row in index.rows_between(-5, 8)]
+    between = [row.employee_id for row in index.entries_between(-5, 8)]
     assert sorted(between) == [0, 7, 8]
-    assert [row.employee_id for row in index.rows_of([2**53 + 1, 3])] == [2**53 + 1]
+    assert [row.employee_id for row in index.entries_of([2**53 + 1, 3])] == [2**53 + 1]
 
 
 def test_more_rows_than_one_search_finds_are_read_all_the_same(index: MilvusIndex) -> None:
     index._most_rows = 50
     rows = some_rows(500)
     index.put(rows)
-    for found in (index.rows_between(*EVERYONE), index.rows_of([row.employee_id for row in rows])):
+    for found in (
+        index.entries_between(*EVERYONE),
+        index.entries_of([row.employee_id for row in rows]),
+    ):
         assert sorted(row.name for row in found) == sorted(row.name for row in rows)
 
 

@@ -1,4 +1,4 @@
-"""Which face model runs: the setting says so, else the data, else what can be had."""
+"""Which face model runs: the setting decides, else the store, else which weights are available."""
 
 import base64
 import re
@@ -14,10 +14,11 @@ from flask import Flask
 from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
+from app.model_check import StoredModels
 from app.storage import Employee
-from app.storage.sqlite import SqliteStore
-from app.usecases.models import StoredModels, choose_facts, choose_model
-from models.catalogue import Catalogue, ModelUnavailable
+from app.storage.sqlite.store import SqliteStore
+from models.catalogue import Catalogue, FaceModel, ModelUnavailable
+from models.choice import choose_model
 from models.weights import WeightsFile
 from testbed.photos import PORTRAITS
 from testbed.serving import MODELS_DIR, free_port, ready_app
@@ -35,15 +36,22 @@ def server() -> Iterator[WeightsServer]:
 
 @pytest.fixture
 def unreachable() -> WeightsFile:
-    return WeightsFile("net.pt", f"http://127.0.0.1:{free_port()}/net.pt", None, sha256(CONTENT))
+    return WeightsFile("net.pt", f"http://127.0.0.1:{free_port()}/net.pt", sha256(CONTENT))
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> tuple[Path, str]:
-    """A file of one's own with its SHA-256; nothing reads it before a network is built."""
+    """The operator's own file and its SHA-256; it is not parsed until a network is built."""
     path = tmp_path / "own.pt"
     path.write_bytes(OTHER)
     return path, sha256(OTHER)
+
+
+def start(wanted: str, stored: dict[str, int], catalogue: Catalogue) -> FaceModel:
+    """Choose a model and get its network, as a start does."""
+    model = choose_model(wanted, stored, catalogue)
+    model.network()
+    return model
 
 
 def own_name(own: tuple[Path, str]) -> str:
@@ -64,7 +72,7 @@ def test_an_empty_store_gets_vggface2_when_its_weights_are_here(
     tmp_path: Path, unreachable: WeightsFile
 ) -> None:
     (tmp_path / "net.pt").write_bytes(CONTENT)
-    model = choose_model("auto", {}, Catalogue(tmp_path, vggface2=unreachable))
+    model = start("auto", {}, Catalogue(tmp_path, vggface2=unreachable))
     assert (model.name, model.dimension) == ("vggface2", 512)
 
 
@@ -73,10 +81,10 @@ def test_an_empty_store_gets_vggface2_when_its_weights_can_be_fetched(
 ) -> None:
     catalogue = Catalogue(tmp_path / "weights", vggface2=server.offer())
     with capture_logs() as lines:
-        assert choose_model("auto", {}, catalogue).name == "vggface2"
+        assert start("auto", {}, catalogue).name == "vggface2"
     assert (tmp_path / "weights" / "net.pt").read_bytes() == CONTENT
     assert not [line for line in lines if line["log_level"] == "warning"]
-    assert choose_model("auto", {}, catalogue).name == "vggface2"
+    assert start("auto", {}, catalogue).name == "vggface2"
     assert len(server.requests) == 1
 
 
@@ -90,7 +98,7 @@ def test_an_empty_store_gets_dlib_when_the_weights_cannot_be_fetched(
 ) -> None:
     server.answers = [answer]
     with capture_logs() as lines:
-        model = choose_model("auto", {}, Catalogue(tmp_path, vggface2=server.offer()))
+        model = start("auto", {}, Catalogue(tmp_path, vggface2=server.offer()))
     assert (model.name, model.dimension) == ("dlib", 128)
     (warning,) = [line for line in lines if "dlib" in line["event"]]
     assert warning["log_level"] == "warning"
@@ -102,7 +110,7 @@ def test_an_empty_store_gets_dlib_without_a_network(
     tmp_path: Path, unreachable: WeightsFile
 ) -> None:
     with capture_logs() as lines:
-        model = choose_model("auto", {}, Catalogue(tmp_path, vggface2=unreachable))
+        model = start("auto", {}, Catalogue(tmp_path, vggface2=unreachable))
     assert model.name == "dlib"
     assert "127.0.0.1" in lines[-1]["reason"]
     assert "refused" in lines[-1]["reason"]
@@ -114,7 +122,7 @@ def test_an_empty_store_gets_dlib_where_nothing_can_be_written(
     blocked = tmp_path / "a file"
     blocked.touch()
     with capture_logs() as lines:
-        model = choose_model("auto", {}, Catalogue(blocked, vggface2=server.offer()))
+        model = start("auto", {}, Catalogue(blocked, vggface2=server.offer()))
     assert model.name == "dlib"
     assert str(blocked) in lines[-1]["reason"]
 
@@ -123,7 +131,7 @@ def test_an_empty_store_gets_ones_own_weights(
     tmp_path: Path, own: tuple[Path, str], server: WeightsServer
 ) -> None:
     catalogue = Catalogue(tmp_path, own, vggface2=server.offer())
-    assert choose_model("auto", {}, catalogue).name == own_name(own)
+    assert start("auto", {}, catalogue).name == own_name(own)
     assert server.requests == []
 
 
@@ -132,7 +140,7 @@ def test_an_empty_store_with_bad_weights_of_ones_own_is_refused(
 ) -> None:
     catalogue = Catalogue(tmp_path, (own[0], "0" * 64), vggface2=server.offer())
     with pytest.raises(ModelUnavailable, match=r"wrong SHA-256.*Check FACENET_WEIGHTS"):
-        choose_model("auto", {}, catalogue)
+        start("auto", {}, catalogue)
     assert server.requests == []
 
 
@@ -140,11 +148,11 @@ def test_a_store_decides_before_anything_else(
     tmp_path: Path, own: tuple[Path, str], server: WeightsServer
 ) -> None:
     catalogue = Catalogue(tmp_path, own, vggface2=server.offer())
-    assert choose_model("auto", {"dlib": 3}, catalogue).name == "dlib"
+    assert start("auto", {"dlib": 3}, catalogue).name == "dlib"
     assert server.requests == []
-    assert choose_model("auto", {own_name(own): 3}, catalogue).name == own_name(own)
+    assert start("auto", {own_name(own): 3}, catalogue).name == own_name(own)
     assert server.requests == []
-    assert choose_model("auto", {"vggface2": 3}, catalogue).name == "vggface2"
+    assert start("auto", {"vggface2": 3}, catalogue).name == "vggface2"
     assert len(server.requests) == 1
 
 
@@ -153,22 +161,22 @@ def test_a_store_whose_model_cannot_be_fetched_is_refused(
 ) -> None:
     """Not dlib: nobody who is enrolled would be found."""
     with pytest.raises(ModelUnavailable) as failure:
-        choose_model("auto", {"vggface2": 3}, Catalogue(tmp_path, vggface2=unreachable))
+        start("auto", {"vggface2": 3}, Catalogue(tmp_path, vggface2=unreachable))
     assert_names_three_ways_out(str(failure.value), tmp_path)
 
 
 def test_a_store_of_an_unknown_model_is_refused(tmp_path: Path, own: tuple[Path, str]) -> None:
     for catalogue in (Catalogue(tmp_path), Catalogue(tmp_path, own)):
         with pytest.raises(ModelUnavailable, match=r"facenet-0123456789ab.*FACENET_WEIGHTS_SHA256"):
-            choose_model("auto", {"facenet-0123456789ab": 1}, catalogue)
+            start("auto", {"facenet-0123456789ab": 1}, catalogue)
 
 
 def test_a_store_of_several_models_asks_for_a_decision(tmp_path: Path) -> None:
     stored = {"vggface2": 12, "dlib": 3}
     with pytest.raises(ModelUnavailable, match=re.escape("(dlib: 3, vggface2: 12)")) as failure:
-        choose_model("auto", stored, Catalogue(tmp_path))
+        start("auto", stored, Catalogue(tmp_path))
     assert "set FACE_MODEL" in str(failure.value)
-    assert choose_model("dlib", stored, Catalogue(tmp_path)).name == "dlib"
+    assert start("dlib", stored, Catalogue(tmp_path)).name == "dlib"
 
 
 @pytest.mark.parametrize("stored", [{}, {"vggface2": 1}, {"facenet-0123456789ab": 1}])
@@ -176,23 +184,23 @@ def test_an_explicit_name_wins(
     stored: dict[str, int], tmp_path: Path, own: tuple[Path, str], server: WeightsServer
 ) -> None:
     catalogue = Catalogue(tmp_path, own, vggface2=server.offer())
-    assert choose_model("dlib", stored, catalogue).name == "dlib"
-    assert choose_model("facenet", stored, catalogue).name == own_name(own)
+    assert start("dlib", stored, catalogue).name == "dlib"
+    assert start("facenet", stored, catalogue).name == own_name(own)
     assert server.requests == []
-    assert choose_model("vggface2", stored, catalogue).name == "vggface2"
+    assert start("vggface2", stored, catalogue).name == "vggface2"
 
 
 def test_an_explicit_vggface2_that_cannot_be_had_is_refused(
     tmp_path: Path, unreachable: WeightsFile
 ) -> None:
     with pytest.raises(ModelUnavailable) as failure:
-        choose_model("vggface2", {}, Catalogue(tmp_path, vggface2=unreachable))
+        start("vggface2", {}, Catalogue(tmp_path, vggface2=unreachable))
     assert_names_three_ways_out(str(failure.value), tmp_path)
 
 
 def test_an_explicit_facenet_needs_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256"):
-        choose_model("facenet", {}, Catalogue(tmp_path))
+        start("facenet", {}, Catalogue(tmp_path))
 
 
 def test_vggface2_may_come_from_a_file_of_ones_own(
@@ -206,7 +214,7 @@ def test_vggface2_may_come_from_a_file_of_ones_own(
         ("vggface2", {}),
         ("auto", {"vggface2": 9}),
     ):
-        assert choose_model(wanted, stored, catalogue).name == "vggface2"
+        assert start(wanted, stored, catalogue).name == "vggface2"
 
 
 def enrol_with(folder: Path, employee_id: int, model: str, dimension: int) -> None:
@@ -217,12 +225,12 @@ def enrol_with(folder: Path, employee_id: int, model: str, dimension: int) -> No
 
 
 @pytest.fixture
-def unfetchable(tmp_path: Path) -> Path:
-    """A folder of models that no download can reach."""
+def unfetchable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for models, without vggface2; downloads fail."""
     folder = tmp_path / "models"
     folder.mkdir()
     (folder / "converted").symlink_to(MODELS_DIR / "converted")
-    (folder / "20180402-114759-vggface2.pt.lock").mkdir()
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free_port()}")
     return folder
 
 
@@ -267,7 +275,7 @@ def test_a_process_that_chose_otherwise_on_an_empty_store_is_not_ready(
     enrol_with(tmp_path, 1, "vggface2", 512)
     with capture_logs() as lines:
         assert statuses(ask) == {"login": 503, "readyz": 503, "enrol": 503}
-        assert "another face model" in ask("readyz").text
+        assert "different face model" in ask("readyz").text
     (told,) = [line for line in lines if line["log_level"] == "error"]
     assert "restart this process" in told["event"]
     assert (told["running"], told["stored"]) == ("dlib", {"vggface2": 1})
@@ -334,14 +342,14 @@ def test_stored_models_are_counted_when_something_changed(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("stored", [{}, {"vggface2": 3}, {"dlib": 3}])
 @pytest.mark.parametrize("wanted", ["auto", "vggface2", "dlib"])
-def test_what_is_known_of_a_model_is_known_without_its_weights(
+def test_the_facts_of_a_model_are_known_without_its_weights(
     wanted: str, stored: dict[str, int], tmp_path: Path, server: WeightsServer
 ) -> None:
     catalogue = Catalogue(tmp_path / "weights", vggface2=server.offer())
-    facts = choose_facts(wanted, stored, catalogue)
+    facts = choose_model(wanted, stored, catalogue, fetch=False)
     assert server.requests == []
     if stored or wanted != "auto":
-        model = choose_model(wanted, stored, catalogue)
+        model = start(wanted, stored, catalogue)
         assert (facts.name, facts.dimension) == (model.name, model.dimension)
         assert facts.distance_scale == model.distance_scale
     else:

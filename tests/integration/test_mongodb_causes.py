@@ -10,7 +10,7 @@ import pytest
 
 from app.settings import Settings
 from app.storage import StoreUnavailable
-from app.storage.mongodb import MongoStore
+from app.storage.mongodb.store import MongoStore
 from testbed import outages
 from testbed.mongod import Mongod
 from testbed.serving import free_port
@@ -70,13 +70,13 @@ def test_a_port_that_is_refused() -> None:
 
 def test_a_host_that_is_not_known() -> None:
     assert cause("db.nowhere.invalid/people") == (
-        "the host of db.nowhere.invalid:27017 (MONGO_DB_URL) is not known to the DNS"
+        "the host of db.nowhere.invalid:27017 (MONGO_DB_URL) cannot be resolved"
     )
 
 
 def test_a_host_without_the_record_that_srv_needs() -> None:
     said = cause("db.nowhere.invalid/people", mongo_db_protocol="mongodb+srv")
-    assert said.startswith("the host of the database (MONGO_DB_URL) is not to be found in the DNS")
+    assert said.startswith("the host of the database (MONGO_DB_URL) cannot be found in DNS")
     assert "MONGO_DB_PROTOCOL" in said
 
 

@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 from structlog.testing import capture_logs
 
-from app.storage.mongodb import MongoStore
+from app.storage.mongodb.store import MongoStore
 from testbed.employees import ids, someone
 
 pytestmark = pytest.mark.mongod

@@ -7,8 +7,8 @@ import pytest
 
 from app.settings import Settings, SettingsError
 from app.storage import ChangesForgotten, EmployeeExists, NoSuchEmployee, StoreUnavailable
-from app.storage.mongodb import MongoStore
-from app.storage.mongodb_changes import CHANGES_KEPT, PRUNE_EVERY
+from app.storage.mongodb.changes import CHANGES_KEPT, PRUNE_EVERY
+from app.storage.mongodb.store import MongoStore
 from testbed.employees import as_stored, everything, ids, someone
 from testbed.mongod import Mongod
 

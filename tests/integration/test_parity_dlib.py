@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from app.recognition.detector import FaceDetector
 from models.catalogue import FaceModel
+from models.network import Runtime
 from models.openvino import OpenVinoRuntime
-from models.packaged import packaged_file
-from models.runtime import Runtime
+from models.package_data import package_file
+from models.weights import WeightsUnavailable
 from testbed.photos import PORTRAITS
 from testbed.serving import MODELS_DIR
 from tests.support.chips import chips
 
-WEIGHTS = packaged_file(
+WEIGHTS = package_file(
     "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
 )
 
@@ -67,8 +68,8 @@ def test_the_compiled_network_adds_the_mirrored_face_and_normalises(
     faces: Chips, descriptors: Callable[[Chips], Vectors], dlib_model: FaceModel
 ) -> None:
     expected = unit(descriptors(faces) + descriptors(faces[:, :, ::-1]))
-    network = OpenVinoRuntime(MODELS_DIR / "converted", bfloat16=False).compile(dlib_model.network)
-    (vectors,) = network(faces)
+    runtime = OpenVinoRuntime(MODELS_DIR / "converted", bfloat16=False)
+    (vectors,) = runtime.compile(dlib_model.network())(faces)
     difference = np.abs(vectors - expected).max()
     print(f"compiled network and dlib differ by at most {difference:.2e}")
     assert vectors.shape == (len(faces), dlib_model.dimension)
@@ -83,7 +84,7 @@ def test_whatever_precision_the_cpu_has_vectors_stay_the_same(
     runtime: Runtime,
 ) -> None:
     expected = unit(descriptors(faces) + descriptors(faces[:, :, ::-1]))
-    (vectors,) = runtime.compile(dlib_model.network)(faces)
+    (vectors,) = runtime.compile(dlib_model.network())(faces)
     cosines = (vectors * expected).sum(axis=1)
     print(f"least cosine in the runtime's precision: {cosines.min():.6f}")
     assert cosines.min() > 0.999
@@ -134,6 +135,6 @@ def test_a_damaged_file_is_refused(damage: Callable[[bytes], bytes], tmp_path: P
     path = tmp_path / "weights.dat"
     path.write_bytes(damage(WEIGHTS.read_bytes()))
     with pytest.raises(
-        dlib_resnet.CorruptWeights, match=r"weights\.dat does not hold dlib's face descriptor"
+        WeightsUnavailable, match=r"weights\.dat does not hold dlib's face descriptor"
     ):
         dlib_resnet.load(path)

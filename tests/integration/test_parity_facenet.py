@@ -1,8 +1,11 @@
 """Weights of one's own give the feature vectors that facenet-pytorch's module gives."""
 
 import hashlib
+import os
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +13,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models import inception_resnet
 from models.catalogue import BoxAlignment, Catalogue, FaceModel, ModelUnavailable
 from models.openvino import OpenVinoRuntime
-from models.runtime import TorchRuntime
+from models.pytorch import TorchRuntime
 from models.weights import VGGFACE2, WeightsFile, WeightsUnavailable
 from tests.support import facenet_weights
-from tests.support.converting import seal, unbuildable
+from tests.support.converting import unbuildable, write_checksum
 
 
 @dataclass
@@ -63,14 +67,14 @@ def test_the_reference_tells_pictures_apart(own: Own) -> None:
 
 def test_the_compiled_network_equals_facenet_pytorch(own: Own, converted: Path) -> None:
     runtime = OpenVinoRuntime(converted, bfloat16=False)
-    (vectors,) = runtime.compile(own.model(converted).network)(own.pixels)
+    (vectors,) = runtime.compile(own.model(converted).network())(own.pixels)
     difference = largest_difference(vectors, own)
     print(f"OpenVINO and facenet-pytorch differ by at most {difference:.2e}")
     assert difference < 1e-4
 
 
 def test_whatever_precision_the_cpu_has_vectors_stay_the_same(own: Own, converted: Path) -> None:
-    (vectors,) = OpenVinoRuntime(converted).compile(own.model(converted).network)(own.pixels)
+    (vectors,) = OpenVinoRuntime(converted).compile(own.model(converted).network())(own.pixels)
     cosines = (vectors * own.vectors).sum(axis=1)
     print(f"least cosine in the runtime's precision: {cosines.min():.6f}")
     assert cosines.min() > 0.999
@@ -86,7 +90,7 @@ def test_weights_of_ones_own_are_compared_with_their_file(own: Own, converted: P
     weights = np.fromfile(folder / "network.bin", np.float32)
     weights[-1000:-900] = 1.0
     weights.tofile(folder / "network.bin")
-    seal(folder)
+    write_checksum(folder)
     with pytest.raises(pytest.fail.Exception, match="converted again"):
         OpenVinoRuntime(converted).compile(unbuildable(source))
     (vectors,) = OpenVinoRuntime(converted).compile(source)(own.pixels)
@@ -94,7 +98,7 @@ def test_weights_of_ones_own_are_compared_with_their_file(own: Own, converted: P
 
 
 def test_the_torch_runtime_gives_the_same(own: Own, converted: Path) -> None:
-    (vectors,) = TorchRuntime("cpu").compile(own.model(converted).network)(own.pixels)
+    (vectors,) = TorchRuntime("cpu").compile(own.model(converted).network())(own.pixels)
     difference = largest_difference(vectors, own)
     print(f"TorchRuntime and facenet-pytorch differ by at most {difference:.2e}")
     assert difference < 1e-4
@@ -105,7 +109,7 @@ def test_a_gpu_gives_the_same(own: Own, converted: Path) -> None:
 
     if not torch.cuda.is_available():
         pytest.skip("no NVIDIA GPU is here")
-    (vectors,) = TorchRuntime("cuda").compile(own.model(converted).network)(own.pixels)
+    (vectors,) = TorchRuntime("cuda").compile(own.model(converted).network())(own.pixels)
     assert (vectors * own.vectors).sum(axis=1).min() > 0.999
 
 
@@ -119,7 +123,7 @@ def test_the_model_is_named_after_its_weights(own: Own, tmp_path: Path) -> None:
 
 
 def test_the_published_weights_keep_their_name_wherever_they_lie(own: Own, tmp_path: Path) -> None:
-    published = WeightsFile("vggface2.pt", None, None, own.sha256)
+    published = WeightsFile("vggface2.pt", "http://weights.invalid", own.sha256)
     catalogue = Catalogue(tmp_path, (own.path, own.sha256), vggface2=published)
     assert catalogue.own_name == "vggface2"
     assert catalogue.get("vggface2").name == "vggface2"
@@ -131,13 +135,49 @@ def test_weights_with_another_sha256_are_refused(own: Own, tmp_path: Path) -> No
     catalogue = Catalogue(tmp_path, (own.path, other))
     message = f"wrong SHA-256: expected {other}, found {own.sha256}.*FACENET_WEIGHTS_SHA256"
     with pytest.raises(ModelUnavailable, match=message):
-        catalogue.get(f"facenet-{other[:12]}")
+        catalogue.get(f"facenet-{other[:12]}").network()
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     catalogue = Catalogue(tmp_path, (tmp_path / "gone.pt", "0" * 64))
     with pytest.raises(ModelUnavailable, match=r"gone\.pt is missing\. Check FACENET_WEIGHTS"):
-        catalogue.get("facenet-000000000000")
+        catalogue.get("facenet-000000000000").network()
+
+
+class Exploit:
+    """Runs `os.mkdir` when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (str(self.mark),)
+
+
+def test_code_in_a_weights_file_does_not_run(tmp_path: Path) -> None:
+    import torch
+
+    mark = tmp_path / "mark"
+    content = BytesIO()
+    torch.save({"weight": Exploit(mark)}, content)
+    for data in (content.getvalue(), pickle.dumps({"weight": Exploit(mark)}, protocol=2)):
+        with pytest.raises(WeightsUnavailable, match="does not hold the state dict"):
+            inception_resnet.load(tmp_path / "own.pt", data)
+    assert not mark.exists()
+    pickle.loads(data)
+    assert mark.exists(), "the exploit works where it is allowed to"
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", [1.0], {}, {"last_bn.weight": 1.0}])
+def test_a_file_without_a_state_dict_is_refused(content: object, tmp_path: Path) -> None:
+    import torch
+
+    file = BytesIO()
+    if not isinstance(content, bytes):
+        torch.save(content, file)
+    data = content if isinstance(content, bytes) else file.getvalue()
+    with pytest.raises(WeightsUnavailable, match=r"own\.pt does not hold the state dict"):
+        inception_resnet.load(tmp_path / "own.pt", data)
 
 
 State = dict[str, Any]
@@ -168,5 +208,6 @@ def test_another_network_is_refused(
     torch.save(change(torch.load(own.path, weights_only=True)), path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     model = Catalogue(tmp_path, (path, sha256)).get(f"facenet-{sha256[:12]}")
-    with pytest.raises(WeightsUnavailable, match=r"other\.pt does not hold an InceptionResnetV1"):
-        OpenVinoRuntime(tmp_path / "converted").compile(model.network)
+    message = r"other\.pt does not hold the state dict of an InceptionResnetV1"
+    with pytest.raises(WeightsUnavailable, match=message):
+        OpenVinoRuntime(tmp_path / "converted").compile(model.network())

@@ -12,9 +12,9 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.audit.chain import verify
-from app.parts import make_service
-from app.recognition.limiter import Limiter
-from app.usecases.watchdog import Watchdog
+from app.bootstrap import make_service
+from app.limiter import Limiter
+from app.watchdog import Watchdog
 from testbed.serving import START_S, only, ready_app
 
 TURNS = 2
@@ -27,7 +27,7 @@ def test_a_process_that_is_stuck_says_so_to_whoever_asks_if_it_lives(tmp_path: P
 
     def watch(limiter: Limiter) -> Watchdog:
         turns.append(limiter)
-        return Watchdog(limiter, patience_s=0.6, end=ended.set)
+        return Watchdog(limiter, longest_s=0.6, end=ended.set)
 
     settings = only(sqlite_path=tmp_path / "employees.db", max_in_flight=TURNS)
     app = create_app(settings, make_service(settings, watch=watch))
@@ -54,8 +54,8 @@ def test_a_request_that_never_ends_is_noticed_too() -> None:
     """As one that waits for a disk that hangs, after its picture was looked at."""
     ended = Event()
     turns, places = Limiter(1), Limiter(2)
-    watchdog = Watchdog(turns, patience_s=0.12, end=ended.set)
-    watchdog.watch(places, patience_s=1.2)
+    watchdog = Watchdog(turns, longest_s=0.12, end=ended.set)
+    watchdog.watch(places, longest_s=1.2)
     watchdog.start()
     with places:
         with places:

@@ -17,9 +17,10 @@ from app.recognition import (
     SeveralFaces,
 )
 from app.recognition.image import Picture
-from app.recognition.recogniser import Limits, Recogniser
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
 from models.catalogue import FaceModel
-from models.runtime import Runtime
+from models.network import Runtime
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, encoded, picture
 
 FACE_SIDE = {GRACE_HOPPER: 203, ASTRONAUT: 95}  # in pixels
@@ -146,9 +147,9 @@ def test_a_blurred_face_is_said(photo: Path, recogniser: Recogniser) -> None:
 def test_the_limit_of_megapixels_is_the_recognisers(
     runtime: Runtime, dlib_model: FaceModel
 ) -> None:
-    careful = Recogniser(runtime, dlib_model, Limits(megapixels=0.2))
+    careful = Recogniser(runtime, dlib_model, PictureRequirements(megapixels=0.2))
     photo = GRACE_HOPPER.read_bytes()
-    with pytest.raises(ImageTooLarge, match=r"megapixels, at most 0\.2 are taken"):
+    with pytest.raises(ImageTooLarge, match=r"megapixels, at most 0\.2 are allowed"):
         careful.for_login(photo)
     with pytest.raises(ImageTooLarge):
         careful.for_enrolment(photo)

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from redis import Redis as RedisClient
 
-from app.access.limits import Limits
+from app.access.rate_limits import RateLimits
 from testbed.redis_server import Redis
 from testbed.serving import ready_app
 from tests.support.features import random_vector
@@ -106,8 +106,8 @@ def test_what_is_no_count_in_redis_is_no_error(redis: Redis, tmp_path: Path) -> 
 
 
 def test_while_redis_is_away_each_process_counts_on_its_own(redis: Redis) -> None:
-    one = Limits(per_address=20, per_key=0, failures=0, redis_url=redis.url)
-    other = Limits(per_address=20, per_key=0, failures=0, redis_url=redis.url)
+    one = RateLimits(per_address=20, per_key=0, failures=0, redis_url=redis.url)
+    other = RateLimits(per_address=20, per_key=0, failures=0, redis_url=redis.url)
     for _ in range(15):
         one.check(HERE, None)
     assert count_until_refused(other, HERE) == 5

@@ -12,23 +12,21 @@ import numpy as np
 import pytest
 from structlog.testing import capture_logs
 
-from app.gallery import IndexUnavailable, Row
-from app.gallery.milvus import MilvusIndex
+from app.gallery import IndexEntry, IndexUnavailable, repair
+from app.gallery.drift import expected_entries
+from app.gallery.milvus_index import MilvusIndex
+from app.gallery.shared_gallery import SharedGallery
 from app.storage import Employee, EmployeeExists, EmployeeStore, NoSuchEmployee
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
-from app.usecases import upkeep
-from app.usecases.comparison import Comparison
-from app.usecases.drift import rows
-from app.usecases.shared_gallery import SharedGallery
-from testbed.employees import ids, someone
+from app.storage.sqlite.store import SqliteStore
+from testbed.employees import face_model, ids, someone
 from testbed.milvus import MilvusServer
 from tests.support.vector_keys import new_key
 
 OpenStore = Callable[[], EmployeeStore]
 OpenGallery = Callable[[], SharedGallery]
 
-COMPARISON = Comparison("dlib", dimension=8, distance_scale=1.0)
+MODEL = face_model(dimension=8)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("mongod", marks=pytest.mark.mongod)])
@@ -62,7 +60,7 @@ def open_gallery(open_store: OpenStore, milvus: MilvusServer, prefix: str) -> Op
     """Opens one more gallery, as another process would, on the test's own store and collection."""
 
     def connect() -> SharedGallery:
-        gallery = SharedGallery(open_store(), milvus.index(prefix), COMPARISON)
+        gallery = SharedGallery(open_store(), milvus.index(prefix), MODEL)
         gallery.load()
         return gallery
 
@@ -99,11 +97,11 @@ def is_found(gallery: SharedGallery, employee: Employee) -> bool:
 
 
 def names(index: MilvusIndex) -> set[str]:
-    return {row.name for row in index.rows_between(upkeep.FIRST_ID, upkeep.LAST_ID)}
+    return {row.name for row in index.entries_between(repair.FIRST_ID, repair.LAST_ID)}
 
 
 def holds_exactly(gallery: SharedGallery, *employees: Employee) -> bool:
-    return names(gallery.index) == {row.name for e in employees for row in rows(e)}
+    return names(gallery.index) == {row.name for e in employees for row in expected_entries(e)}
 
 
 def test_what_one_writes_every_other_finds_at_once(open_gallery: OpenGallery) -> None:
@@ -125,7 +123,7 @@ def test_what_one_writes_every_other_finds_at_once(open_gallery: OpenGallery) ->
 def test_a_write_that_ended_before_the_index_is_made_up_for(
     gallery: SharedGallery, open_gallery: OpenGallery
 ) -> None:
-    gallery.follow()
+    gallery.catch_up()
     lost, changed, gone = someone(1), someone(2), someone(3)
     for employee in (changed, gone):
         add(gallery, employee)
@@ -136,15 +134,15 @@ def test_a_write_that_ended_before_the_index_is_made_up_for(
     assert not is_found(gallery, lost)
 
     with capture_logs() as logs:
-        gallery.follow()
+        gallery.catch_up()
 
     assert is_found(gallery, lost)
     assert is_found(gallery, changed)
     assert holds_exactly(gallery, lost, changed)
-    assert [entry["event"] for entry in logs] == ["the index was put right"]
+    assert [entry["event"] for entry in logs] == ["the index was corrected"]
     gallery.store.add(someone(4))
     restarted = open_gallery()  # nobody was there to follow
-    restarted.follow()
+    restarted.catch_up()
     assert is_found(restarted, someone_stored(restarted, 4))
 
 
@@ -171,25 +169,25 @@ def test_the_retry_of_a_write_that_ended_half_way_completes_it(gallery: SharedGa
 def test_rows_of_a_superseded_enrolment_that_come_late_harm_nobody(gallery: SharedGallery) -> None:
     late, current = someone(1, vectors=2), someone(1, seed=1)
     add(gallery, current)
-    gallery.index.put(rows(late))
+    gallery.index.put(expected_entries(late))
     match = gallery.nearest(late.vectors[0])
     assert match is None or match[1] > 0.1
     assert is_found(gallery, current)
-    gallery.follow()
+    gallery.catch_up()
     assert holds_exactly(gallery, current)
 
 
 def test_any_number_of_former_enrolments_hides_nobody(gallery: SharedGallery) -> None:
     employee = someone(7)
     (vector,) = employee.vectors
-    former = [Row(f"former-{number}", number % 5, vector) for number in range(300)]
+    former = [IndexEntry(f"former-{number}", number % 5, vector) for number in range(300)]
     gallery.index.put(former)
     near = replace(employee, vectors=_turned(vector))
     add(gallery, near)
     match = gallery.nearest(vector)
     assert match is not None
     assert match[0].employee_id == 7
-    gallery.follow()
+    gallery.catch_up()
     assert holds_exactly(gallery, near)
 
 
@@ -205,32 +203,6 @@ def test_vectors_of_another_model_are_not_there(gallery: SharedGallery) -> None:
     assert holds_exactly(gallery)
 
 
-def test_a_process_without_the_newest_key_leaves_rows_alone(
-    index: MilvusIndex, tmp_path: Path
-) -> None:
-    """Keys are changed pod by pod: one may write what another cannot open yet."""
-    old, new = new_key(), new_key()
-
-    def with_keys(keys: str) -> SharedGallery:
-        store = SqliteStore(tmp_path / "sealed.db", VectorKeys(keys))
-        return SharedGallery(store, index, COMPARISON)
-
-    ahead, behind = with_keys(f"{new} {old}"), with_keys(old)
-    add(behind, someone(1))
-    add(ahead, someone(2))
-    exchange(ahead, someone(1, seed=1))
-    behind.follow()
-    assert behind.nearest(someone(2).vectors[0]) is None
-    behind.follow()
-    for _ in upkeep.rebuild(behind):
-        pass
-    assert not any(step.drift for step in upkeep.check(behind))
-    assert behind.unopened == [1, 2]
-    assert holds_exactly(ahead, *ahead.store.read_all())
-    remove(behind, 2)
-    assert holds_exactly(ahead, *ahead.store.get([1]))
-
-
 class FollowedStore(SqliteStore):
     """Somebody else does something right after each time that records were read."""
 
@@ -243,11 +215,6 @@ class FollowedStore(SqliteStore):
         self._then()
         return found
 
-    def examine(self, employee_ids: Sequence[int]) -> tuple[list[Employee], set[int]]:
-        found = super().examine(employee_ids)
-        self._then()
-        return found
-
 
 def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
     index: MilvusIndex, tmp_path: Path
@@ -255,11 +222,10 @@ def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
     path, again = tmp_path / "employees.db", someone(1, seed=1)
     another = SqliteStore(path)
     store = FollowedStore(path, VectorKeys(), then=lambda: another.add(again))
-    gallery = SharedGallery(store, index, COMPARISON)
-    index.put(list(rows(someone(1))))
-    assert [row.employee_id for row in gallery.drift_of([1]).garbage] == [1]
-    assert gallery.unopened == []
-    gallery.settle([1])
+    gallery = SharedGallery(store, index, MODEL)
+    index.put(list(expected_entries(someone(1))))
+    assert [row.employee_id for row in gallery.reconciler.drift_of([1]).garbage] == [1]
+    gallery.reconciler.reconcile([1])
     assert holds_exactly(gallery, again)
 
 
@@ -284,7 +250,7 @@ def test_what_does_not_come_to_rest_in_the_index_is_not_acknowledged(
     path = tmp_path / "employees.db"
     busy = Busy(path, 1)
     store = FollowedStore(path, VectorKeys(), then=busy)
-    gallery = SharedGallery(store, index, COMPARISON)
+    gallery = SharedGallery(store, index, MODEL)
     employee = someone(1)
     with pytest.raises(IndexUnavailable), gallery.writing(1):
         store.add(employee)
@@ -296,56 +262,44 @@ def test_what_does_not_come_to_rest_in_the_index_is_not_acknowledged(
     assert holds_exactly(gallery, current)
 
 
-def test_what_did_not_come_to_rest_is_settled_later_and_keeps_up_nobody_else(
+def test_what_did_not_come_to_rest_is_reconciled_later_and_keeps_up_nobody_else(
     index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.usecases.shared_gallery._BATCH", 1)
+    monkeypatch.setattr("app.gallery.shared_gallery._BATCH", 1)
     path = tmp_path / "employees.db"
     busy = Busy(path, 1)
     store = FollowedStore(path, VectorKeys(), then=busy)
-    gallery = SharedGallery(store, index, COMPARISON)
+    gallery = SharedGallery(store, index, MODEL)
     for employee_id in (1, 2, 3):
         store.add(someone(employee_id))
-    gallery.follow()
+    gallery.catch_up()
     busy.stopped = True
     assert is_found(gallery, someone_stored(gallery, 2))
     assert is_found(gallery, someone_stored(gallery, 3))
     SqliteStore(path).add(someone(4))
-    gallery.follow()
+    gallery.catch_up()
     assert holds_exactly(gallery, *store.read_all())
-
-
-def test_rows_stay_while_a_key_is_changed_to_one_that_is_known(
-    index: MilvusIndex, tmp_path: Path
-) -> None:
-    path, old, new = tmp_path / "sealed.db", new_key(), new_key()
-    ahead = SharedGallery(SqliteStore(path, VectorKeys(f"{new} {old}")), index, COMPARISON)
-    add(ahead, someone(1))
-    back = SqliteStore(path, VectorKeys(f"{old} {new}"))
-    store = FollowedStore(path, VectorKeys(old), then=lambda: list(back.seal_anew()))
-    behind = SharedGallery(store, index, COMPARISON)
-    assert not behind.drift_of([1])
-    assert behind.unopened == [1]
-    assert not behind.drift_of([1])
-    assert behind.unopened == []
-    assert holds_exactly(behind, *store.read_all())
 
 
 def test_a_login_ends_where_no_near_record_can_be_opened(
     index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.usecases.shared_gallery._MOST_CANDIDATES", 16)
+    monkeypatch.setattr("app.gallery.shared_gallery._MOST_CANDIDATES", 16)
     new = new_key()
 
     def with_keys(keys: str) -> SharedGallery:
         store = SqliteStore(tmp_path / "sealed.db", VectorKeys(keys))
-        return SharedGallery(store, index, COMPARISON)
+        return SharedGallery(store, index, MODEL)
 
     ahead = with_keys(new)
     for number in range(20):
         add(ahead, someone(number))
-    with pytest.raises(IndexUnavailable, match="can be opened"):
-        with_keys(new_key()).nearest(someone(3).vectors[0])
+    behind = with_keys(new_key())
+    with pytest.raises(IndexUnavailable, match="VECTOR_KEYS does not hold"):
+        behind.nearest(someone(3).vectors[0])
+    with pytest.raises(IndexUnavailable, match="VECTOR_KEYS does not hold"):
+        behind.catch_up()
+    assert holds_exactly(ahead, *ahead.store.read_all())
 
 
 def test_a_vector_that_is_none_keeps_nobody_from_being_found(gallery: SharedGallery) -> None:
@@ -362,7 +316,7 @@ def test_a_vector_that_is_none_keeps_nobody_from_being_found(gallery: SharedGall
 def test_a_record_without_an_enrolment_id_is_found(gallery: SharedGallery) -> None:
     old = replace(someone(1, vectors=2), enrolment_id="")
     gallery.store.add(old)
-    gallery.follow()
+    gallery.catch_up()
     assert is_found(gallery, old)
     exchange(gallery, someone(1, seed=1))
     assert len(names(gallery.index)) == 1
@@ -374,7 +328,7 @@ def test_an_index_that_lacks_everybody_lets_nobody_be_missed(
     store = open_store()
     store.add(someone(1))
     index = milvus.index(f"t{uuid4().hex}")
-    gallery = SharedGallery(store, index, Comparison("dlib", 8, 1.0))
+    gallery = SharedGallery(store, index, MODEL)
     for question in (
         gallery.load,
         gallery.check_ready,
@@ -384,7 +338,7 @@ def test_an_index_that_lacks_everybody_lets_nobody_be_missed(
         with pytest.raises(IndexUnavailable, match="gallery rebuild"):
             question()
     assert ids(store.read_all()) == [1]
-    list(upkeep.rebuild(gallery))
+    list(repair.rebuild(gallery))
     gallery.load()
     assert is_found(gallery, someone_stored(gallery, 1))
 

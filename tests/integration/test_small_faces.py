@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from app.recognition import FaceTooSmall, NoFace
-from app.recognition.film import BadFrame
+from app.recognition.frame_sequence import BadFrame
 from app.recognition.recogniser import Recogniser
 from testbed.photos import ASTRONAUT, WITHOUT_FACE, encoded
 
@@ -55,6 +55,6 @@ def test_a_finer_search_finds_no_face_where_there_is_none(
 
 def test_a_frame_has_fewer_pixels_than_a_photo(recogniser: Recogniser) -> None:
     frame = encoded(Image.new("RGB", (2600, 1800)), "JPEG")
-    with pytest.raises(BadFrame, match=r"4\.7 megapixels, at most 4\.2 are taken") as raised:
-        recogniser.for_film(ASTRONAUT.read_bytes(), [frame] * 15)
+    with pytest.raises(BadFrame, match=r"4\.7 megapixels, at most 4\.2 are allowed") as raised:
+        recogniser.for_frames(ASTRONAUT.read_bytes(), [frame] * 15)
     assert raised.value.number == 0

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from app.storage import ChangesForgotten, Employee, EmployeeExists, StoreUnavailable
-from app.storage.sqlite import CHANGES_KEPT, SqliteStore
+from app.storage.sqlite.changes import CHANGES_KEPT
+from app.storage.sqlite.store import SqliteStore
 from tests.support.old_files import FIRST_SCHEMA
 
 OPEN_FILES = Path("/proc/self/fd")

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.storage import StoreUnavailable
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import someone
 
 

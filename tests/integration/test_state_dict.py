@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from models import state_dict
-from models.packaged import packaged_file
+from models.package_data import package_file
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +62,7 @@ def test_a_state_dict_is_read(archive: bool, kind: type) -> None:
 def test_files_of_old_releases_are_read(name: str) -> None:
     import torch
 
-    path: Path = packaged_file("facenet_pytorch", f"data/{name}.pt")
+    path: Path = package_file("facenet_pytorch", f"data/{name}.pt")
     assert_same(path.read_bytes(), torch.load(path, weights_only=True))
 
 

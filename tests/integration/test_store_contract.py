@@ -181,13 +181,6 @@ def test_get_leaves_out_strangers_and_sorts(store: EmployeeStore) -> None:
     assert ids(store.get([3, 99, 1, 3])) == [1, 3]
 
 
-def test_what_can_be_read_or_is_not_there_is_not_unreadable(store: EmployeeStore) -> None:
-    store.add(someone(1))
-    readable, unreadable = store.examine([2**62, 2, 1])
-    assert (ids(readable), unreadable) == ([1], set())
-    assert store.examine([]) == ([], set())
-
-
 def test_outlines_are_of_everyone_in_order(store: EmployeeStore) -> None:
     for employee_id in (20, 3, 100):
         store.add(someone(employee_id))

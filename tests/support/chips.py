@@ -1,4 +1,4 @@
-"""Face chips of real photos, as a face model takes them."""
+"""DetectedFace chips of real photos, as a face model takes them."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,18 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.recognition.alignment import chip_to_picture
-from app.recognition.detector import Face, FaceDetector
+from app.recognition.detector import DetectedFace, FaceDetector
 from app.recognition.image import Picture
 from app.recognition.pyramid import Pyramid
 from models.catalogue import FaceModel
 from testbed.photos import picture
 
 
-def largest_face(detector: FaceDetector, pixels: Picture) -> Face:
+def largest_face(detector: FaceDetector, pixels: Picture) -> DetectedFace:
     return detector.detect(Pyramid(pixels))[0]
 
 
-def aligned(pixels: Picture, face: Face, model: FaceModel) -> Picture:
+def aligned(pixels: Picture, face: DetectedFace, model: FaceModel) -> Picture:
     """The face as the (side, side, 3) uint8 chip of that model."""
     return Pyramid(pixels).warped(chip_to_picture(face, model), model.side)
 

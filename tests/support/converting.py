@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from models.runtime import NetworkSource
+from models.network import NetworkSource
 
 
 def unbuildable(source: NetworkSource) -> NetworkSource:
-    """The same network for those who have it converted already."""
+    """The same network, for a cache that has it already."""
 
     def build() -> None:
         pytest.fail("the network was converted again")
@@ -18,8 +18,8 @@ def unbuildable(source: NetworkSource) -> NetworkSource:
     return replace(source, build=build)
 
 
-def seal(folder: Path) -> None:
-    """As earlier releases did, which took whatever had its own hash beside it."""
+def write_checksum(folder: Path) -> None:
+    """Write a checksum file as earlier releases did, which trusted it."""
     files = (folder / "network.xml", folder / "network.bin")
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files))
     (folder / "sha256").write_text(digest.hexdigest())

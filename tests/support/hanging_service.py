@@ -11,14 +11,15 @@ from pathlib import Path
 from threading import Event
 from uuid import uuid4
 
+from flask import Flask
+
 from app import create_app
-from app.parts import make_service
-from app.server.adapter import Adapter
-from app.settings import load_settings
-from app.usecases.watchdog import Watchdog, end_process
-from entry import _Server
+from app.bootstrap import make_service, set_up_process
+from app.settings import Settings
+from app.watchdog import Watchdog, end_process
+from entry import Server
+from models.network import Network, NetworkSource, Outputs, Pixels
 from models.openvino import OpenVinoRuntime
-from models.runtime import Network, NetworkSource, Outputs, Pixels
 
 PATIENCE_S, GRACE_S, SLOW_S = 2.4, 1.0, 1.2
 
@@ -49,20 +50,18 @@ class HangingRuntime(OpenVinoRuntime):
         (self._switches / f"begun-{uuid4().hex}").touch()
 
 
-class HangingServer(_Server):
+class HangingServer(Server):
     """Serves an app with such networks."""
 
-    def load(self) -> Adapter:
-        settings = load_settings()
+    def build(self, settings: Settings) -> Flask:
         service = make_service(
             settings,
             lambda _, cache: HangingRuntime(settings.sqlite_path.parent, cache),
             lambda turns: Watchdog(turns, PATIENCE_S, partial(end_process, GRACE_S)),
         )
-        app = create_app(settings, service)
-        return Adapter(app, self._bounds, service.stop)
+        return create_app(settings, service)
 
 
 if __name__ == "__main__":
-    settings = load_settings()
+    settings = set_up_process()
     sys.exit(HangingServer(settings, f"{settings.host}:{settings.port}").run())

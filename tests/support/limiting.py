@@ -4,7 +4,7 @@ import time
 
 from werkzeug.test import TestResponse
 
-from app.access.limits import Limits, TooManyFailures, TooManyRequests
+from app.access.rate_limits import RateLimits, TooManyFailures, TooManyRequests
 from tests.support import sent_photos as photos
 
 HERE, THERE = "10.0.0.1", "10.0.0.2"
@@ -15,7 +15,7 @@ def came_from(*addresses: str) -> dict[str, str]:
     return {"X-Forwarded-For": ", ".join(addresses)}
 
 
-def count_until_refused(limits: Limits, address: str, key_id: str | None = None) -> int:
+def count_until_refused(limits: RateLimits, address: str, key_id: str | None = None) -> int:
     for number in range(1000):
         try:
             limits.check(address, key_id)
@@ -25,7 +25,7 @@ def count_until_refused(limits: Limits, address: str, key_id: str | None = None)
     return -1
 
 
-def wait_of(limits: Limits, address: str) -> int:
+def wait_of(limits: RateLimits, address: str) -> int:
     """The seconds the address has to wait, 0 when it need not."""
     try:
         limits.check_login(address)

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that offers one file, and misbehaves as it is told."""
+"""A real HTTP server on loopback that offers one file, and misbehaves on demand."""
 
 import hashlib
 import subprocess
@@ -23,29 +23,25 @@ def sha256(content: bytes) -> str:
 
 @dataclass
 class Answer:
-    """How one request is answered; offsets count from the first byte that it sends.
+    """How to answer one request.
 
-    held: nothing is sent before this is set.
-    trickles: headers come one after the other without an end.
-    cut_at, stall_at: the connection is closed, or falls silent, before this byte.
-    piece, pause_s: bytes sent at a time, and the pause after each.
+    ranges: whether to heed the Range header.
+    content: what to send instead of the server's content.
+    held: wait for this before sending anything.
+    cut_at, stall_at: close the connection, or fall silent, after that many bytes.
     """
 
     status: int = 200
     ranges: bool = True
     content: bytes | None = None
-    declared: int | None = None
     held: Event | None = None
-    trickles: bool = False
     cut_at: int | None = None
     stall_at: int | None = None
-    piece: int = 1 << 16
-    pause_s: float = 0.0
 
 
 @dataclass
 class Request:
-    """What was asked for, and how many bytes of the body were sent."""
+    """A request that came; sent: bytes of the body that were sent."""
 
     path: str
     range: str | None
@@ -53,7 +49,7 @@ class Request:
 
 
 class WeightsServer:
-    """Answers with `answers` in turn, the last one for good; a path in /moved/ redirects first."""
+    """Gives the answers in turn, and repeats the last one; a path in /moved/ redirects first."""
 
     def __init__(self, content: bytes, answers: Sequence[Answer] = (Answer(),)) -> None:
         self.content = content
@@ -70,14 +66,12 @@ class WeightsServer:
         return f"http://127.0.0.1:{self._http.server_port}"
 
     def offer(self, prefix: str = "") -> WeightsFile:
-        """The weights that a client wants of this server, whatever it answers."""
-        return WeightsFile(
-            "net.pt", f"{self.address}{prefix}/net.pt", len(CONTENT), sha256(CONTENT)
-        )
+        """What a client wants from this server, whatever it answers."""
+        return WeightsFile("net.pt", f"{self.address}{prefix}/net.pt", sha256(CONTENT))
 
     @property
     def ranges(self) -> list[str | None]:
-        """The Range header of every request."""
+        """The Range header of each request."""
         return [request.range for request in self.requests]
 
     def __enter__(self) -> Self:
@@ -112,10 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
             if answer.held:
                 while not (answer.held.wait(0.01) or owner.closing.is_set()):
                     pass
-            if answer.trickles:
-                self._trickle()
-            else:
-                self._answer(answer, request)
+            self._answer(answer, request)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the client gave up, as it should
 
@@ -128,11 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = content[first:] if status in (200, 206) else b""
         self.send_response(status)
         if status == 206:
-            self.send_header(
-                "Content-Range",
-                f"bytes {first}-{len(content) - 1}/{answer.declared or len(content)}",
-            )
-        self.send_header("Content-Length", str(answer.declared or len(body)))
+            self.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self._send_body(body, answer, request)
 
@@ -140,38 +128,28 @@ class _Handler(BaseHTTPRequestHandler):
         end = min(
             len(body) if limit is None else limit for limit in (answer.cut_at, answer.stall_at)
         )
-        while request.sent < end:
-            piece = body[request.sent : min(request.sent + answer.piece, end)]
-            self.wfile.write(piece)
-            request.sent += len(piece)
-            if answer.pause_s:
-                self.owner.closing.wait(answer.pause_s)
+        self.wfile.write(body[:end])
+        request.sent = end
         if answer.stall_at is not None:
             self.owner.closing.wait()
-
-    def _trickle(self) -> None:
-        self.send_response(200)
-        self.flush_headers()
-        while not self.owner.closing.wait(0.02):
-            self.wfile.write(b"X-Patience: a little longer\r\n")
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
 
 def start_fetching(weights: WeightsFile, folder: Path) -> subprocess.Popen[str]:
-    """Another process that fetches; its last line starts with `fetched` or `failed`."""
+    """Start a process that fetches; its last line begins with `fetched` or `failed`."""
     script = """
 import sys
 from pathlib import Path
 from models.weights import WeightsFile, WeightsUnavailable, fetch
-folder, url, size, sha256 = sys.argv[1:]
+folder, url, sha256 = sys.argv[1:]
 try:
-    print("fetched", fetch(WeightsFile("net.pt", url, int(size), sha256), Path(folder)))
+    print("fetched", fetch(WeightsFile("net.pt", url, sha256), Path(folder)))
 except WeightsUnavailable as error:
     print("failed", error)
 """
-    arguments = [str(folder), str(weights.url), str(weights.size), weights.sha256]
+    arguments = [str(folder), weights.url, weights.sha256]
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=ROOT,

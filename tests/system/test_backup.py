@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event
 
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import fill, ids, someone
 from testbed.serving import ROOT, RunningService, environment
 from tests.support import sent_photos as photos

@@ -1,4 +1,4 @@
-"""`make demo` shows real logins, says when an answer was unexpected, and leaves nothing running."""
+"""`make demo` shows real logins, reports unexpected answers, and leaves nothing running."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def start(**settings: str) -> subprocess.Popen[str]:
 
 
 def demonstrate(**settings: str) -> tuple[int, str]:
-    """Exit status and output."""
+    """Run the demonstration; return its exit status and output."""
     with start(**settings) as demo:
         try:
             output, _ = demo.communicate(timeout=120)
@@ -41,12 +41,12 @@ def demonstrate(**settings: str) -> tuple[int, str]:
 
 
 def table(output: str) -> list[str]:
-    """The lines of calls."""
+    """Return the lines that show calls."""
     return [line for line in output.splitlines() if line[:1] in ("✓", "✗")]
 
 
 def assert_ended(output: str) -> None:
-    """Nothing listens any more at the address that the demo named."""
+    """Assert that nothing listens any more at the address in the output."""
     named = re.search(r"http://127\.0\.0\.1:(\d+)", output)
     assert named, output
     with socket.socket() as probe:
@@ -55,7 +55,7 @@ def assert_ended(output: str) -> None:
 
 @pytest.fixture(scope="module")
 def demonstration() -> tuple[int, str]:
-    """One run, in an environment that names a real database."""
+    """The outcome of one run, in an environment that names a real database."""
     return demonstrate(MONGO_DB_URL="127.0.0.1:1/production", SQLITE_PATH="/no/such/file")
 
 
@@ -81,7 +81,7 @@ def test_the_table_is_aligned(demonstration: tuple[int, str]) -> None:
         assert row[end : end + 2] == "  ", row
 
 
-def test_an_unexpected_answer_is_shown_and_fails() -> None:
+def test_an_unexpected_answer_is_shown_and_the_demo_fails() -> None:
     status, output = demonstrate(LOGIN_MATCH_THRESHOLD="0")
     assert status == 1
     assert "✗" in output
@@ -89,14 +89,14 @@ def test_an_unexpected_answer_is_shown_and_fails() -> None:
     assert_ended(output)
 
 
-def test_a_service_that_cannot_start_shows_why() -> None:
+def test_the_log_is_shown_if_the_service_cannot_start() -> None:
     status, output = demonstrate(FACE_MODEL="facenet")
     assert status == 1
     assert "Cannot start: FACE_MODEL is facenet: set FACENET_WEIGHTS" in output
     assert "Traceback" not in output
 
 
-def test_ctrl_c_ends_the_service_too() -> None:
+def test_ctrl_c_also_ends_the_service() -> None:
     with start() as demo:
         assert demo.stdout
         shown = ""

@@ -19,7 +19,7 @@ from models.catalogue import Catalogue
 from models.openvino import OpenVinoRuntime
 
 folder = Path(sys.argv[1])
-network = Catalogue(folder).get("dlib").network
+network = Catalogue(folder).get("dlib").network()
 embed = OpenVinoRuntime(folder / "converted").compile(network)
 barrier = Barrier(8)
 

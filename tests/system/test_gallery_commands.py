@@ -14,14 +14,12 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from app.gallery import Row
-from app.gallery.milvus import Address, MilvusIndex
-from app.storage.sqlite import SqliteStore
-from app.usecases import upkeep
-from app.usecases.comparison import Comparison
-from app.usecases.drift import rows
-from app.usecases.shared_gallery import SharedGallery
-from testbed.employees import fill, someone
+from app.gallery import IndexEntry, repair
+from app.gallery.drift import expected_entries
+from app.gallery.milvus_index import Address, MilvusIndex
+from app.gallery.shared_gallery import SharedGallery
+from app.storage.sqlite.store import SqliteStore
+from testbed.employees import face_model, fill, someone
 from testbed.milvus import MilvusServer
 from testbed.serving import ROOT, environment
 from tests.support.commands import run
@@ -39,9 +37,7 @@ class Deployment:
         prefix = f"t{uuid4().hex}"
         address = Address(server.uri, None, 20)
         self.index = MilvusIndex(address, prefix, "dlib", DIMENSION)
-        self.gallery = SharedGallery(
-            self.store, self.index, Comparison("dlib", DIMENSION, distance_scale=1.0)
-        )
+        self.gallery = SharedGallery(self.store, self.index, face_model(dimension=DIMENSION))
         self._environment = environment(
             SQLITE_PATH=str(self.path),
             GALLERY_INDEX="milvus",
@@ -68,8 +64,8 @@ class Deployment:
 
     def is_right(self) -> bool:
         """Whether the index holds the rows of the store's records and no others, to the bit."""
-        there = self.index.rows_between(upkeep.FIRST_ID, upkeep.LAST_ID)
-        wanted = [row for employee in self.store.read_all() for row in rows(employee)]
+        there = self.index.entries_between(repair.FIRST_ID, repair.LAST_ID)
+        wanted = [row for employee in self.store.read_all() for row in expected_entries(employee)]
         return {(r.name, r.employee_id, r.vector.tobytes()) for r in there} == {
             (r.name, r.employee_id, r.vector.tobytes()) for r in wanted
         }
@@ -109,9 +105,15 @@ def test_drift_of_every_kind_is_found_and_repaired(deployment: Deployment) -> No
     (taken,) = rows_of(deployment, 3)[:1]
     index.remove([taken.name])
     altered = rows_of(deployment, 5)
-    index.put([Row(row.name, 5, np.roll(row.vector, 1)) for row in altered])
+    index.put([IndexEntry(row.name, 5, np.roll(row.vector, 1)) for row in altered])
     extra = np.eye(DIMENSION, dtype=np.float32)
-    index.put([Row("x", 9, extra[0]), Row("y", -4, extra[1]), Row("z", 10**15, extra[2])])
+    index.put(
+        [
+            IndexEntry("x", 9, extra[0]),
+            IndexEntry("y", -4, extra[1]),
+            IndexEntry("z", 10**15, extra[2]),
+        ]
+    )
     deployment.store.remove(12)
 
     code, output = deployment.run("check")
@@ -125,8 +127,8 @@ def test_drift_of_every_kind_is_found_and_repaired(deployment: Deployment) -> No
     assert found(deployment.run("check")[1]) == (0, 0, 0)
 
 
-def rows_of(deployment: Deployment, employee_id: int) -> list[Row]:
-    return sorted(deployment.index.rows_of([employee_id]), key=lambda row: row.name)
+def rows_of(deployment: Deployment, employee_id: int) -> list[IndexEntry]:
+    return sorted(deployment.index.entries_of([employee_id]), key=lambda row: row.name)
 
 
 def test_a_rebuild_that_is_killed_goes_on_where_it_was(deployment: Deployment) -> None:

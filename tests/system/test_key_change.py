@@ -1,11 +1,11 @@
-"""Keys of vectors are changed while the service runs, as the README says."""
+"""Keys of vectors are changed while the service runs, as docs/operations.md says."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 from app.storage.sealing import VectorKeys
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import ids, someone
 from testbed.serving import RunningService
 from tests.support import sent_photos
@@ -20,7 +20,7 @@ def rotated(folder: Path, keys: str) -> Done:
 
 
 def test_a_service_changes_its_key(tmp_path: Path) -> None:
-    """From no encryption to a key, and to another one, as the README says."""
+    """From no encryption to a key, and to another one, as docs/operations.md says."""
     body = {"name": "Grace", "surname": "Hopper", "img_features": [[1.0] * 128]}
     with RunningService(tmp_path) as service:
         assert service.call("POST", "/api/store/1", json=body).status_code == 200

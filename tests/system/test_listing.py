@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import someone
 from testbed.serving import RunningService
 

@@ -94,7 +94,7 @@ def large() -> bytes:
         (lambda frame: "", "is empty"),
         (lambda frame: text(b"hello"), "not a picture we can read"),
         (lambda frame: frame[: len(frame) // 8 * 4], "the picture is damaged or cut off"),
-        (lambda frame: text(large()), "the picture has 2.2 megapixels, at most 2 are taken"),
+        (lambda frame: text(large()), "the picture has 2.2 megapixels, at most 2 are allowed"),
     ],
 )
 @pytest.mark.parametrize("crop", [True, False])

@@ -9,7 +9,7 @@ from threading import Thread
 import pytest
 
 from app.settings import Settings
-from app.storage.mongodb import MongoStore
+from app.storage.mongodb.store import MongoStore
 from testbed.crowd import STRICT, Crowd, Face, faces, request
 from testbed.mongod import Mongod, ReplicaSet
 from testbed.serving import RunningService

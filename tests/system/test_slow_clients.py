@@ -93,7 +93,7 @@ def test_many_who_stall_lock_nobody_out_and_are_told_to_go(service: RunningServi
                 assert said == ""
             else:
                 assert said.startswith("HTTP/1.1 408 "), kind
-                assert said.endswith(f"the request did not come in within {RECEIVE_S} seconds")
+                assert said.endswith(f"the request did not arrive within {RECEIVE_S} seconds")
         assert RECEIVE_S - 1 < time.monotonic() - began < RECEIVE_S + 10
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.serving import ROOT
 
 ROUNDS = 4
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from app.storage import Employee
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.serving import ROOT
 
 store = SqliteStore(Path(sys.argv[1]))

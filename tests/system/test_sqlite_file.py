@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.employees import someone
 from testbed.serving import RunningService
 from tests.support.features import random_vector
@@ -47,7 +47,7 @@ def test_a_file_that_is_replaced_beneath_the_service_is_served_after_a_restart(
             assert enrol(service, 2) == 503
             assert service.call("GET", "/api/get_all/30/1").status_code == 503
             assert service.call("GET", "/readyz").status_code == 503
-        assert "(SQLITE_PATH) is unusable: it was replaced while the service runs" in service.log
+        assert "unusable: it was replaced while the service was running" in service.log
         assert service.stop() == 0
     with closing(SqliteStore(tmp_path / "former.db")) as former:
         assert [found.employee_id for found in former.read_all()] == [1]

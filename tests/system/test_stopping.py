@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.storage.sqlite import SqliteStore
+from app.storage.sqlite.store import SqliteStore
 from testbed.serving import RunningService
 from tests.support.features import random_vector
 

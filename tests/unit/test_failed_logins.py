@@ -1,11 +1,11 @@
 """How long failed logins make an address wait: never an enrolled person for long."""
 
-from app.access.limits import Limits
+from app.access.rate_limits import RateLimits
 from tests.support.limiting import HERE, Clock, wait_of
 
 
 def test_the_wait_is_short_and_ends(clock: Clock) -> None:
-    limits = Limits(per_address=0, per_key=0, failures=3)
+    limits = RateLimits(per_address=0, per_key=0, failures=3)
     for _ in range(3):
         assert wait_of(limits, HERE) == 0
         limits.login_failed(HERE)
@@ -18,7 +18,7 @@ def test_the_wait_is_short_and_ends(clock: Clock) -> None:
 
 
 def test_however_many_failed_the_wait_is_as_short(clock: Clock) -> None:
-    limits = Limits(per_address=0, per_key=0, failures=3)
+    limits = RateLimits(per_address=0, per_key=0, failures=3)
     for _ in range(200):
         for _ in range(50):  # in flight when the wait begins
             limits.login_failed(HERE)
@@ -29,7 +29,7 @@ def test_however_many_failed_the_wait_is_as_short(clock: Clock) -> None:
 
 def test_somebody_enrolled_gets_a_turn_while_a_stranger_goes_on(clock: Clock) -> None:
     """The stranger tries eight times a second, the other one twice, always just after them."""
-    limits = Limits(per_address=0, per_key=0, failures=10)
+    limits = RateLimits(per_address=0, per_key=0, failures=10)
     waited, longest = 0.0, 0.0
     for step in range(8 * 120):
         if not wait_of(limits, HERE):
@@ -42,7 +42,7 @@ def test_somebody_enrolled_gets_a_turn_while_a_stranger_goes_on(clock: Clock) ->
 
 
 def test_a_login_starts_the_count_anew(clock: Clock) -> None:
-    limits = Limits(per_address=0, per_key=0, failures=3)
+    limits = RateLimits(per_address=0, per_key=0, failures=3)
     for _ in range(4):
         limits.login_failed(HERE)
         limits.login_failed(HERE)
@@ -51,7 +51,7 @@ def test_a_login_starts_the_count_anew(clock: Clock) -> None:
 
 
 def test_a_login_ends_the_wait(clock: Clock) -> None:
-    limits = Limits(per_address=0, per_key=0, failures=1)
+    limits = RateLimits(per_address=0, per_key=0, failures=1)
     limits.login_failed(HERE)
     assert wait_of(limits, HERE) == 5
     limits.login_succeeded(HERE)  # it was in flight
@@ -59,7 +59,7 @@ def test_a_login_ends_the_wait(clock: Clock) -> None:
 
 
 def test_an_address_that_nobody_names_is_not_counted() -> None:
-    limits = Limits(per_address=0, per_key=0, failures=1)
+    limits = RateLimits(per_address=0, per_key=0, failures=1)
     for _ in range(100):
         limits.login_failed(None)
     limits.check_login(None)

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from app.recognition.film import Film, Seen, fused
+from app.recognition.frame_sequence import FrameSequence, ObservedFace, fused
 
 
-def seen(vector: NDArray[np.float64], quality: float = 1) -> Seen:
+def seen(vector: NDArray[np.float64], quality: float = 1) -> ObservedFace:
     unit = (vector / np.linalg.norm(vector)).astype(np.float32)
     face = np.zeros((96, 96, 3), np.uint8)
-    return Seen(unit, quality, True, face[..., 1], face, np.eye(2, 3))
+    return ObservedFace(unit, quality, True, face[..., 1], face, np.eye(2, 3))
 
 
 @settings(max_examples=50, deadline=None)
@@ -21,8 +21,8 @@ def test_who_is_not_surely_the_probes_person_has_no_say(seed: int, near: float) 
     rng = np.random.default_rng(seed)
     probe = seen(rng.normal(size=16))
     frames = [seen(probe.vector + rng.normal(size=16) * spread) for spread in (0.01, 0.1, 1, 9)]
-    vector = fused(Film(probe, [*frames, None]), near)
+    vector = fused(FrameSequence(probe, [*frames, None]), near)
     same = [f for f in frames if np.linalg.norm(f.vector - probe.vector) < near]
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
-    assert np.allclose(vector, fused(Film(probe, same), near))
+    assert np.allclose(vector, fused(FrameSequence(probe, same), near))
     assert np.linalg.norm(vector - probe.vector) < near  # however many frames, and whatever quality

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from numpy.typing import NDArray
 
-from app.gallery.memory import MemoryIndex
+from app.gallery.memory_index import MemoryIndex
 from app.gallery.rows import Sizes
 
 DIMENSION = 32

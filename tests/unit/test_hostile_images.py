@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.limiter import Overloaded
 from app.recognition import ImageTooLarge, NotAnImage
 from app.recognition.image import Photo
-from app.recognition.limiter import Overloaded, PixelBudget
+from app.recognition.pixel_budget import PixelBudget
 from testbed.photos import GRACE_HOPPER, encoded
 from tests.support import hostile_files as files
 

@@ -7,7 +7,7 @@ from threading import Event, Lock
 
 import pytest
 
-from app.recognition.limiter import Limiter, Overloaded
+from app.limiter import Limiter, Overloaded
 
 
 @pytest.fixture

@@ -1,16 +1,16 @@
-"""A setting that is misspelt is named with the one that is meant; nothing else is spoken of."""
+"""A misspelt setting is reported with the name it resembles; other variables are ignored."""
 
 import re
 
 import pytest
 
 from app.settings import SECURITY, Settings, SettingsError, doubtful, load_settings
-from app.spelling import nearest
+from app.settings.spelling import nearest
 
 KNOWN = [name.upper() for name in Settings.model_fields]
 
 MEANT = {
-    # letters that are missing, added, swapped
+    # missing, added or swapped letters
     "LOGIN_MATCH_TRESHOLD": "LOGIN_MATCH_THRESHOLD",
     "LIVENES_SERVICE_URL": "LIVENESS_SERVICE_URL",
     "SQLLITE_PATH": "SQLITE_PATH",
@@ -29,17 +29,18 @@ MEANT = {
     "__API_KEYS": "API_KEYS",
     "API_KEYS ": "API_KEYS",
     "\ufeffAPI_KEYS": "API_KEYS",
-    # one of many, many of one
+    # singular for plural, plural for singular
     "API_KEY": "API_KEYS",
     "VECTOR_KEY": "VECTOR_KEYS",
     "AUDIT_LOGS": "AUDIT_LOG",
     "TRUSTED_PROXY": "TRUSTED_PROXIES",
     "CORS_ORIGIN": "CORS_ORIGINS",
     "WORKER": "WORKERS",
-    # words that are missing, moved, added, or another word for the same
+    # missing, moved or added words, and synonyms
     "MONGO_URL": "MONGO_DB_URL",
     "MONGOURL": "MONGO_DB_URL",
     "LOGIN_TRESHOLD": "LOGIN_MATCH_THRESHOLD",
+    "MATCH_THRESHOLD": "LOGIN_MATCH_THRESHOLD",
     "LIVENESS_URL": "LIVENESS_SERVICE_URL",
     "MONGO_TIMEOUT": "MONGO_DB_TIMEOUT_S",
     "KEYS_API": "API_KEYS",
@@ -62,7 +63,7 @@ MEANT = {
     "APIKEYFILE": "API_KEYS_FILE",
 }
 
-# Services of the cluster, as Kubernetes, OpenShift and Docker's links name them.
+# Services of the cluster, for which Kubernetes, OpenShift and Docker links set variables.
 SERVICES = [
     *("MONGO", "MONGO_DB", "MONGO_DB_URL", "REDIS", "REDIS_URL", "LIVENESS", "LIVENESS_SERVICE"),
     *("AUDIT_LOG", "API_KEYS", "IMAGE_REGISTRATION"),
@@ -88,22 +89,22 @@ OTHERS = [
     *("DB_USERNAME", "POSTGRES_URL", "SERVICE_URL", "REDIS_HOST", "MONGO_INITDB_ROOT_USERNAME"),
     *("MONGO_VERSION", "REDIS_VERSION", "REDIS_DOWNLOAD_URL", "OPENSHIFT_BUILD_NAME"),
     *("STI_SCRIPTS_URL", "POD_IP", "NODE_NAME", "LOG_FILE", "MODEL_NAME", "IMAGE_NAME"),
-    *("REQUEST_TIMEOUT", "READ_TIMEOUT", "K8_IMAGE_REGISTRATION_SERVICE"),
+    *("REQUEST_TIMEOUT", "READ_TIMEOUT", "KEYS_FILE", "LIVENESS", "K8_IMAGE_REGISTRATION_SERVICE"),
 ]
 
 
 @pytest.mark.parametrize(("name", "meant"), MEANT.items())
-def test_the_nearest_setting_is_found(name: str, meant: str) -> None:
+def test_a_misspelt_name_finds_the_setting_it_means(name: str, meant: str) -> None:
     assert nearest(name, KNOWN) == meant
 
 
 @pytest.mark.parametrize("name", [*INJECTED, *OTHERS, *KNOWN, *map(str.lower, KNOWN)])
-def test_what_is_no_setting_or_is_one_is_not_taken_for_another(name: str) -> None:
+def test_other_variables_and_correct_names_resemble_no_setting(name: str) -> None:
     assert nearest(name, KNOWN) is None
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_every_setting_is_found_by_its_misspellings(name: str) -> None:
+def test_every_setting_is_found_from_typical_typing_errors(name: str) -> None:
     middle = len(name) // 2
     for typed in (name.replace("_", ""), name + "_", name[:middle] + name[middle:].lower() + "-"):
         assert typed.upper() in KNOWN or nearest(typed, KNOWN) == name
@@ -112,14 +113,14 @@ def test_every_setting_is_found_by_its_misspellings(name: str) -> None:
         assert nearest(name[:3] + name[4:], KNOWN) == name
 
 
-def test_security_hangs_on_settings_that_exist() -> None:
+def test_settings_marked_as_security_exist() -> None:
     assert set(Settings.model_fields) >= SECURITY
 
 
 @pytest.mark.parametrize(
     "name", [name for name, meant in MEANT.items() if meant.lower() in SECURITY]
 )
-def test_where_security_hangs_on_it_nothing_starts(
+def test_a_misspelt_security_setting_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv(name, "hunter2")
@@ -133,16 +134,20 @@ def test_where_security_hangs_on_it_nothing_starts(
     assert doubtful() == []
 
 
-def test_elsewhere_it_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_misspelt_setting_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAXIMAGEMEGAPIXELS", "99")
     assert load_settings().max_image_megapixels != 99
     (sentence,) = doubtful()
-    assert sentence.startswith("MAXIMAGEMEGAPIXELS is no setting: if MAX_IMAGE_MEGAPIXELS is meant")
+    assert sentence.startswith(
+        "MAXIMAGEMEGAPIXELS is not a setting: did you mean MAX_IMAGE_MEGAPIXELS?"
+    )
     assert "99" not in sentence
 
 
-def test_where_the_right_one_is_set_too_it_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be another program's; what is in force was said."""
+def test_a_misspelt_name_is_a_warning_if_the_right_one_is_set_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The variable may belong to another program."""
     monkeypatch.setenv("LOGIN_TRESHOLD", "0.7")
     monkeypatch.setenv("login_match_threshold", "0.6")
     assert load_settings().login_match_threshold == 0.6
@@ -150,7 +155,7 @@ def test_where_the_right_one_is_set_too_it_is_a_warning(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("value", ["", " ", "\r\n"])
-def test_what_is_empty_is_not_spoken_of(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_an_empty_misspelt_variable_is_ignored(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("API_KEY", value)
     load_settings()
     assert doubtful() == []

@@ -12,7 +12,7 @@ sides = st.integers(1, 40)
 @given(st.lists(st.tuples(sides, sides), min_size=1, max_size=8))
 def test_every_tile_is_where_it_is_said_to_be(shapes: list[tuple[int, int]]) -> None:
     made = mosaic([np.full((*shape, 3), 1, np.uint8) for shape in shapes])
-    for (rows, columns), (row, column) in zip(shapes, made.places, strict=True):
+    for (rows, columns), (row, column) in zip(shapes, made.corners, strict=True):
         assert row % 2 == column % 2 == 0
         assert (made.picture[row : row + rows, column : column + columns] == 1).all()
     # each pixel is of one tile at the most

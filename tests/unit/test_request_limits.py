@@ -5,7 +5,7 @@ import tracemalloc
 
 import pytest
 
-from app.access.limits import Limits, TooManyRequests
+from app.access.rate_limits import RateLimits, TooManyRequests
 from tests.support.limiting import (
     HERE,
     THERE,
@@ -16,14 +16,14 @@ from tests.support.limiting import (
 
 
 def test_an_address_has_its_number_of_requests() -> None:
-    limits = Limits(per_address=20, per_key=0, failures=0)
+    limits = RateLimits(per_address=20, per_key=0, failures=0)
     assert count_until_refused(limits, HERE) == 20
     assert count_until_refused(limits, HERE) == 0
     assert count_until_refused(limits, THERE, "some-key") == 20
 
 
 def test_a_key_has_its_number_of_requests_from_wherever() -> None:
-    limits = Limits(per_address=0, per_key=20, failures=0)
+    limits = RateLimits(per_address=0, per_key=20, failures=0)
     assert count_until_refused(limits, HERE, "one") == 20
     assert count_until_refused(limits, THERE, "one") == 0
     assert count_until_refused(limits, HERE, "other") == 20
@@ -31,7 +31,7 @@ def test_a_key_has_its_number_of_requests_from_wherever() -> None:
 
 
 def test_no_limit_is_none() -> None:
-    limits = Limits(per_address=0, per_key=0, failures=0)
+    limits = RateLimits(per_address=0, per_key=0, failures=0)
     assert count_until_refused(limits, HERE, "one") == -1
     for _ in range(100):
         limits.login_failed(HERE)
@@ -39,7 +39,7 @@ def test_no_limit_is_none() -> None:
 
 
 def test_the_addresses_of_one_ipv6_network_are_one() -> None:
-    limits = Limits(per_address=20, per_key=0, failures=0)
+    limits = RateLimits(per_address=20, per_key=0, failures=0)
     assert count_until_refused(limits, "2001:db8::1") == 20
     assert count_until_refused(limits, "2001:db8::2:3:4:5") == 0
     assert count_until_refused(limits, "2001:db8:0:1::1") == 20
@@ -52,7 +52,7 @@ def test_the_addresses_of_one_ipv6_network_are_one() -> None:
 def test_a_clock_that_jumps_locks_nobody_out(
     monkeypatch: pytest.MonkeyPatch, jump_s: float
 ) -> None:
-    limits = Limits(per_address=20, per_key=0, failures=1)
+    limits = RateLimits(per_address=20, per_key=0, failures=1)
     limits.login_failed(HERE)
     count_until_refused(limits, HERE)
     jumped = time.time() + jump_s
@@ -64,7 +64,7 @@ def test_a_clock_that_jumps_locks_nobody_out(
 
 
 def test_after_the_time_that_is_named_there_is_room(clock: Clock) -> None:
-    limits = Limits(per_address=20, per_key=0, failures=0)
+    limits = RateLimits(per_address=20, per_key=0, failures=0)
     for _ in range(50):
         try:
             limits.check(HERE, None)
@@ -76,7 +76,7 @@ def test_after_the_time_that_is_named_there_is_room(clock: Clock) -> None:
 
 
 def test_what_is_forgotten_takes_no_memory(clock: Clock) -> None:
-    limits = Limits(per_address=20, per_key=0, failures=0)
+    limits = RateLimits(per_address=20, per_key=0, failures=0)
     held = []
     tracemalloc.start()
     try:

@@ -1,4 +1,4 @@
-"""Values of settings as files and secrets bring them: with line ends, blanks, marks, quotes."""
+"""Values from files and secrets come with line ends, blanks, byte-order marks and quotes."""
 
 from pathlib import Path
 
@@ -54,14 +54,16 @@ def test_white_space_around_a_value_changes_nothing(
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_of_a_secret_only_line_ends_go(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_only_line_ends_are_removed_from_a_secret(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     for kept in ("hunter2", " hunter2 ", '"hunter2"'):
         settings = loaded(monkeypatch, **{name: kept + "\r\n"})
         assert getattr(settings, name.lower()).get_secret_value() == kept
 
 
 @pytest.mark.parametrize("blank", [" ", "\n", "\r\n", " \t ", "\ufeff"])
-def test_nothing_but_white_space_counts_as_unset(
+def test_a_value_of_white_space_alone_counts_as_unset(
     monkeypatch: pytest.MonkeyPatch, blank: str
 ) -> None:
     names = [name.upper() for name in Settings.model_fields]
@@ -70,21 +72,23 @@ def test_nothing_but_white_space_counts_as_unset(
 
 @pytest.mark.parametrize("name", [*VALUES, *SECRETS, "IMAGE_FORMATS", "API_KEYS", "CORS_ORIGINS"])
 @pytest.mark.parametrize("inner", ["\x1b[0m", "\x07", "\x7f"])
-def test_control_characters_within_are_refused(
+def test_control_characters_in_a_value_are_refused(
     monkeypatch: pytest.MonkeyPatch, name: str, inner: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         loaded(monkeypatch, **{name: f"hunter{inner}2"})
     (line,) = str(caught.value).splitlines()
-    assert line.startswith(f"{name}: must be without line breaks and other control characters")
+    assert line.startswith(f"{name}: must not contain line breaks or other control characters")
     assert line.isprintable()
     assert name not in SECRETS or "hunter" not in line
 
 
 @pytest.mark.parametrize("name", [*VALUES, *SECRETS])
 @pytest.mark.parametrize("inner", ["\n", "\r\n", "\u2028", "\x85"])
-def test_a_value_is_one_line(monkeypatch: pytest.MonkeyPatch, name: str, inner: str) -> None:
-    with pytest.raises(SettingsError, match=f"^{name}: must be without line breaks"):
+def test_a_line_break_in_a_value_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, inner: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^{name}: must not contain line breaks"):
         loaded(monkeypatch, **{name: f"a{inner}b"})
 
 
@@ -93,24 +97,24 @@ def test_quotation_marks_around_a_value_are_refused(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     for quoted in ('"{}"', "'{}'", "“{}”", '"{}"\r\n'):
-        with pytest.raises(SettingsError, match=f"^{name}: must be without quotation marks"):
+        with pytest.raises(SettingsError, match=f"^{name}: must not be in quotation marks"):
             loaded(monkeypatch, **{name: quoted.format(VALUES[name])})
-    with pytest.raises(SettingsError, match=f"^{name}: must be without quotation marks"):
+    with pytest.raises(SettingsError, match=f"^{name}: must not be in quotation marks"):
         loaded(monkeypatch, **{name: '""'})
 
 
-def test_bytes_that_are_no_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_value_that_is_not_utf_8_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="SQLITE_PATH: must be UTF-8 text") as caught:
         loaded(monkeypatch, SQLITE_PATH=b"/data/caf\xe9.db".decode(errors="surrogateescape"))
     assert str(caught.value).isascii()
 
 
-def test_letters_of_every_script_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_letters_of_any_script_are_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     path = "/data/کارمند\u200cها/社員.db"
     assert loaded(monkeypatch, SQLITE_PATH=path).sqlite_path == Path(path)
 
 
-def test_entries_may_stand_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entries_may_be_on_lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     keys, lines = zip(*(new_key([Role.LOGIN]) for _ in range(2)), strict=True)
     separated = "\r\n" + "\r\n".join(lines) + "\n"
     settings = loaded(monkeypatch, API_KEYS=separated)
@@ -126,7 +130,7 @@ def test_entries_may_stand_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
-def test_a_file_of_keys_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
+def test_a_key_file_may_begin_with_a_byte_order_mark(tmp_path: Path, encoding: str) -> None:
     key, line = new_key([Role.ADMIN])
     another, added = new_key([Role.LOGIN])
     path = tmp_path / "keys"
@@ -138,11 +142,11 @@ def test_a_file_of_keys_may_begin_with_a_byte_order_mark(tmp_path: Path, encodin
 
 
 @pytest.mark.parametrize("value", ["stdout", "STDOUT", "Stdout\r"])
-def test_standard_output_is_no_file(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_stdout_is_not_taken_for_a_file(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     assert loaded(monkeypatch, AUDIT_LOG=value).audit_log == "stdout"
 
 
-def test_relative_paths_begin_where_the_service_lies(
+def test_relative_paths_start_in_the_folder_of_the_service(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,14 +1,15 @@
-"""Bounds what a picture holds besides pixels, before any decoder sees it.
+"""Bound what a picture holds in addition to its pixels, before a decoder sees it.
 
-Decoders of pictures keep and read all that a file holds: millions of segments, tags or texts, each
-of which takes a Python object. So here every format is walked in a bounded number of steps. Only
-pixels, what they need, and the orientation that Exif or XMP data give stay.
+Decoders read and keep everything in a file, even millions of segments, tags or texts, with a Python
+object for each. So every format is first walked in a bounded number of steps. What remains is the
+pixels, what their decoding needs, and the orientation from Exif or XMP data.
 """
 
 from app.recognition import NotAnImage
 from app.recognition.structure import bmp, boxes, gif, jpeg, png, tiff, webp
 from app.recognition.structure.parts import TooMuch
 
+# Each raises TooMuch, or IndexError or ValueError if the data is damaged.
 _WALKS = (
     (jpeg.is_jpeg, jpeg.bounded),
     (png.is_png, png.bounded),
@@ -21,16 +22,17 @@ _WALKS = (
 
 
 def bounded(data: bytes) -> bytes:
-    """The picture with little besides its pixels: the same bytes if nothing is to be left out.
+    """Return the picture with little in addition to its pixels.
 
-    What is none of these formats stays as it is. Raises NotAnImage.
+    The bytes stay the same if nothing is to be removed, or if the format is unknown. Raises
+    NotAnImage.
     """
-    for is_it, walk in _WALKS:
-        if is_it(data):
+    for matches, walk in _WALKS:
+        if matches(data):
             try:
                 return walk(data)
             except TooMuch as error:
                 raise NotAnImage("the picture holds too much besides its pixels") from error
-            except (IndexError, ValueError) as error:  # the file ends, or says what cannot be
+            except (IndexError, ValueError) as error:  # the file ends early, or contradicts itself
                 raise NotAnImage("the picture is damaged or cut off") from error
     return data

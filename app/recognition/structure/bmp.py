@@ -1,10 +1,10 @@
-"""BMP: has nothing besides pixels; those that are packed are unpacked slowly."""
+"""BMP: nothing but pixels, but Pillow is slow to unpack compressed ones."""
 
 from app.recognition.structure.parts import TooMuch, number
 
-_MOST_PACKED = 1 << 20  # bytes: each pair of them is a step in Python
-_MOST_COLOURS = 256
-_OLD_HEADER = 12
+_MAX_PACKED = 1 << 20  # bytes; each pair of them is a step in Python
+_MAX_COLOURS = 256
+_OLD_HEADER = 12  # bytes; it has neither compression nor a number of colours
 
 
 def is_bmp(data: bytes) -> bool:
@@ -12,11 +12,11 @@ def is_bmp(data: bytes) -> bool:
 
 
 def bounded(data: bytes) -> bytes:
-    """The same bytes."""
+    """Return the same bytes. Raises TooMuch."""
     if number(data, 14, 4, little=True) > _OLD_HEADER:
         packed = number(data, 30, 4, little=True) in (1, 2)
-        if packed and len(data) > _MOST_PACKED:
+        if packed and len(data) > _MAX_PACKED:
             raise TooMuch
-        if number(data, 28, 2, little=True) <= 8 and number(data, 46, 4, True) > _MOST_COLOURS:
+        if number(data, 28, 2, little=True) <= 8 and number(data, 46, 4, True) > _MAX_COLOURS:
             raise TooMuch
     return data

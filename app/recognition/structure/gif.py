@@ -1,9 +1,12 @@
-"""GIF: extensions before the first picture, of which the last that says what is clear stays."""
+"""GIF: drop the extensions before the first frame, except the last graphic control extension.
+
+That one says which colour is transparent.
+"""
 
 from app.recognition.structure.parts import number, steps
 
-_MOST_BLOCKS = 20_000  # of at most 255 bytes each
-_EXTENSION, _PICTURE, _CONTROL = 0x21, 0x2C, 0xF9
+_MAX_BLOCKS = 20_000  # of at most 255 bytes each
+_EXTENSION, _FRAME, _CONTROL = 0x21, 0x2C, 0xF9
 
 
 def is_gif(data: bytes) -> bool:
@@ -11,19 +14,19 @@ def is_gif(data: bytes) -> bool:
 
 
 def bounded(data: bytes) -> bytes:
-    """The picture without what comes before its first frame and is no pixel."""
+    """Return the picture without those extensions. Raises TooMuch."""
     flags = number(data, 10, 1)
     start = at = 13 + ((3 << (flags & 7) + 1) if flags & 0x80 else 0)
     control = b""
-    left = steps(_MOST_BLOCKS)
-    while (kind := number(data, at, 1)) != _PICTURE:
-        next(left)
-        if kind != _EXTENSION:  # as Pillow passes over it
+    budget = steps(_MAX_BLOCKS)
+    while (kind := number(data, at, 1)) != _FRAME:
+        next(budget)
+        if kind != _EXTENSION:  # Pillow skips such bytes, too
             at += 1
             continue
         begin, at = at, at + 2
         while size := number(data, at, 1):
-            next(left)
+            next(budget)
             at += 1 + size
         at += 1
         if number(data, begin + 1, 1) == _CONTROL:

@@ -1,4 +1,4 @@
-"""JPEG: segments, of which those with tables and the frame stay."""
+"""JPEG: keep the segments with the tables and the frame."""
 
 import numpy as np
 
@@ -11,13 +11,13 @@ from app.recognition.structure.parts import (
     xmp_orientation,
 )
 
-MOST_SCANS = 40  # progressive pictures have about ten
-_MOST_SEGMENTS = 2_000
-_MOST_FILLED = 4_096  # bytes of nothing between two segments
-_MOST_KEPT = 1 << 17  # bytes of tables; ordinary pictures have a thousand or two
-_LEAST_BLOCK, _MOST_BLOCK = 1 << 11, 1 << 18  # bytes of pixels that are searched at a time
-_ALONE = {0x01, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}  # markers without a length
-_APPS, _REMARK, _SCAN, _END = range(0xE0, 0xF0), 0xFE, 0xDA, 0xD9
+MAX_SCANS = 40  # progressive pictures have about ten
+_MAX_SEGMENTS = 2_000
+_MAX_PADDING = 4_096  # bytes between two segments
+_MAX_KEPT = 1 << 17  # bytes of tables; ordinary pictures have one or two thousand
+_MIN_BLOCK, _MAX_BLOCK = 1 << 11, 1 << 18  # bytes of pixels searched at a time
+_WITHOUT_LENGTH = {0x01, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}  # markers
+_APPS, _COMMENT, _SCAN, _END = range(0xE0, 0xF0), 0xFE, 0xDA, 0xD9
 _JFIF, _EXIF, _ADOBE = 0xE0, 0xE1, 0xEE
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 
@@ -27,17 +27,17 @@ def is_jpeg(data: bytes) -> bool:
 
 
 def bounded(data: bytes) -> bytes:
-    """The picture without its metadata, except for the orientation and what says its colours."""
+    """Return the picture without metadata other than orientation and colours. Raises TooMuch."""
     kept: list[bytes] = []
     orientation = from_xmp = None
-    size, at, whole = 0, 2, True
-    for _ in steps(_MOST_SEGMENTS):
-        marker, start = _next(data, at)
+    size, at, unchanged = 0, 2, True
+    for _ in steps(_MAX_SEGMENTS):
+        marker, start = _next_marker(data, at)
         code = data[marker]
-        whole = whole and start == at
+        unchanged = unchanged and start == at
         if code == _SCAN:
             break
-        if code in _ALONE:
+        if code in _WITHOUT_LENGTH:
             at, segment = marker + 1, data[marker - 1 : marker + 1]
         else:
             at = marker + 1 + max(2, number(data, marker + 1, 2))
@@ -49,13 +49,13 @@ def bounded(data: bytes) -> bytes:
             orientation = exif_orientation(body)
         elif code == _EXIF and body.startswith(_XMP):
             from_xmp = xmp_orientation(body)
-        if (code in _APPS or code == _REMARK) and not _says_colours(code, body):
-            whole = False
+        if (code in _APPS or code == _COMMENT) and not _defines_colours(code, body):
+            unchanged = False
             continue
-        if (size := size + len(segment)) > _MOST_KEPT:
+        if (size := size + len(segment)) > _MAX_KEPT:
             raise TooMuch
         kept.append(segment)
-    if whole:
+    if unchanged:
         return data
     if upright := orientation or from_xmp:
         exif = b"Exif\0\0" + exif_of(upright)
@@ -63,33 +63,33 @@ def bounded(data: bytes) -> bytes:
     return b"".join((data[:2], *kept, memoryview(data)[marker - 1 :]))
 
 
-def scans(data: bytes, most: int) -> int:
-    """How many scans a JPEG has; from `most` + 1 on they are not counted.
+def scans(data: bytes, limit: int) -> int:
+    """Return how many scans a JPEG has, or `limit` + 1 if it has more than `limit`.
 
-    Every scan goes over all pixels, and one that changes none takes a few bytes.
+    A decoder goes over all pixels for each scan, and a scan that changes none takes a few bytes.
     """
-    if (count := data.count(b"\xff\xda")) <= min(most, 1):
+    if (count := data.count(b"\xff\xda")) <= min(limit, 1):
         return count
     view = np.frombuffer(data, np.uint8)
     count, at = 0, 2
-    for _ in range(2 * _MOST_SEGMENTS):
-        marker = _marker(view, at)
-        if marker is None or data[marker] == _END or count > most:
+    for _ in range(2 * _MAX_SEGMENTS):
+        marker = _marker_in_scan(view, at)
+        if marker is None or data[marker] == _END or count > limit:
             return count
         count += data[marker] == _SCAN
         at = marker + 1 + int.from_bytes(data[marker + 1 : marker + 3])
-    return most + 1  # more segments than forty scans need
+    return limit + 1  # it has more segments than so many scans need
 
 
-def _says_colours(code: int, body: bytes) -> bool:
+def _defines_colours(code: int, body: bytes) -> bool:
     return (code == _JFIF and body.startswith(b"JFIF\0")) or (
         code == _ADOBE and body.startswith(b"Adobe")
     )
 
 
-def _next(data: bytes, at: int) -> tuple[int, int]:
-    """Where the next marker's code is, and where its 0xFF is, before the scan."""
-    for _ in steps(_MOST_FILLED):
+def _next_marker(data: bytes, at: int) -> tuple[int, int]:
+    """Return where the code and the 0xFF of the next marker are, before the first scan."""
+    for _ in steps(_MAX_PADDING):
         start = data.index(b"\xff", at)
         code = data[start + 1]
         if code not in (0, 0xFF):
@@ -98,15 +98,18 @@ def _next(data: bytes, at: int) -> tuple[int, int]:
     raise TooMuch
 
 
-def _marker(view: np.ndarray, at: int) -> int | None:
-    """Where the next marker's code is in a scan, in which 0 follows 0xFF, or a restart."""
-    start, length = at, _LEAST_BLOCK
+def _marker_in_scan(view: np.ndarray, at: int) -> int | None:
+    """Return where the code of the next marker is, in or after a scan.
+
+    Within a scan, an 0xFF is followed by 0 or is a restart marker; neither counts.
+    """
+    start, length = at, _MIN_BLOCK
     while start < len(view) - 1:
         block = view[start : start + length + 1]
         after = np.flatnonzero(block[:-1] == 0xFF) + 1
         codes = block[after]
-        found = after[(codes > 1) & (codes < 0xFF) & ((codes < 0xD0) | (codes > 0xD8))]
-        if len(found):
-            return start + int(found[0])
-        start, length = start + length, min(2 * length, _MOST_BLOCK)
+        markers = after[(codes > 1) & (codes < 0xFF) & ((codes < 0xD0) | (codes > 0xD8))]
+        if len(markers):
+            return start + int(markers[0])
+        start, length = start + length, min(2 * length, _MAX_BLOCK)
     return None

@@ -1,9 +1,9 @@
-"""PNG: chunks, of which those with the size, colours and pixels stay."""
+"""PNG: keep the chunks with the size, colours and pixels."""
 
 import zlib
 
 from app.recognition.structure.parts import (
-    MOST_METADATA,
+    MAX_METADATA,
     exif_of,
     exif_orientation,
     number,
@@ -11,9 +11,10 @@ from app.recognition.structure.parts import (
     xmp_orientation,
 )
 
-_MOST_CHUNKS = 20_000  # writers that make small ones put 8 kB of pixels into each
+_MAX_CHUNKS = 20_000  # some writers put only 8 kB of pixels into each
 _MAGIC = b"\x89PNG\r\n\x1a\n"
-_KEPT = {b"IHDR": 64, b"PLTE": 768, b"tRNS": 256, b"IDAT": 1 << 31, b"IEND": 64}  # bytes at most
+# Chunks to keep, and their largest sizes in bytes.
+_KEPT = {b"IHDR": 64, b"PLTE": 768, b"tRNS": 256, b"IDAT": 1 << 31, b"IEND": 64}
 _RAW_PROFILES = (b"Raw profile type exif\0", b"Raw profile type APP1\0")
 
 
@@ -22,11 +23,11 @@ def is_png(data: bytes) -> bool:
 
 
 def bounded(data: bytes) -> bytes:
-    """The picture without its metadata, whatever they hold, except for the orientation."""
+    """Return the picture without metadata other than the orientation. Raises TooMuch."""
     kept: list[list[int]] = [[0, len(_MAGIC)]]
-    said: dict[bytes, int] = {}
+    orientations: dict[bytes, int] = {}  # by the kind of chunk
     at = len(_MAGIC)
-    for _ in steps(_MOST_CHUNKS):
+    for _ in steps(_MAX_CHUNKS):
         if at + 8 > len(data):
             break
         length, kind = number(data, at, 4), data[at + 4 : at + 8]
@@ -39,11 +40,11 @@ def bounded(data: bytes) -> bytes:
             else:
                 kept.append([at, end])
         elif (
-            length <= MOST_METADATA
-            and kind not in said
-            and (turn := _orientation(kind, data[at + 8 : end - 4]))
+            length <= MAX_METADATA
+            and kind not in orientations
+            and (orientation := _orientation(kind, data[at + 8 : end - 4]))
         ):
-            said[kind] = turn
+            orientations[kind] = orientation
         at = end
         if kind == b"IEND":
             break
@@ -52,8 +53,8 @@ def bounded(data: bytes) -> bytes:
     view = memoryview(data)
     pieces: list[bytes | memoryview] = [view[start:end] for start, end in kept]
     kinds = (b"eXIf", b"zTXt", b"tEXt", b"iTXt")
-    if upright := next((said[kind] for kind in kinds if kind in said), None):
-        if kept[0][1] > 33:  # behind the header, which comes first
+    if upright := next((orientations[kind] for kind in kinds if kind in orientations), None):
+        if kept[0][1] > 33:  # split after the header, which must come first
             pieces[:1] = [view[:33], view[33 : kept[0][1]]]
         chunk = b"eXIf" + exif_of(upright)
         size = (len(chunk) - 4).to_bytes(4)
@@ -62,7 +63,7 @@ def bounded(data: bytes) -> bytes:
 
 
 def _orientation(kind: bytes, body: bytes) -> int | None:
-    """What a chunk of metadata says of it, 1 to 8."""
+    """Return the orientation in a chunk of metadata, 1 to 8; None if there is none."""
     if kind == b"eXIf":
         return exif_orientation(body)
     if kind == b"iTXt" and body.startswith(b"XML:com.adobe.xmp\0\0"):
@@ -71,7 +72,7 @@ def _orientation(kind: bytes, body: bytes) -> int | None:
         _, _, text = body.partition(b"\0")
         if kind == b"zTXt":
             try:
-                text = zlib.decompressobj().decompress(text[1:], MOST_METADATA)
+                text = zlib.decompressobj().decompress(text[1:], MAX_METADATA)
             except zlib.error:
                 return None
         try:

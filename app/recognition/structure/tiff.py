@@ -1,41 +1,40 @@
-"""TIFF and BigTIFF: the first directory, of which the tags that pixels need stay."""
+"""TIFF and BigTIFF: keep the first directory, with the tags that decoding the pixels needs."""
 
 from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 
-from app.recognition.structure.jpeg import MOST_SCANS, scans
-from app.recognition.structure.parts import MOST_OVERLAP, TooMuch, number
+from app.recognition.structure.jpeg import MAX_SCANS, scans
+from app.recognition.structure.parts import MAX_OVERLAP, TooMuch, number
 
-_MOST_TAGS = 4_096
-_MOST_STRIPS = 32_768
-_MOST_BYTES = 1 << 16  # of the values of any other tag
-_MOST_NUMBERS = 4_096
-_SPARE_STRIPS = 4  # some writers say more strips than there are
+_MAX_TAGS = 4_096
+_MAX_STRIPS = 32_768
+_MAX_BYTES = 1 << 16  # of the values of any other tag
+_MAX_NUMBERS = 4_096  # values of any other tag, unless they are bytes or colours
+_SPARE_STRIPS = 4  # some writers declare more strips than there are
 
 _PREFIXES = (b"MM\0*", b"II*\0", b"MM*\0", b"II\0*", b"MM\0+", b"II+\0")
-_WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH = (
-    *(256, 257, 277, 278),
-    *(284, 322, 323),
-)
+_WIDTH, _LENGTH, _SAMPLES, _ROWS = 256, 257, 277, 278
+_PLANES, _TILE_WIDTH, _TILE_LENGTH = 284, 322, 323
 _COMPRESSION, _JPEGS = 259, (6, 7)
-_NUMBERS = {_COMPRESSION, _WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH}
+_SCALARS = {_COMPRESSION, _WIDTH, _LENGTH, _SAMPLES, _ROWS, _PLANES, _TILE_WIDTH, _TILE_LENGTH}
 _STARTS, _SIZES = (273, 324), (279, 325)
 _OF_STRIPS = {*_STARTS, *_SIZES}
 _COLOUR_MAP = 320
-# what the decoders read: how pixels are packed, compressed, coloured and turned
+# The tags that decoders read: how pixels are packed, compressed, coloured and oriented.
 _KEPT = {
     *(254, 255, 258, 262, 266, 274, 292, 293, 317, _COLOUR_MAP, 332, 334, 338, 339, 347),
     *range(512, 522),
     *(529, 530, 531, 532, 50674),
-    *_NUMBERS,
+    *_SCALARS,
     *_OF_STRIPS,
 }
+# Kinds of values, and the bytes that one value takes.
 _UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
 _UNITS |= {13: 4, 16: 8, 17: 8, 18: 8}
-_BYTES = {1, 2, 6, 7}
-_WHOLE = {3: 2, 4: 4, 16: 8}  # kinds of whole numbers: bytes
+_BYTES = {1, 2, 6, 7}  # kinds of bytes
+_WHOLE = {3: 2, 4: 4, 16: 8}  # kinds of whole numbers
 
 
 def is_tiff(data: bytes) -> bool:
@@ -43,14 +42,14 @@ def is_tiff(data: bytes) -> bool:
 
 
 def bounded(data: bytes) -> bytes:
-    """The picture with a directory that holds the tags of its pixels and names no other one."""
+    """Return the picture with a single directory of only the tags kept. Raises TooMuch."""
     little, big = data.startswith(b"II"), data[2] == 43
-    if data.startswith(b"MM\0+"):  # which Pillow takes for a TIFF of another kind
-        raise ValueError("a BigTIFF of the byte order that is not read")
+    if data.startswith(b"MM\0+"):  # Pillow misreads this as a classic TIFF
+        raise ValueError("a BigTIFF in an unsupported byte order")
     word, entry, head = (8, 20, 8) if big else (4, 12, 2)
     directory = number(data, 8 if big else 4, word, little)
     tags = number(data, directory, head, little)
-    if tags > _MOST_TAGS:
+    if tags > _MAX_TAGS:
         raise TooMuch
     kept: dict[int, bytes] = {}
     numbers: dict[int, int] = {}
@@ -61,26 +60,26 @@ def bounded(data: bytes) -> bytes:
         if tag not in _KEPT or tag in kept:
             continue
         count = number(data, at + 4, word, little)
-        if tag in _NUMBERS:
+        if tag in _SCALARS:
             if count != 1 or kind not in _WHOLE:
-                raise ValueError("a size that is no number")
+                raise ValueError("a size that is not a number")
             numbers[tag] = number(data, at + 4 + word, min(_WHOLE[kind], word), little)
         elif tag in _OF_STRIPS:
-            if count > _MOST_STRIPS:
+            if count > _MAX_STRIPS:
                 raise TooMuch
             arrays[tag] = _whole_numbers(data, at + 4 + word, kind, count, word, little)
         elif kind not in _UNITS:
             continue
-        elif count * _UNITS[kind] > _MOST_BYTES or (
-            count > _MOST_NUMBERS and kind not in _BYTES and tag != _COLOUR_MAP
+        elif count * _UNITS[kind] > _MAX_BYTES or (
+            count > _MAX_NUMBERS and kind not in _BYTES and tag != _COLOUR_MAP
         ):
             raise TooMuch
         kept[tag] = data[at : at + entry]
     strips = max(map(len, arrays.values()), default=0)
     if strips > _needed(numbers) + _SPARE_STRIPS:
         raise TooMuch
-    # strips may share bytes, but a decoder reads them again for each
-    if any(sum(arrays.get(tag, ())) > MOST_OVERLAP * len(data) for tag in _SIZES):
+    # Strips may share bytes, but a decoder reads them again for each strip.
+    if any(sum(arrays.get(tag, ())) > MAX_OVERLAP * len(data) for tag in _SIZES):
         raise TooMuch
     if numbers.get(_COMPRESSION) in _JPEGS:
         _check_scans(data, arrays)
@@ -105,7 +104,7 @@ def bounded(data: bytes) -> bytes:
 def _whole_numbers(
     data: bytes, at: int, kind: int, count: int, word: int, little: bool
 ) -> list[int]:
-    """The values of a tag. at: where they are, or, if they take more than a word, their offset."""
+    """Return the values of a tag. at: where they are or, if they exceed a word, their offset."""
     if kind not in _WHOLE:
         raise ValueError("offsets that are not whole numbers")
     size = _WHOLE[kind]
@@ -120,12 +119,12 @@ def _check_scans(data: bytes, arrays: Mapping[int, list[int]]) -> None:
     """Raise TooMuch if a strip or tile, each of them a JPEG, has more scans than are allowed."""
     for starts, sizes in zip(_STARTS, _SIZES, strict=True):
         for start, size in zip(arrays.get(starts, ()), arrays.get(sizes, ()), strict=False):
-            if scans(data[start : start + size], MOST_SCANS) > MOST_SCANS:
+            if scans(data[start : start + size], MAX_SCANS) > MAX_SCANS:
                 raise TooMuch
 
 
 def _needed(numbers: dict[int, int]) -> int:
-    """How many strips or tiles the picture has: more of them would be decoded all the same."""
+    """Return how many strips or tiles the picture needs. Decoders would decode any others, too."""
     width, length = numbers.get(_WIDTH, 0), numbers.get(_LENGTH, 0)
     layers = numbers.get(_SAMPLES, 4) if numbers.get(_PLANES) == 2 else 1
     if _TILE_WIDTH in numbers and _TILE_LENGTH in numbers:

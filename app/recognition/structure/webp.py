@@ -1,7 +1,7 @@
-"""WebP: chunks, of which those of the first frame stay."""
+"""WebP: keep the chunks of the first frame."""
 
 from app.recognition.structure.parts import (
-    MOST_METADATA,
+    MAX_METADATA,
     exif_of,
     exif_orientation,
     number,
@@ -9,11 +9,11 @@ from app.recognition.structure.parts import (
     xmp_orientation,
 )
 
-_MOST_CHUNKS = 20_000
+_MAX_CHUNKS = 20_000
 _PIXELS = (b"VP8 ", b"VP8L", b"ALPH")
-_HEADS = {b"VP8X": 64, b"ANIM": 64}  # bytes at most
-_FRAME, _FRAME_HEAD = b"ANMF", 16
-_SAYS_EXIF, _SAYS_ICC, _SAYS_XMP = 0x08, 0x20, 0x04
+_HEADERS = {b"VP8X": 64, b"ANIM": 64}  # chunks, and their largest sizes in bytes
+_FRAME, _FRAME_HEADER = b"ANMF", 16  # chunk of a frame, and the bytes of its header
+_HAS_EXIF, _HAS_ICC, _HAS_XMP = 0x08, 0x20, 0x04  # flags of VP8X
 
 
 def is_webp(data: bytes) -> bool:
@@ -21,13 +21,13 @@ def is_webp(data: bytes) -> bool:
 
 
 def bounded(data: bytes) -> bytes:
-    """The first frame, with the orientation."""
+    """Return the first frame, with the orientation. Raises TooMuch."""
     kept: list[bytes] = []
     orientation = from_xmp = None
     framed = dropped = False
     end = min(len(data), 8 + number(data, 4, 4, little=True))
     for kind, start, after in _chunks(data, 12, end):
-        if kind in _PIXELS or (kind in _HEADS and after - start <= 8 + _HEADS[kind]):
+        if kind in _PIXELS or (kind in _HEADERS and after - start <= 8 + _HEADERS[kind]):
             kept.append(data[start:after])
             continue
         if kind == _FRAME and not framed:
@@ -36,7 +36,7 @@ def bounded(data: bytes) -> bytes:
             dropped = dropped or len(kept[-1]) != after - start
             continue
         dropped = True
-        body = data[start + 8 : min(after, start + 8 + MOST_METADATA)]
+        body = data[start + 8 : min(after, start + 8 + MAX_METADATA)]
         if kind == b"EXIF":
             orientation = orientation or exif_orientation(body)
         elif kind == b"XMP ":
@@ -45,22 +45,22 @@ def bounded(data: bytes) -> bytes:
         return data
     upright = orientation or from_xmp
     if kept and kept[0].startswith(b"VP8X"):
-        flags = kept[0][8] & ~(_SAYS_EXIF | _SAYS_ICC | _SAYS_XMP)
-        flags |= _SAYS_EXIF if upright else 0
+        flags = kept[0][8] & ~(_HAS_EXIF | _HAS_ICC | _HAS_XMP)
+        flags |= _HAS_EXIF if upright else 0
         kept[0] = kept[0][:8] + bytes([flags]) + kept[0][9:]
         if upright:
             exif = exif_of(upright)
             kept.append(b"EXIF" + len(exif).to_bytes(4, "little") + exif)
     size = 4 + sum(map(len, kept))
-    if end < 8 + number(data, 4, 4, little=True):  # cut off, and stays so
+    if end < 8 + number(data, 4, 4, little=True):  # a file that was cut off stays so
         size += 2
     return b"".join((b"RIFF", size.to_bytes(4, "little"), b"WEBP", *kept))
 
 
 def _chunks(data: bytes, at: int, end: int) -> list[tuple[bytes, int, int]]:
-    """Kind, start and end of each, its head and what fills it up included."""
+    """Return the kind, start and end of each chunk, with its header and padding."""
     chunks = []
-    for _ in steps(_MOST_CHUNKS):
+    for _ in steps(_MAX_CHUNKS):
         if at + 8 > end:
             break
         length = number(data, at + 4, 4, little=True)
@@ -71,9 +71,9 @@ def _chunks(data: bytes, at: int, end: int) -> list[tuple[bytes, int, int]]:
 
 
 def _frame(data: bytes, start: int, after: int) -> bytes:
-    """The chunk of a frame of an animation, with pixels only."""
-    inner = _chunks(data, start + 8 + _FRAME_HEAD, after)
+    """Return the chunk of an animation's frame with nothing but pixels."""
+    inner = _chunks(data, start + 8 + _FRAME_HEADER, after)
     pixels = [data[begin:end] for kind, begin, end in inner if kind in _PIXELS]
-    size = _FRAME_HEAD + sum(map(len, pixels))
-    head = data[start + 8 : start + 8 + _FRAME_HEAD]
+    size = _FRAME_HEADER + sum(map(len, pixels))
+    head = data[start + 8 : start + 8 + _FRAME_HEADER]
     return b"".join((_FRAME, size.to_bytes(4, "little"), head, *pixels))

@@ -1,0 +1,218 @@
+"""Make the parts of the service from the settings."""
+
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import structlog
+from aiohttp import BasicAuth
+from pydantic import SecretStr
+
+from app import log as log_lines
+from app.access.keys import KeyRing, KeysError
+from app.access.rate_limits import RateLimits
+from app.audit import AuditLog, AuditUnavailable
+from app.audit.sinks import open_sink
+from app.gallery import Gallery
+from app.lifecycle import Service
+from app.limiter import Limiter
+from app.liveness.client import LivenessClient, Timeouts
+from app.recognition.recogniser import Recogniser
+from app.recognition.requirements import PictureRequirements
+from app.settings import Settings, SettingsError, doubtful, load_settings
+from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
+from app.storage.sealing import VectorKeys
+from app.watchdog import Watchdog
+from models.catalogue import Catalogue, FaceModel, ModelUnavailable
+from models.choice import choose_model
+from models.network import Runtime, RuntimeUnavailable
+from models.runtime import choose_runtime
+from models.weights import WeightsUnavailable
+
+log = structlog.get_logger()
+
+CANNOT_START = (
+    SettingsError,
+    KeysError,
+    AuditUnavailable,
+    StoreUnavailable,
+    UnknownSeal,
+    ModelUnavailable,
+    WeightsUnavailable,
+    RuntimeUnavailable,
+)
+"""Errors that keep the service from starting and do not go away by themselves."""
+
+
+def set_up_process() -> Settings:
+    """Load the settings from the environment, and set up logging and libraries.
+
+    Call this once per process, or before it forks. Raises SettingsError.
+    """
+    settings = load_settings()
+    log_lines.configure(settings.log_level, settings.log_format)
+    for sentence in doubtful():
+        log.warning(sentence)
+    # Pictures are small, so OpenCV's own threads would only get in the way of other requests.
+    cv2.setNumThreads(1)
+    return settings
+
+
+def make_service(
+    settings: Settings,
+    runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
+    watch: Callable[[Limiter], Watchdog] = Watchdog,
+    store: EmployeeStore | None = None,
+) -> Service:
+    """Make the service without starting it.
+
+    runtime_for: as `choose_runtime`. watch: makes the watchdog for the recogniser's slots. store:
+    one that is open already.
+    """
+    catalogue = make_catalogue(settings)
+    requirements = PictureRequirements(
+        megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
+    )
+
+    choose = partial(choose_model, settings.face_model, catalogue=catalogue)
+    slots = Limiter(settings.max_in_flight)
+
+    def build(model: FaceModel) -> Recogniser:
+        runtime = runtime_for(settings.device, settings.models_dir / "converted")
+        return Recogniser(runtime, model, requirements, slots)
+
+    store = store or open_store(settings)
+    return Service(
+        store,
+        settings.login_match_threshold,
+        choose,
+        partial(choose, fetch=False),
+        build,
+        gallery_maker(settings, store),
+        watch(slots),
+    )
+
+
+def make_catalogue(settings: Settings) -> Catalogue:
+    """Make the catalogue of face models."""
+    own_weights = None
+    if settings.facenet_weights and settings.facenet_weights_sha256:
+        own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
+    return Catalogue(settings.models_dir, own_weights)
+
+
+def make_gallery(settings: Settings, store: EmployeeStore) -> Gallery:
+    """Make the gallery of the model that would run; load nothing and fetch no weights.
+
+    Raises SettingsError, StoreUnavailable, ModelUnavailable, UnknownSeal.
+    """
+    store.check_seals()
+    catalogue = make_catalogue(settings)
+    model = choose_model(settings.face_model, store.models(), catalogue, fetch=False)
+    return gallery_maker(settings, store)(model)
+
+
+def gallery_maker(settings: Settings, store: EmployeeStore) -> Callable[[FaceModel], Gallery]:
+    """Return a function that makes the gallery of a model.
+
+    Raises SettingsError if the settings need a package that is not installed.
+    """
+    if settings.gallery_index == "memory":
+        from app.gallery.memory_gallery import MemoryGallery
+
+        return lambda model: MemoryGallery(store, model)
+    from app.gallery.milvus_index import Address, MilvusIndex, import_client
+    from app.gallery.shared_gallery import SharedGallery
+
+    try:
+        import_client()
+    except ImportError:
+        raise SettingsError(
+            "GALLERY_INDEX is milvus, but pymilvus is not installed: "
+            "pip install -r requirements-milvus.lock"
+        ) from None
+    if settings.milvus_is_a_file and find_spec("milvus_lite") is None:
+        raise SettingsError(
+            "MILVUS_URI is a file, but milvus-lite is not installed: "
+            "pip install -r requirements-dev.lock"
+        )
+    address = Address(
+        settings.milvus_uri or "", secret(settings.milvus_token), settings.milvus_timeout_s
+    )
+    return lambda model: SharedGallery(
+        store,
+        MilvusIndex(address, settings.milvus_collection, model.name, model.dimension),
+        model,
+    )
+
+
+def open_store(settings: Settings, *, create: bool = True) -> EmployeeStore:
+    """Open the store. Raises SettingsError, StoreUnavailable.
+
+    create: whether to create a store if there is none, instead of raising StoreUnavailable.
+    """
+    keys = vector_keys(settings)
+    if settings.mongo_db_url:
+        from app.storage.mongodb.store import MongoStore
+
+        return MongoStore.connect(settings, keys, create=create)
+    from app.storage.sqlite.store import SqliteStore
+
+    if create and not settings.sqlite_path.exists():
+        log.info("creating a new, empty store", path=str(settings.sqlite_path))
+    return SqliteStore(settings.sqlite_path, keys, create=create)
+
+
+def vector_keys(settings: Settings) -> VectorKeys:
+    """Make the keys of VECTOR_KEYS. Raises SettingsError."""
+    try:
+        return VectorKeys(secret(settings.vector_keys))
+    except ValueError as error:
+        raise SettingsError(f"VECTOR_KEYS: {error}") from None
+
+
+def make_liveness_client(settings: Settings) -> LivenessClient:
+    """Make the client of the liveness service."""
+    timeouts = Timeouts(
+        settings.liveness_timeout_s,
+        settings.liveness_connect_timeout_s,
+        settings.liveness_read_timeout_s,
+        settings.liveness_retries,
+    )
+    authorization = None
+    if settings.liveness_token:
+        authorization = f"Bearer {settings.liveness_token.get_secret_value()}"
+    elif settings.liveness_username is not None and settings.liveness_password:
+        password = settings.liveness_password.get_secret_value()
+        authorization = BasicAuth(settings.liveness_username, password, "utf-8").encode()
+    return LivenessClient(settings.liveness_service_url, timeouts, authorization)
+
+
+def make_key_ring(settings: Settings) -> KeyRing:
+    """Read the API keys. Raises KeysError."""
+    return KeyRing(secret(settings.api_keys), settings.api_keys_file)
+
+
+def make_audit_log(settings: Settings) -> AuditLog:
+    """Open the audit log. Raises AuditUnavailable."""
+    return AuditLog(open_sink(settings.audit_log) if settings.audit_log else None)
+
+
+def make_rate_limits(settings: Settings) -> RateLimits:
+    """Make the limits on requests and failed logins. Raises SettingsError."""
+    try:
+        return RateLimits(
+            settings.address_requests_per_minute,
+            settings.key_requests_per_minute,
+            settings.login_failures,
+            secret(settings.redis_url),
+        )
+    except ValueError:
+        raise SettingsError("REDIS_URL is not of the form redis://host:port/database") from None
+
+
+def secret(setting: SecretStr | None) -> str | None:
+    """Return the text of a secret setting; None if it is not set."""
+    return setting.get_secret_value() if setting else None

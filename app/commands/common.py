@@ -1,0 +1,29 @@
+"""The first steps of every command on stored employees: load the settings, open the store."""
+
+import click
+
+from app.bootstrap import open_store
+from app.settings import Settings, doubtful, load_settings
+from app.storage import EmployeeStore
+
+
+def command_settings() -> Settings:
+    """Return the settings of this environment, and print warnings. Raises SettingsError."""
+    settings = load_settings()
+    for sentence in doubtful():
+        click.echo(f"Warning: {sentence}", err=True)
+    return settings
+
+
+def open_existing_store(settings: Settings) -> EmployeeStore:
+    """Open the store without creating one, and print its address and number of employees.
+
+    Raises SettingsError, StoreUnavailable.
+    """
+    store = open_store(settings, create=False)
+    try:
+        click.echo(f"{store.address}: {store.count()} employees", err=True)
+    except BaseException:
+        store.close()
+        raise
+    return store

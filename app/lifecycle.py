@@ -1,0 +1,220 @@
+"""Start the service: choose the model, load the gallery, become ready, keep catching up."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from threading import Event, Thread
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.gallery import Gallery, GalleryLoading, IndexUnavailable
+from app.limiter import Limiter
+from app.model_check import ModelCheck
+from app.recognition.recogniser import Recogniser
+from app.storage import Employee, EmployeeStore, StoreUnavailable, UnknownSeal
+from app.watchdog import Watchdog
+from models.catalogue import FaceModel, ModelUnavailable
+
+log = structlog.get_logger()
+
+_RETRY_S = 2.0
+_MAX_BACKOFF = 16  # times the usual pause, while catching up keeps failing
+
+
+class NotReady(Exception):
+    """The service cannot answer yet; the message says what it is waiting for.
+
+    cause: the same for an operator, with the names of settings.
+    """
+
+    def __init__(self, sentence: str, cause: str | None = None) -> None:
+        super().__init__(sentence)
+        self.cause = cause or sentence
+
+
+_REASONS: dict[type[Exception], str] = {
+    StoreUnavailable: "the database is away",
+    IndexUnavailable: "the index is away",
+    ModelUnavailable: "the face model is missing",
+    UnknownSeal: "the stored vectors cannot be read",
+}
+
+
+class Service:
+    """The parts that enrolment and login need, available once they are loaded.
+
+    The model depends on what the store holds. If the store does not answer, the service starts in
+    the background and chooses the model as soon as it does.
+
+    threshold: α; a probe matches if its distance is below it.
+    choose: returns the model to run, given how many employees the store holds for each; it may
+        fetch weights. expected: returns the same model without fetching anything.
+    build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
+    watchdog: watches the slots of the recogniser.
+    catch_up_s: seconds between checks for changes in the store, so that a login after a quiet time
+        has little to catch up with.
+    """
+
+    def __init__(
+        self,
+        store: EmployeeStore,
+        threshold: float,
+        choose: Callable[[dict[str, int]], FaceModel],
+        expected: Callable[[dict[str, int]], FaceModel],
+        build: Callable[[FaceModel], Recogniser],
+        make_gallery: Callable[[FaceModel], Gallery],
+        watchdog: Watchdog,
+        catch_up_s: float = 5.0,
+    ) -> None:
+        self.store = store
+        self.threshold = threshold
+        self._choose = choose
+        self._model_check = ModelCheck(store, expected)
+        self._build = build
+        self._make_gallery = make_gallery
+        self._watchdog = watchdog
+        self._catch_up_s = catch_up_s
+        self._recogniser: Recogniser | None = None
+        self._gallery: Gallery | None = None
+        self._waiting_for: tuple[str, str | None] = ("the service is starting", None)
+        self._ready = Event()
+        self._stop = Event()
+
+    def start(self) -> None:
+        """Load the model now if the store answers, and the gallery in the background.
+
+        Raises ModelUnavailable, UnknownSeal; the service can then never become ready.
+        """
+        try:
+            self._load_model()
+        except StoreUnavailable as error:
+            self._note_failure(error)
+        Thread(target=self._run, name="lifecycle", daemon=True).start()
+        self._watchdog.start()
+
+    def stop(self) -> None:
+        """Stop the background thread and close the store."""
+        self._stop.set()
+        self._watchdog.stop()
+        self.store.close()
+
+    def watch(self, slots: Limiter, longest_s: float) -> None:
+        """End the process if a slot is held for longer than this."""
+        self._watchdog.watch(slots, longest_s)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until the service is ready. Return whether it is."""
+        return self._ready.wait(timeout_s)
+
+    @property
+    def recogniser(self) -> Recogniser:
+        """The recogniser of the running model. Raises NotReady."""
+        if self._recogniser is None:
+            raise NotReady(*self._waiting_for)
+        return self._recogniser
+
+    @property
+    def gallery(self) -> Gallery:
+        """The gallery of the running model. Raises NotReady."""
+        if self._gallery is None:
+            raise NotReady(*self._waiting_for)
+        return self._gallery
+
+    def check_alive(self) -> None:
+        """Raise NotReady if the process must be replaced."""
+        if self._watchdog.is_stuck:
+            raise NotReady("a request has taken too long, this process is being replaced")
+
+    def check_ready(self) -> None:
+        """Raise NotReady, or what the gallery raises, if a login cannot be answered."""
+        self.check_alive()
+        _ = self.recogniser
+        self.gallery.check_ready()
+        if not len(self.gallery):
+            self._check_model()
+        if self._watchdog.is_blocked:
+            raise NotReady("earlier requests are taking too long")
+
+    def check_enrolment(self) -> None:
+        """Raise NotReady if the stored vectors call for a different model from the running one."""
+        if not len(self.gallery):
+            self._check_model(enrolling=True)
+
+    def writing(self, employee_id: int) -> AbstractContextManager[None]:
+        """Return a context manager around a store write; on exit the index matches the store."""
+        # Before the gallery is loaded, only removals get here, and loading takes them into account.
+        return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
+
+    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
+        """Return the nearest employee and their distance; None if nobody is enrolled.
+
+        Raises NotReady if everybody is enrolled with a different face model, and what the gallery
+        raises.
+        """
+        nearest = self.gallery.nearest(probe)
+        if nearest is None:
+            self._check_model()
+        return nearest
+
+    def _check_model(self, enrolling: bool = False) -> None:
+        """Raise NotReady if vectors are stored, but all undecryptable or of other models."""
+        try:
+            self.store.check_seals()
+        except UnknownSeal as error:
+            raise NotReady(_REASONS[UnknownSeal], str(error)) from error
+        running = self.recogniser.model.name
+        check = self._model_check.may_enrol if enrolling else self._model_check.can_match
+        if not check(running):
+            raise NotReady("everybody is enrolled with a different face model")
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._load_gallery(self._recogniser or self._load_model())
+                break
+            except Exception as error:  # for instance, a database or network that is down
+                self._note_failure(error)
+            self._stop.wait(_RETRY_S)
+        self._keep_catching_up()
+
+    def _load_model(self) -> Recogniser:
+        self.store.check_seals()
+        self._recogniser = self._build(self._choose(self.store.models()))
+        return self._recogniser
+
+    def _load_gallery(self, recogniser: Recogniser) -> None:
+        model = recogniser.model
+        self._waiting_for = ("the gallery is being loaded", None)
+        gallery = self._make_gallery(model)
+        gallery.load()
+        self._gallery = gallery
+        self._ready.set()
+        log.info(
+            "ready",
+            model=model.name,
+            store=self.store.address,
+            threshold=self.threshold,
+            employees=len(gallery),
+        )
+
+    def _keep_catching_up(self) -> None:
+        """Catch up with the store until stopped; retry after any error."""
+        pause_s, logged = self._catch_up_s, ""
+        while not self._stop.wait(pause_s):
+            try:
+                self.gallery.catch_up()
+                pause_s, logged = self._catch_up_s, ""
+            except (StoreUnavailable, IndexUnavailable, GalleryLoading):
+                pause_s = self._catch_up_s  # requests meet the same failure and report it
+            except Exception as error:
+                pause_s = min(2 * pause_s, _MAX_BACKOFF * self._catch_up_s)
+                if logged != repr(error):
+                    logged = repr(error)
+                    log.exception("the gallery cannot catch up with the store, retrying")
+
+    def _note_failure(self, error: Exception) -> None:
+        reason = next((_REASONS[kind] for kind in _REASONS if isinstance(error, kind)), None)
+        cause = str(error) if reason else None
+        self._waiting_for = (reason or "something failed, see the log", cause)
+        log.error("not ready", reason=str(error), exc_info=None if reason else error)

@@ -1,0 +1,233 @@
+"""Ask the liveness service, which looks for a blink in 15 frames."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from http import HTTPStatus
+from threading import Lock, Thread
+from typing import Any
+
+import aiohttp
+import pybase64
+import structlog
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from app.liveness.breaker import Breaker
+
+log = structlog.get_logger()
+
+_MAX_ANSWER = 1 << 16  # bytes; a verdict takes about 20
+_MAX_CONNECTIONS = 64  # more questions than these wait for a connection
+_RETRYABLE = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+_FIRST_RETRY_S = 0.05  # doubled for each further retry; up to 50 ms of jitter are added
+# The breaker: after so many failures in a row, make no calls for so long.
+_MAX_FAILURES = 5
+_BREAKER_PAUSE_S = 2.0
+_UNAVAILABLE = "the liveness service is away, try again"
+_UNCLEAR = "the liveness service gave no clear answer, try again"
+
+
+class LivenessUnavailable(Exception):
+    """The liveness service gave no verdict, so the login must be refused.
+
+    again: whether a retry may help.
+    """
+
+    def __init__(self, reason: str, again: bool = True) -> None:
+        super().__init__(reason)
+        self.again = again
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Timeouts in seconds, and the number of retries.
+
+    total_s: for a verdict, all attempts together. connect_s: for a connection. read_s: for the next
+    byte. retries: further attempts if the service cannot be reached or is unavailable.
+    """
+
+    total_s: float = 5.0
+    connect_s: float = 1.0
+    read_s: float = 4.0
+    retries: int = 2
+
+
+class _Unavailable(Exception):
+    """The service cannot be reached, or does not answer."""
+
+
+class _Retryable(_Unavailable):
+    """The service failed quickly, so a retry is cheap. It is also safe: a check changes nothing."""
+
+
+class _Unclear(Exception):
+    """The service answered, but not with a verdict."""
+
+
+class LivenessClient:
+    """Calls `POST {url}/liveness_check`, on a new connection each time. Thread-safe.
+
+    One connection carries one question, so a duplicate or late answer cannot reach another login.
+    All questions run in one event loop, in its own thread, where a deadline holds even against a
+    service that sends one byte a second.
+
+    url: None if no liveness service is set up; every question then raises.
+    authorization: the value of that header, if the service needs one.
+    """
+
+    def __init__(
+        self,
+        url: str | None,
+        timeouts: Timeouts | None = None,
+        authorization: str | None = None,
+    ) -> None:
+        self._url = url
+        self._timeouts = timeouts or Timeouts()
+        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if authorization:
+            self._headers["Authorization"] = authorization
+        self._breaker = Breaker(_MAX_FAILURES, _BREAKER_PAUSE_S)
+        self._session: aiohttp.ClientSession | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop_lock = Lock()
+
+    def ask(self, frames: Sequence[bytes]) -> "Future[bool]":
+        """Ask whether the frames, 15 encoded pictures, show a living face.
+
+        The future ends within `total_s`. If there is no verdict, LivenessUnavailable is raised,
+        here or by the future.
+        """
+        if self._url is None:
+            raise LivenessUnavailable(
+                "no liveness service is set up (LIVENESS_SERVICE_URL)",
+                again=False,
+            )
+        pictures = [pybase64.b64encode(frame).decode() for frame in frames]
+        return self._run(self._verdict(json.dumps({"frames": pictures}).encode()))
+
+    def close(self) -> None:
+        """Stop the event loop. Futures that are still pending never end."""
+        with self._loop_lock:
+            loop, self._loop = self._loop, None
+        if loop is None:
+            return
+        if self._session is not None:
+            asyncio.run_coroutine_threadsafe(self._session.close(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+
+    def _run(self, question: Coroutine[Any, Any, bool]) -> "Future[bool]":
+        with self._loop_lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                Thread(target=self._loop.run_forever, name="liveness", daemon=True).start()
+            return asyncio.run_coroutine_threadsafe(question, self._loop)
+
+    async def _verdict(self, question: bytes) -> bool:
+        if not self._breaker.allows():
+            raise LivenessUnavailable(_UNAVAILABLE)
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self._timeouts.total_s):
+                verdict = await self._ask_with_retries(question)
+        except (TimeoutError, _Unavailable) as error:
+            self._breaker.note(reachable=False)
+            raise _no_verdict(_UNAVAILABLE, str(error) or "no answer in time", began) from error
+        except _Unclear as error:
+            self._breaker.note(reachable=True)
+            raise _no_verdict(_UNCLEAR, str(error), began) from error
+        self._breaker.note(reachable=True)
+        return verdict
+
+    async def _ask_with_retries(self, question: bytes) -> bool:
+        attempts = AsyncRetrying(
+            stop=stop_after_attempt(1 + self._timeouts.retries),
+            wait=wait_exponential_jitter(multiplier=_FIRST_RETRY_S, jitter=_FIRST_RETRY_S),
+            retry=retry_if_exception_type(_Retryable),
+            reraise=True,
+        )
+        return await attempts(self._ask_once, question)
+
+    async def _ask_once(self, question: bytes) -> bool:
+        sent = asyncio.Event()
+        try:
+            async with self._client_session().post(
+                f"{self._url}/liveness_check",
+                data=_body(question, sent),
+                headers={"Content-Length": str(len(question))},
+                allow_redirects=False,
+            ) as answer:
+                if answer.status in _RETRYABLE:
+                    raise _Retryable(f"status {answer.status}")
+                if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise _Unavailable(f"status {answer.status}")
+                if answer.status != HTTPStatus.OK:
+                    raise _Unclear(f"status {answer.status}")
+                if not sent.is_set():
+                    raise _Unclear("an answer before the whole question was sent")
+                return _parse(await _read(answer))
+        except aiohttp.SocketTimeoutError as error:
+            raise _Unavailable("it stopped answering") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise _Retryable(f"{type(error).__name__}: {error}") from error
+
+    def _client_session(self) -> aiohttp.ClientSession:
+        # Create it here: a session belongs to the event loop that it is created in.
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, force_close=True),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    sock_connect=self._timeouts.connect_s,
+                    sock_read=self._timeouts.read_s,
+                ),
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+            )
+        return self._session
+
+
+def _no_verdict(sentence: str, reason: str, began: float) -> LivenessUnavailable:
+    elapsed = round((time.monotonic() - began) * 1000)
+    log.warning("no verdict from the liveness service", reason=reason, ms=elapsed)
+    return LivenessUnavailable(sentence)
+
+
+async def _body(question: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:
+    """Yield the question in one piece. Set `sent` when the connection has accepted it."""
+    yield question
+    sent.set()
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    body = b""
+    async for part in answer.content.iter_any():
+        body += part
+        if len(body) > _MAX_ANSWER:
+            raise _Unclear(f"more than {_MAX_ANSWER} bytes")
+    return body
+
+
+def _parse(body: bytes) -> bool:
+    try:
+        verdict = json.loads(body, object_pairs_hook=_object)["result"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _Unclear("no JSON with one result") from error
+    if not isinstance(verdict, bool):
+        raise _Unclear(f"a result that is {type(verdict).__name__}, not true or false")
+    return verdict
+
+
+def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members as a dict. Raises ValueError if two names differ only in case."""
+    if len({name.casefold() for name, _ in members}) < len(members):
+        raise ValueError("a member is named twice")
+    return dict(members)

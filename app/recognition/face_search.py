@@ -1,0 +1,114 @@
+"""Find the main face of a photo, whichever way up the photo is.
+
+The main face is the largest; among faces of about that size, it is the most central.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from app.recognition import FaceTooSmall, NoFace
+from app.recognition.detector import DetectedFace, FaceDetector
+from app.recognition.image import Photo, Picture
+from app.recognition.pyramid import Pyramid
+from app.recognition.requirements import PictureRequirements
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The faces found in a rotated photo.
+
+    faces: the main face, then its rivals, which are nearly as large.
+    quarters: quarter turns, counter-clockwise.
+    detail: pixels of the view for each pixel of the photo along a side, in [0, 1].
+    """
+
+    pyramid: Pyramid
+    faces: list[DetectedFace]
+    quarters: int
+    detail: float
+
+    @property
+    def score(self) -> float:
+        return self.faces[0].score if self.faces else 0.0
+
+
+class FaceSearch:
+    """Searches photos for faces with one detector. Thread-safe."""
+
+    def __init__(self, detector: FaceDetector, requirements: PictureRequirements) -> None:
+        self._detector = detector
+        self._requirements = requirements
+
+    def best_view(self, photo: Photo) -> View:
+        """Return the photo the way up in which its main face scores best.
+
+        Raises UnusableImage.
+        """
+        picture = self._coarse(photo)
+        upright = self._search_rotated(photo, picture, 0)
+        if upright.score >= self._requirements.sure_score:
+            return upright
+        # A photo may be rotated without EXIF data that says so. MTCNN gives middling scores to
+        # upside-down faces, and to patterns, so a rotated face counts only if its score is high.
+        best = upright
+        for quarters in (1, 2, 3):
+            rotated = self._search_rotated(photo, picture, quarters)
+            if rotated.score > max(best.score, self._requirements.sure_score):
+                best = rotated
+        return best if best.faces else self._finer_view(photo)
+
+    def view(self, photo: Photo, quarters: int) -> View:
+        """Return the photo rotated by so many quarter turns. Raises UnusableImage."""
+        view = self._search_rotated(photo, self._coarse(photo), quarters)
+        if not view.faces:
+            raise NoFace("no face was found in the picture")
+        return view
+
+    def _finer_view(self, photo: Photo) -> View:
+        """Return the upright photo at a higher resolution, to find a small face.
+
+        Only faces with a high score count: the finer the search, the more patterns look like faces.
+        Raises UnusableImage.
+        """
+        elongation = photo.longer_side / photo.shorter_side
+        shorter_side = math.sqrt(self._requirements.fine_megapixels * 1e6 / elongation)
+        picture = photo.decode(shorter_side)
+        if (share := shorter_side / min(picture.shape[:2])) < 1:
+            picture = np.asarray(
+                cv2.resize(picture, None, fx=share, fy=share, interpolation=cv2.INTER_AREA),
+                np.uint8,
+            )
+        view = self._search_rotated(photo, picture, 0, smallest_share=0)
+        if view.score >= self._requirements.sure_score:
+            return view
+        if view.detail * self._requirements.face_side < self._detector.smallest_face:
+            raise NoFace("nobody was found in the picture, come closer to the camera")
+        raise NoFace("no face was found in the picture")
+
+    def _coarse(self, photo: Photo) -> Picture:
+        """Return the photo with as many pixels as a search needs. Raises UnusableImage."""
+        shorter, longer = photo.shorter_side, photo.longer_side
+        if shorter < self._requirements.face_side:
+            raise FaceTooSmall(f"the picture is too small ({longer}×{shorter} pixels)")
+        if longer > self._requirements.elongation * shorter:
+            raise NoFace("the picture is too long and narrow to show a face")
+        return photo.decode(self._requirements.search_side)
+
+    def _search_rotated(
+        self, photo: Photo, picture: Picture, quarters: int, smallest_share: float | None = None
+    ) -> View:
+        """Search the photo, decoded as `picture`, after so many quarter turns."""
+        pyramid = Pyramid(np.ascontiguousarray(np.rot90(picture, quarters)))
+        faces = self._detector.detect(pyramid, self._requirements.rival, smallest_share)
+        centre = np.array(pyramid.picture.shape[1::-1]) / 2
+
+        def rank(face: DetectedFace) -> tuple[bool, float]:
+            off_centre = np.linalg.norm(face.box.reshape(2, 2).mean(axis=0) - centre)
+            return face.side < self._requirements.tie * faces[0].side, float(off_centre)
+
+        large = [face for face in faces if face.side > self._requirements.rival * faces[0].side]
+        detail = min(picture.shape[:2]) / photo.shorter_side
+        return View(pyramid, sorted(large, key=rank), quarters, detail)

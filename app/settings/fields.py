@@ -1,0 +1,270 @@
+"""Every environment variable that the service reads: its type, default and description.
+
+docs/settings.md is generated from this file: run `make settings` after a change.
+"""
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.settings.values import (
+    ALL_FORMATS,
+    ROOT,
+    AbsolutePath,
+    AuditDestination,
+    ImageFormats,
+    MilvusAddress,
+    Origins,
+    RedisAddress,
+    Sha256,
+    WebAddress,
+)
+
+# The service does not start if the name of one of these is misspelt.
+SECURITY = frozenset(
+    {"mongo_db_protocol", "mongo_db_url", "mongo_db_username", "mongo_db_password"}
+    | {"mongo_db_collection", "sqlite_path", "vector_keys", "api_keys", "api_keys_file"}
+    | {"liveness_service_url", "liveness_token", "liveness_username", "liveness_password"}
+    | {"login_match_threshold", "audit_log", "trusted_proxies", "cors_origins"}
+)
+# Blanks and quotation marks may be part of these values.
+EXACT = frozenset({"mongo_db_password", "milvus_token", "liveness_token", "liveness_password"})
+# These hold several entries, which white space of any kind separates.
+SEVERAL = frozenset({"vector_keys", "api_keys", "cors_origins", "image_formats"})
+
+
+class Fields(BaseSettings):
+    """One field for each environment variable, which has the same name in capitals."""
+
+    model_config = SettingsConfigDict(
+        case_sensitive=False, env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    host: str = Field("0.0.0.0", description="Address to listen on.")
+    port: int = Field(5005, ge=1, le=65535, description="Port to listen on.")
+    workers: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Processes that answer requests. They share one gallery through the database.",
+    )
+    threads: int = Field(
+        32,
+        ge=2,
+        le=1024,
+        description="Requests that a worker answers at once. Logins and enrolments may use seven "
+        "eighths of them, 28 of 32; the next one gets a 503. Listings have a quarter more.",
+    )
+    max_in_flight: int = Field(
+        4,
+        ge=1,
+        le=1024,
+        description="Photos that a worker processes at once. Others wait for up to 2 s.",
+    )
+
+    mongo_db_protocol: Literal["mongodb", "mongodb+srv"] = Field(
+        "mongodb", description="Scheme of the MongoDB connection string."
+    )
+    mongo_db_url: str | None = Field(
+        None,
+        description="`host:port/database?options`. Without a database it is `whosthatpokemon`. "
+        "If unset, employees are stored in the SQLite file.",
+    )
+    mongo_db_username: str | None = Field(None, description="MongoDB user.")
+    mongo_db_password: SecretStr | None = Field(None, description="MongoDB password.")
+    mongo_db_collection: str = Field(
+        "users",
+        min_length=1,
+        description="Collection of the employees. `<collection>_changes` holds the change log.",
+    )
+    mongo_db_timeout_s: float = Field(
+        2.0,
+        gt=0,
+        le=60,
+        description="Seconds within which an operation on MongoDB succeeds or fails. The last "
+        "half second is reserved for finding another server.",
+    )
+    mongo_db_read_from_secondary: bool = Field(
+        False,
+        description="Let running workers log people in from a secondary while a replica set has "
+        "no primary. It may lag, so a face deleted or replaced moments before may still match.",
+    )
+    sqlite_path: AbsolutePath = Field(
+        ROOT / "data/employees.db",
+        description="The SQLite file, used if `MONGO_DB_URL` is unset. Keep it on a local disk, "
+        "not on a network share.",
+    )
+    vector_keys: SecretStr | None = Field(
+        None,
+        description="32-byte keys in base64 (`openssl rand -base64 32`), separated by white "
+        "space. The first encrypts stored vectors, all of them decrypt. `plain` stands for no "
+        "encryption. See [key rotation](operations.md#encrypt-vectors-and-rotate-keys).",
+    )
+
+    gallery_index: Literal["memory", "milvus"] = Field(
+        "memory",
+        description="Where the vectors are searched: in the memory of each process, or in "
+        "[Milvus](scaling.md#milvus-past-one-machine) for all.",
+    )
+    milvus_uri: MilvusAddress | None = Field(
+        None, description="Address of Milvus. A file is for one process, to try things out."
+    )
+    milvus_token: SecretStr | None = Field(None, description="`user:password`, or an API key.")
+    milvus_collection: str = Field(
+        "employees",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,100}$",
+        description="Prefix of the collections; each model has its own, `<prefix>_<model>`.",
+    )
+    milvus_timeout_s: float = Field(
+        2.0, gt=0, le=60, description="Seconds that one Milvus operation may take."
+    )
+
+    face_model: Literal["auto", "vggface2", "dlib", "facenet"] = Field(
+        "auto",
+        description="The [face model](operations.md#face-models). `auto` takes the model of the "
+        "stored vectors; for an empty database `facenet` if `FACENET_WEIGHTS` is set, else "
+        "`vggface2` if its weights are present or can be downloaded, else `dlib`.",
+    )
+    facenet_weights: AbsolutePath | None = Field(
+        None, description="Your own InceptionResnetV1 state dict, for the model `facenet`."
+    )
+    facenet_weights_sha256: Sha256 | None = Field(
+        None, description="SHA-256 of `FACENET_WEIGHTS`; set both."
+    )
+    models_dir: AbsolutePath = Field(
+        ROOT / "models/weights", description="Folder of downloaded weights and converted networks."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="What runs the networks: OpenVINO on the `cpu`, or PyTorch on an NVIDIA GPU "
+        "(`cuda`). `auto` uses the GPU if there is one.",
+    )
+
+    login_match_threshold: float = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="α: a probe matches if its distance is below it. "
+        "[Lower it](accuracy.md#choose-the-threshold-for-your-gallery) for large galleries.",
+    )
+    liveness_service_url: WebAddress | None = Field(
+        None,
+        description="The liveness service. A user and password in the URL count as "
+        "`LIVENESS_USERNAME` and `LIVENESS_PASSWORD`.",
+    )
+    liveness_timeout_s: float = Field(
+        5.0, gt=0, le=120, description="Seconds that a verdict may take, all attempts together."
+    )
+    liveness_connect_timeout_s: float = Field(
+        1.0, gt=0, le=120, description="Seconds that connecting to the liveness service may take."
+    )
+    liveness_read_timeout_s: float = Field(
+        4.0, gt=0, le=120, description="Seconds that the liveness service may be silent."
+    )
+    liveness_retries: int = Field(
+        2,
+        ge=0,
+        le=10,
+        description="Further attempts if the service failed quickly and decided nothing: "
+        "connection refused or reset, 502, 503, 504.",
+    )
+    liveness_token: SecretStr | None = Field(
+        None, description="Bearer token for the liveness service."
+    )
+    liveness_username: str | None = Field(
+        None, description="User for basic authentication, instead of a token."
+    )
+    liveness_password: SecretStr | None = Field(
+        None, description="Password for basic authentication."
+    )
+    replay_window_s: float = Field(
+        86_400,
+        gt=0,
+        le=31_536_000,
+        description="Seconds for which [fraud detection](fraud.md) remembers the photo of a login.",
+    )
+
+    api_keys: SecretStr | None = Field(
+        None,
+        description="[Who may call](access.md#api-keys): entries `id:role,role:sha256`, separated "
+        "by white space. Without this and `API_KEYS_FILE`, anyone may do anything.",
+    )
+    api_keys_file: AbsolutePath | None = Field(
+        None,
+        description="A file of such entries instead, with `#` for comments. It is read again when "
+        "it changes.",
+    )
+    cors_origins: Origins | None = Field(
+        None,
+        description="Origins whose browser pages may call, like `https://frontend.example`, "
+        "separated by white space; `*` allows any. Cookies are never allowed.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="[Proxies in front](access.md#proxies) that append to `X-Forwarded-For`. With "
+        "too few, all callers share one address; with too many, callers can choose theirs.",
+    )
+    address_requests_per_minute: int = Field(
+        6000,
+        ge=0,
+        description="Requests that an address (of IPv6, a /64) may make in a minute; 0: no limit.",
+    )
+    key_requests_per_minute: int = Field(
+        6000, ge=0, description="Requests that an API key may make in a minute; 0: no limit."
+    )
+    login_failures: int = Field(
+        10,
+        ge=0,
+        description="Failed logins in a row before an address that a trusted proxy names has to "
+        "[wait](access.md#failed-logins); 0: no limit.",
+    )
+    redis_url: RedisAddress | None = Field(
+        None,
+        description="Lets workers and pods count requests and failed logins together. If it is "
+        "unset or Redis is away, each worker counts on its own.",
+    )
+    audit_log: AuditDestination | None = Field(
+        None,
+        description="The [audit log](access.md#audit-log): a file on a local disk, or standard "
+        "output. If unset, none is kept.",
+    )
+
+    max_body_mb: float = Field(64, gt=0, le=1024, description="Largest request body, in MB.")
+    max_received_mb: float = Field(
+        default_factory=lambda values: max(96.0, values["max_body_mb"]),
+        gt=0,
+        le=65536,
+        description="MB of request bodies that a worker holds at once, from their first byte to "
+        "the answer; as much again of answers. Beyond that it answers 503. At least `MAX_BODY_MB`, "
+        "which raises the default.",
+    )
+    receive_timeout_s: float = Field(
+        30.0,
+        gt=0,
+        le=600,
+        description="Seconds that receiving a request may take, and sending its answer.",
+    )
+    max_vectors_per_employee: int = Field(
+        100, ge=1, le=10_000, description="Pictures or feature vectors in one enrolment."
+    )
+    max_json_depth: int = Field(
+        8, ge=3, le=100, description="Nested levels of lists and objects in a request body."
+    )
+    max_image_megapixels: float = Field(
+        51,
+        gt=0,
+        le=1000,
+        description="Largest picture that is decoded; half of it for WebP, at most 4.2 for a "
+        "frame. All pictures being decoded at one moment share the same budget.",
+    )
+    image_formats: ImageFormats = Field(
+        ALL_FORMATS, description="Picture formats to accept, separated by white space."
+    )
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least severe level that is logged."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="Format of the log lines.")

@@ -1,0 +1,179 @@
+"""Employees as MongoDB documents: the current format, and the older one that is still read."""
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from bson.binary import Binary, BinaryVectorDtype
+from numpy.typing import NDArray
+from pymongo import UpdateOne
+
+from app.storage import Employee, Outline
+from app.storage.sealing import PLAIN, CannotOpen, Stored, VectorKeys
+
+# Documents of older releases hold `img` as lists of doubles, and name no model, because there was
+# only this one.
+LEGACY_MODEL = "vggface2"
+LEGACY_DIMENSION = 512
+
+_UNIT_TOLERANCE = 1e-4  # vectors whose norm is this close to 1 are not normalised again
+
+_SEAL_FIELDS = ("sealed_with", "seal", "dimension")
+FIELDS = (
+    *("name", "surname", "img", "model", "enrolment_id", "photo_hashes", "unlogged"),
+    *_SEAL_FIELDS,
+)
+
+_FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
+_IS_LEGACY = {
+    "$let": {
+        "vars": {"first": _FIRST_VECTOR},
+        "in": {
+            "$eq": [
+                {"$cond": [{"$isArray": "$$first"}, {"$size": "$$first"}, 0]},
+                LEGACY_DIMENSION,
+            ]
+        },
+    }
+}
+# An aggregation expression for the model; `from_document` applies the same rule.
+MODEL: Mapping[str, Any] = {"$ifNull": ["$model", {"$cond": [_IS_LEGACY, LEGACY_MODEL, None]}]}
+# An aggregation expression for the name of the key that the vectors are sealed with.
+SEALED_WITH: Mapping[str, Any] = {"$ifNull": ["$sealed_with", PLAIN]}
+
+
+class UnreadableDocument(Exception):
+    """The document is not an employee in any known format."""
+
+
+def to_document(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
+    """Return the document of an employee."""
+    return {
+        "_id": employee.employee_id,
+        "name": employee.name,
+        "surname": employee.surname,
+        **_vector_fields(employee, keys),
+        "model": employee.model,
+        "enrolment_id": employee.enrolment_id,
+        "photo_hashes": list(employee.photo_hashes),
+    }
+
+
+def enrolment_query(employee: Employee) -> dict[str, Any]:
+    """Return the query for this enrolment of the employee."""
+    # None also matches documents without the field.
+    return {"_id": employee.employee_id, "enrolment_id": employee.enrolment_id or None}
+
+
+def reseal_update(employee: Employee, keys: VectorKeys) -> UpdateOne:
+    """Return the update that reseals an employee's vectors with the first key.
+
+    It changes nothing if the employee was enrolled again meanwhile.
+    """
+    fields = _vector_fields(employee, keys)
+    return UpdateOne(
+        enrolment_query(employee),
+        {
+            "$set": fields | {"model": employee.model},
+            "$unset": {name: True for name in _SEAL_FIELDS if name not in fields},
+        },
+    )
+
+
+def _vector_fields(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
+    """Return the fields that depend on the key.
+
+    Plain vectors are BSON binary float32 vectors (subtype 9).
+    """
+    stored = keys.seal(employee)
+    if stored.sealed_with == PLAIN:
+        vectors = [
+            Binary.from_vector(vector, BinaryVectorDtype.FLOAT32) for vector in employee.vectors
+        ]
+        return {"img": vectors}
+    return {
+        "img": stored.vectors,
+        "sealed_with": stored.sealed_with,
+        "seal": stored.seal,
+        "dimension": employee.vectors.shape[1],
+    }
+
+
+def from_document(document: Mapping[str, Any], keys: VectorKeys) -> Employee:
+    """Return the employee of a document. Raises UnreadableDocument."""
+    try:
+        vectors = _vectors(document, keys)
+        model = document.get("model")
+        if model is None and vectors.shape[1] == LEGACY_DIMENSION:
+            model = LEGACY_MODEL
+        if not isinstance(model, str):
+            raise UnreadableDocument("the model of its vectors is unknown")
+        return Employee(
+            employee_id=_whole_number(document["_id"]),
+            name=_text(document.get("name")),
+            surname=_text(document.get("surname")),
+            vectors=vectors,
+            model=model,
+            enrolment_id=_text(document.get("enrolment_id")),
+            photo_hashes=tuple(bytes(each) for each in document.get("photo_hashes") or ()),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError, struct.error, CannotOpen) as error:
+        raise UnreadableDocument(str(error)) from error
+
+
+def outline(document: Mapping[str, Any], keys: VectorKeys) -> Outline:
+    """Return the outline of a document, even if its vectors cannot be read."""
+    employee_id = document["_id"]
+    if isinstance(employee_id, float) and employee_id.is_integer():
+        employee_id = int(employee_id)
+    name, surname = (str(document.get(each) or "") for each in ("name", "surname"))
+    try:
+        model = from_document(document, keys).model
+    except UnreadableDocument:
+        model = None
+    return Outline(str(employee_id), name, surname, model)
+
+
+def _vectors(document: Mapping[str, Any], keys: VectorKeys) -> NDArray[np.float32]:
+    """Return the vectors, (n, dimension) float32, unit length."""
+    if (name := document.get("sealed_with")) is None:
+        keys.check_known(PLAIN)
+        return np.stack([_vector(vector) for vector in document["img"]])
+    stored = Stored(document["img"], name, document["seal"])
+    employee_id = _whole_number(document["_id"])
+    return keys.open(stored, employee_id, document["model"], document["dimension"])
+
+
+def _vector(stored: object) -> NDArray[np.float32]:
+    """Return one feature vector, (dimension,) float32, unit length."""
+    if isinstance(stored, Binary):
+        decoded = stored.as_vector(return_numpy=True)
+        if decoded.dtype is not BinaryVectorDtype.FLOAT32:
+            raise ValueError(f"a vector is {decoded.dtype.name}, not FLOAT32")
+        if abs(np.linalg.norm(decoded.data) - 1) < _UNIT_TOLERANCE:
+            return np.asarray(decoded.data, dtype=np.float32)  # bit for bit as it was stored
+        stored = decoded.data
+    doubles = np.asarray(stored, dtype=np.float64)
+    norm = np.linalg.norm(doubles)
+    if not 0 < norm < np.inf:
+        raise ValueError("a vector is zero or not finite")
+    vector = (doubles / norm).astype(np.float32)
+    if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
+        raise ValueError("a vector is empty or not finite")
+    return vector
+
+
+def _whole_number(stored: object) -> int:
+    # JavaScript clients write whole numbers as doubles.
+    if isinstance(stored, bool) or not isinstance(stored, int | float) or stored != int(stored):
+        raise ValueError("its _id is not a whole number")
+    return int(stored)
+
+
+def _text(stored: object) -> str:
+    if stored is None:
+        return ""
+    if not isinstance(stored, str):
+        raise ValueError("a name is not text")
+    return stored

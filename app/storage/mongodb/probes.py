@@ -1,0 +1,65 @@
+"""The used probes in MongoDB, in the document of their employee, oldest first."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+from pymongo.collection import Collection
+
+from app.storage import Employee, NoSuchEmployee, ProbeCheck, UsedProbe
+from app.storage.mongodb.documents import enrolment_query
+
+_FIELD = "used_probes"
+
+
+class UsedProbes:
+    """Remembers probes without a lock or a transaction.
+
+    A probe is added only if the document still holds the probes that `check` has seen. Otherwise
+    another login was faster, and its probe must be checked, too.
+
+    The methods raise pymongo's errors and keep the deadline (`pymongo.timeout`) they run under.
+    """
+
+    def __init__(self, employees: Collection[dict[str, Any]]) -> None:
+        self._employees = employees
+
+    def use(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
+        """Remember a probe, unless `check` raises; see `EmployeeStore.use_probe`."""
+        enrolment = enrolment_query(employee)
+        added = False
+        while not added:
+            document = self._employees.find_one(enrolment, [_FIELD])
+            if document is None:
+                raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
+            known = _probes(document)
+            update = _push(probe, keep=len(known) - check(known))
+            unchanged = enrolment | _same_probes(document)
+            added = bool(self._employees.update_one(unchanged, update).matched_count)
+
+    def of(self, employee_id: int) -> list[UsedProbe]:
+        """Return the remembered probes of an employee, oldest first."""
+        return _probes(self._employees.find_one({"_id": employee_id}, [_FIELD]) or {})
+
+
+def _probes(document: Mapping[str, Any]) -> list[UsedProbe]:
+    probes = document.get(_FIELD) or ()
+    return [UsedProbe(bytes(probe["photo_hash"]), probe["until"]) for probe in probes]
+
+
+def _push(probe: UsedProbe, keep: int) -> Mapping[str, Any]:
+    """Return the update that appends a probe and keeps the last `keep` of the others.
+
+    The random `use` distinguishes the probe from all others, for `_same_probes`.
+    """
+    added = {"photo_hash": probe.photo_hash, "until": probe.until, "use": uuid4().hex}
+    return {"$push": {_FIELD: {"$each": [added], "$slice": -keep - 1}}}
+
+
+def _same_probes(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a query that the document matches while its used probes are unchanged."""
+    probes = document.get(_FIELD) or ()
+    if not probes:
+        return {f"{_FIELD}.0": {"$exists": False}}
+    # Probes are added only at the end, so it is enough to compare their number and the last one.
+    return {_FIELD: {"$size": len(probes)}, f"{_FIELD}.{len(probes) - 1}": probes[-1]}

@@ -1,0 +1,276 @@
+"""The employees in MongoDB: standalone server, replica set or sharded cluster."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Self
+
+import pymongo
+import structlog
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient, ReadPreference, WriteConcern
+from pymongo.collection import Collection
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from app.settings import Settings, SettingsError
+from app.storage import (
+    Changes,
+    Employee,
+    EmployeeExists,
+    NoSuchEmployee,
+    Outline,
+    ProbeCheck,
+    StoreUnavailable,
+    UsedProbe,
+)
+from app.storage.mongodb.changes import ChangeLog
+from app.storage.mongodb.client import client_of, operation
+from app.storage.mongodb.documents import (
+    FIELDS,
+    MODEL,
+    SEALED_WITH,
+    UnreadableDocument,
+    from_document,
+    outline,
+    reseal_update,
+    to_document,
+)
+from app.storage.mongodb.probes import UsedProbes
+from app.storage.mongodb.writer import Writer
+from app.storage.sealing import PLAIN, VectorKeys
+
+Document = dict[str, Any]
+
+# The deadline of an operation applies to one batch, not to the whole collection.
+READ_BATCH = 256
+COUNT_BATCH = 50_000
+# Caps on the size and start of a page, within MongoDB's range; no collection is as large.
+LARGEST_LIMIT = 2**31 - 1
+LARGEST_SKIP = 2**62
+
+
+class MongoStore:
+    """An EmployeeStore in a MongoDB collection, with its change log in `<collection>_changes`.
+
+    A write is acknowledged once a majority of the replica set has it and its change on disk.
+    """
+
+    def __init__(
+        self,
+        client: MongoClient[Document],
+        database: str,
+        collection: str,
+        timeout_s: float,
+        keys: VectorKeys,
+        read_from_secondary: bool = False,
+    ) -> None:
+        self._client = client
+        self._keys = keys
+        self._operation = partial(operation, client, timeout_s)
+        self._database = client.get_database(
+            database,
+            # One invalid character must not make a whole batch unreadable.
+            codec_options=CodecOptions(unicode_decode_error_handler="replace"),
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern("majority", j=True),
+        )
+        self._employees: Collection[Document] = self._database[collection]
+        self._read_from_secondary = read_from_secondary
+        self._lagging = self._employees.with_options(
+            read_preference=ReadPreference.PRIMARY_PREFERRED if read_from_secondary else None
+        )
+        self._changes = ChangeLog(self._database[f"{collection}_changes"])
+        self._probes = UsedProbes(self._employees)
+        self._writer = Writer(self._employees, self._changes)
+        self._logger = structlog.get_logger()
+
+    @classmethod
+    def connect(
+        cls, settings: Settings, keys: VectorKeys | None = None, *, create: bool = True
+    ) -> Self:
+        """Return a store that connects when it is first used, so it can start without a database.
+
+        Raises SettingsError if the settings do not form a connection string.
+
+        create: if False, connect at once; raise StoreUnavailable if the collection does not exist.
+        """
+        client, database = client_of(settings)
+        try:
+            store = cls(
+                client,
+                database,
+                settings.mongo_db_collection,
+                settings.mongo_db_timeout_s,
+                keys or VectorKeys(),
+                settings.mongo_db_read_from_secondary,
+            )
+        except PyMongoError as error:
+            raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
+        if not create:
+            store._check_exists()
+        return store
+
+    @property
+    def address(self) -> str:
+        return f"mongodb:{self._employees.full_name}"
+
+    def add(self, employee: Employee) -> None:
+        with self._operation():
+            added = self._writer.insert(to_document(employee, self._keys))
+        if not added:
+            raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
+
+    def replace(self, employee: Employee) -> None:
+        document = to_document(employee, self._keys)
+        document.pop("_id")  # keep the stored one: another client may have written a double
+        with self._operation():
+            replaced = self._writer.exchange(employee.employee_id, document)
+        if not replaced:
+            raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
+
+    def remove(self, employee_id: int) -> None:
+        with self._operation():
+            removed = self._writer.exchange(employee_id, None)
+        if not removed:
+            raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+
+    def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
+        ids = [int(employee_id) for employee_id in employee_ids]
+        return list(self._readable(self._find({"_id": {"$in": ids}}, limit=0, may_lag=may_lag)))
+
+    def page(self, size: int, number: int) -> list[Employee]:
+        limit = min(size, LARGEST_LIMIT)
+        skip = min(limit * (number - 1), LARGEST_SKIP)
+        return list(self._readable(self._find({}, limit=limit, skip=skip)))
+
+    def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
+        with self._operation():
+            self._probes.use(employee, probe, check)
+
+    def used_probes(self, employee_id: int) -> list[UsedProbe]:
+        with self._operation():
+            return self._probes.of(employee_id)
+
+    def read_all(self) -> Iterator[Employee]:
+        for batch in self._batches():
+            yield from self._readable(batch)
+
+    def outlines(self) -> Iterator[Outline]:
+        for batch in self._batches():
+            for document in batch:
+                yield outline(document, self._keys)
+
+    def count(self) -> int:
+        with self._operation():
+            return self._lagging.estimated_document_count()
+
+    def models(self) -> dict[str, int]:
+        return self._count_by(MODEL)
+
+    def check_seals(self) -> None:
+        self._keys.check(self._count_by(SEALED_WITH))
+
+    def seal_anew(self) -> Iterator[tuple[int, int]]:
+        self.check_seals()
+        counts = self._count_by(SEALED_WITH)
+        done, unread, total = 0, 0, sum(counts.values()) - counts.get(self._keys.first, 0)
+        # Plain documents lack the field, and None matches them.
+        first = None if self._keys.first == PLAIN else self._keys.first
+        for batch in self._batches({"sealed_with": {"$ne": first}}):
+            updates = [reseal_update(employee, self._keys) for employee in self._readable(batch)]
+            if updates:
+                with self._operation():
+                    self._employees.bulk_write(updates, ordered=False)
+            done, unread = done + len(updates), unread + len(batch) - len(updates)
+            yield done, total
+        self._keys.check_all_sealed(self._count_by(SEALED_WITH), unread)
+
+    def _count_by(self, expression: Mapping[str, Any]) -> dict[str, int]:
+        """Return the number of documents for each string value of an aggregation expression."""
+        counts: Counter[str] = Counter()
+        after: float = -math.inf
+        while groups := self._count_batch(expression, after):
+            counts.update(
+                {group["_id"]: group["count"] for group in groups if isinstance(group["_id"], str)}
+            )
+            after = max(group["last"] for group in groups)
+        return dict(counts)
+
+    def position(self) -> int:
+        with self._operation():
+            return self._changes.position()
+
+    def changes_since(self, position: int) -> Changes:
+        with self._operation():
+            if not self._has_no_primary():
+                return self._changes.since(position)
+            # A secondary's log may end before `position`, so only check that it answers.
+            self._lagging.find_one({}, {"_id": True})
+        return Changes(position, frozenset())
+
+    def changes_remembered(self) -> Changes:
+        with self._operation():
+            return self._changes.remembered()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _check_exists(self) -> None:
+        """Raise StoreUnavailable if there is no collection of employees."""
+        name = self._employees.name
+        with self._operation():
+            found = self._database.list_collection_names(
+                filter={"name": name}, authorizedCollections=True
+            )
+        if not found:
+            raise StoreUnavailable(
+                f"the database {self._database.name} (MONGO_DB_URL) has no collection {name} "
+                "(MONGO_DB_COLLECTION)"
+            )
+
+    def _has_no_primary(self) -> bool:
+        """Return whether only secondaries can be read, and the settings allow that."""
+        topology = self._client.topology_description.topology_type_name
+        return self._read_from_secondary and topology == "ReplicaSetNoPrimary"
+
+    def _find(
+        self, query: Document, *, limit: int, skip: int = 0, may_lag: bool = False
+    ) -> list[Document]:
+        """Return matching documents in ascending order of id; log those that are marked first."""
+        employees = self._lagging if may_lag else self._employees
+        with self._operation():
+            found = employees.find(query, FIELDS, skip=skip, limit=limit).sort("_id").to_list()
+            for document in found:
+                if "unlogged" in document and not self._has_no_primary():
+                    self._writer.log(document)
+            return found
+
+    def _batches(self, query: Document | None = None) -> Iterator[list[Document]]:
+        """Yield matching documents whose ids are numbers, in ascending order of id."""
+        after: float = -math.inf
+        while batch := self._find({"_id": {"$gt": after}} | (query or {}), limit=READ_BATCH):
+            yield batch
+            after = batch[-1]["_id"]
+
+    def _count_batch(self, expression: Mapping[str, Any], after: float) -> list[Document]:
+        batch: list[Document] = [
+            {"$match": {"_id": {"$gt": after}}},
+            {"$sort": {"_id": pymongo.ASCENDING}},
+            {"$limit": COUNT_BATCH},
+            {"$group": {"_id": expression, "count": {"$sum": 1}, "last": {"$max": "$_id"}}},
+        ]
+        with self._operation():
+            return list(self._employees.aggregate(batch))
+
+    def _readable(self, documents: Iterable[Document]) -> Iterator[Employee]:
+        """Yield the readable employees; one bad document must not lock out everybody else."""
+        for document in documents:
+            try:
+                yield from_document(document, self._keys)
+            except UnreadableDocument as error:
+                self._logger.warning(
+                    "unreadable employee skipped", employee_id=document["_id"], reason=str(error)
+                )

@@ -1,0 +1,126 @@
+"""Log a person in: find the employee whose face the probe shows."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from app.audit import AuditLog, Fields
+from app.lifecycle import Service
+from app.liveness.client import LivenessClient
+from app.recognition.frame_sequence import fused
+from app.storage import Employee, NoSuchEmployee
+from app.usecases import LoginFailed
+from app.usecases.fraud_detection import Traces, check_frames, check_shape, traces
+from app.usecases.used_probes import use_once
+
+log = structlog.get_logger()
+
+SURELY_SAME = 0.75
+"""Share of α. Only frames whose face is nearer to the photo's than this count for identity and
+motion. Photo and frames are of one moment, so they are nearer than two photos of one person."""
+
+
+class NoMatch(LoginFailed):
+    """No employee is nearer to the probe than α."""
+
+
+class NotAlive(LoginFailed):
+    """The liveness service says that the frames show no living face."""
+
+
+class Login:
+    """Finds the employee that a probe shows (1:N identification).
+
+    replay_window_s: how long pictures that passed fraud detection cannot be used again, at least.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        liveness: LivenessClient,
+        audit: AuditLog,
+        replay_window_s: float,
+    ) -> None:
+        self._service = service
+        self._liveness = liveness
+        self._audit = audit
+        self._replay_window_s = replay_window_s
+
+    def __call__(
+        self,
+        probe: bytes,
+        frames: Sequence[bytes] = (),
+        liveness: bool = False,
+        fraud_detection: bool = False,
+    ) -> Employee:
+        """Return the nearest employee in the whole gallery, if their distance is below α.
+
+        probe: an encoded picture. frames: encoded pictures; both checks need them.
+        Raises NoMatch, NotAlive, FraudSuspected, LivenessUnavailable, UnusableImage, NotAnImage,
+        BadFrame, NotReady, StoreUnavailable, IndexUnavailable, AuditUnavailable.
+        """
+        with self._audit.entry("login") as facts:
+            return self._identify(probe, frames, liveness, fraud_detection, facts)
+
+    def _identify(
+        self,
+        probe: bytes,
+        frames: Sequence[bytes],
+        liveness: bool,
+        fraud_detection: bool,
+        facts: Fields,
+    ) -> Employee:
+        if fraud_detection and not frames:
+            raise ValueError("fraud detection takes frames")
+        facts["model"] = self._service.recogniser.model.name
+        # The liveness service works while this process examines the pictures.
+        verdict = self._liveness.ask(frames) if liveness else None
+        try:
+            vector, seen = self._examine(probe, frames, fraud_detection)
+            alive = verdict is None or verdict.result()
+        finally:
+            if verdict is not None:
+                verdict.cancel()  # not needed if the pictures were refused
+        if not alive:
+            raise NotAlive
+        # Search last, so that a person removed in the meantime is not let in.
+        employee = self._nearest(vector, facts)
+        if seen is not None:
+            try:
+                use_once(self._service.store, seen, employee, self._replay_window_s)
+            except NoSuchEmployee as error:  # removed or replaced just now
+                raise NoMatch from error
+        log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
+        return employee
+
+    def _examine(
+        self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool
+    ) -> tuple[NDArray[np.float32], Traces | None]:
+        """Return the probe's feature vector, and the pictures' traces if fraud is checked."""
+        recogniser = self._service.recogniser
+        if not frames:
+            return recogniser.for_login(probe), None
+        sequence = recogniser.for_frames(probe, frames)
+        seen = None
+        if fraud_detection:
+            check_frames(sequence, self._near(1), self._near(SURELY_SAME))
+            seen = traces(sequence)
+            check_shape(seen)
+        return fused(sequence, self._near(SURELY_SAME)), seen
+
+    def _near(self, share: float) -> float:
+        """Return a share of α as an L2 distance of unit vectors."""
+        return share * self._service.threshold / self._service.recogniser.model.distance_scale
+
+    def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
+        nearest = self._service.nearest(vector)
+        if nearest is None:
+            raise NoMatch
+        employee, distance = nearest
+        facts["distance"] = round(distance, 4)
+        if not distance < self._service.threshold:
+            raise NoMatch
+        facts["employee_id"] = employee.employee_id
+        return employee

@@ -1,0 +1,26 @@
+"""Runs networks in PyTorch, for NVIDIA GPUs."""
+
+import torch
+
+from models.network import Network, NetworkSource, Outputs, Pixels
+
+
+class TorchRuntime:
+    """Runs PyTorch modules as they are, in half precision on a GPU."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def compile(self, source: NetworkSource) -> Network:
+        """Return the network, ready to run."""
+        module = source.build().to(self.device)
+        half = self.device == "cuda"
+
+        def run(pixels: Pixels) -> Outputs:
+            with torch.inference_mode(), torch.autocast(self.device, torch.float16, enabled=half):
+                outputs = module(torch.from_numpy(pixels).to(self.device))
+            if isinstance(outputs, torch.Tensor):
+                outputs = (outputs,)
+            return tuple(output.float().cpu().numpy() for output in outputs)
+
+        return run
