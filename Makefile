@@ -1,7 +1,7 @@
 PYTHON ?= $(or $(shell command -v python3.11),python3)
 VENV ?= .venv
 ARGS ?=
-# Tests that run side by side: twice as many as there are cores, because most of them wait.
+# Test processes: twice as many as there are cores, because most tests wait.
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell expr 2 '*' $(CORES))
 
@@ -16,7 +16,7 @@ LOCKED_requirements-dev := requirements-dev.lock
 RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
-# The tests of a file share services, so they run in one process.
+# The tests of one file share services, so they run in one process.
 PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes \
@@ -45,16 +45,16 @@ run: $(RUN) ## serve on port 5005; settings come from the environment
 stack: $(DEV) ## serve with a MongoDB and a stand-in for the liveness service
 	@exec $(BIN)/python -m tools.stack $(ARGS)
 
-test: $(DEV) ## run the tests; ARGS="-k word" selects some
+test: $(DEV) ## run all tests; ARGS="-k word" selects some
 	$(PYTEST) tests $(ARGS)
 
-test-unit: $(DEV) ## run the tests of parts alone, in seconds
+test-unit: $(DEV) ## run the tests that need no process and no network, in seconds
 	$(PYTEST) --numprocesses $(CORES) tests/unit $(ARGS)
 
-test-integration: $(DEV) ## run the tests of parts together, in this process
+test-integration: $(DEV) ## run the tests of real parts in the test's process
 	$(PYTEST) tests/integration $(ARGS)
 
-test-system: $(DEV) ## run the tests of the service and its commands as processes
+test-system: $(DEV) ## run the tests of the running service and its commands
 	$(PYTEST) tests/system $(ARGS)
 
 demo: $(DEV) ## enrol people from sample photos and log them in

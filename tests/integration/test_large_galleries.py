@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from app.gallery.memory import MemoryIndex
+from app.gallery.memory_index import MemoryIndex
 from app.gallery.rows import Sizes
 
 
