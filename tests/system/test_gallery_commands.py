@@ -14,7 +14,7 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from app.gallery import IndexEntry, repair
+from app.gallery import IndexEntry, index_repair
 from app.gallery.drift import expected_entries
 from app.gallery.milvus_index import Address, MilvusIndex
 from app.gallery.shared_gallery import SharedGallery
@@ -64,7 +64,7 @@ class Deployment:
 
     def is_right(self) -> bool:
         """Whether the index holds the rows of the store's records and no others, to the bit."""
-        there = self.index.entries_between(repair.FIRST_ID, repair.LAST_ID)
+        there = self.index.entries_between(index_repair.FIRST_ID, index_repair.LAST_ID)
         wanted = [row for employee in self.store.read_all() for row in expected_entries(employee)]
         return {(r.name, r.employee_id, r.vector.tobytes()) for r in there} == {
             (r.name, r.employee_id, r.vector.tobytes()) for r in wanted
