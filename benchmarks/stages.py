@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 
@@ -35,6 +36,7 @@ LIMITS = PictureRequirements()
 
 def measure(effort: Effort) -> dict[str, Any]:
     """Measure the milliseconds of each stage: {pipeline: {JPEG or PNG: {stage: summary}}}."""
+    cv2.setNumThreads(1)  # as the service does
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         logins = {
