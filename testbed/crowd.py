@@ -47,7 +47,7 @@ class Face:
 
 
 def faces(number: int, apart: float = 2 * THRESHOLD) -> list[Face]:
-    """Portraits bent and coloured at random, the vectors of any two farther apart than that."""
+    """Return portraits bent and coloured at random, any two farther apart than `apart`."""
     return list(_faces(number, apart))
 
 

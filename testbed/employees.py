@@ -34,7 +34,7 @@ def face_model(name: str = "dlib", dimension: int = 8, distance_scale: float = 1
 
 
 def fill(path: Path, employees: Iterable[Employee]) -> None:
-    """Put many employees into the SQLite file of a store at once; its change log is not told."""
+    """Insert many employees into a store's SQLite file at once, without logging the changes."""
     with closing(sqlite3.connect(path)) as database, database:
         database.executemany(
             "INSERT INTO employees "

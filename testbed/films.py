@@ -298,7 +298,7 @@ def _anywhere(picture: Picture) -> Points:
 
 
 def beside(still: Portrait, living: Portrait, rng: np.random.Generator) -> list[bytes]:
-    """A photo of one person held beside the living face of another, both as large."""
+    """Return frames of a living face next to a photo of somebody else, both equally large."""
     photo = _close(still.picture, still.landmarks)
     frames = []
     for moment in alive(rng):

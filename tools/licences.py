@@ -18,7 +18,7 @@ ACCEPTED = re.compile(
     r"|Lesser General"
 )
 REFUSED = re.compile(r"\bA?GPL|GNU (Affero|General)|SSPL|Non-?Commercial|BY-NC", re.IGNORECASE)
-# Their metadata say nothing, or too much; looked up in their repositories.
+# Looked up in the repositories, because the packages' metadata is missing or too long.
 KNOWN = {
     "facenet-pytorch": "MIT",
     "face-recognition-models": "CC0-1.0",

@@ -100,7 +100,7 @@ def test_what_an_entry_tells(admin: FlaskClient, audited_app: Flask) -> None:
     assert verify([audited_app.config["AUDIT_LOG"]]).findings == []
 
 
-def test_who_is_refused_is_in_the_log(audited_app: Flask) -> None:
+def test_refused_callers_are_in_the_audit_log(audited_app: Flask) -> None:
     client = audited_app.test_client()
     for headers, key, outcome in [
         ({}, None, "key_missing"),

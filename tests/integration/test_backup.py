@@ -42,7 +42,7 @@ def test_a_deletion_during_a_backup_keeps_no_enrolment_waiting(tmp_path: Path) -
         assert 1 not in ids(store.read_all())
 
 
-def test_every_reader_reads_everything_anew(tmp_path: Path) -> None:
+def test_every_reader_reloads_everything_after_a_restore(tmp_path: Path) -> None:
     path, backup = tmp_path / "employees.db", tmp_path / "backup.db"
     with closing(SqliteStore(path)) as store:
         at_the_beginning = store.position()
@@ -176,7 +176,7 @@ def test_no_file_is_overwritten_and_no_store_is_made(tmp_path: Path) -> None:
     assert not misspelt.parent.exists()
 
 
-def test_with_mongodb_they_say_what_does_it(tmp_path: Path) -> None:
+def test_backup_commands_point_mongodb_users_to_mongodump(tmp_path: Path) -> None:
     for name in ("backup", "restore"):
         said = refused(name, tmp_path / "file", tmp_path / "none", MONGO_DB_URL="localhost/people")
         assert "mongodump and mongorestore" in said

@@ -51,7 +51,7 @@ TAKEN: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("how", TAKEN)
-def test_what_is_taken(how: str) -> None:
+def test_accepted_base64_variants(how: str) -> None:
     assert decode(TAKEN[how]()).startswith(DATA)
 
 

@@ -103,7 +103,7 @@ def test_a_database_that_is_away_is_named() -> None:
 
 
 @pytest.mark.parametrize("command", [["vectors", "rotate"], ["gallery", "check"]])
-def test_commands_say_it_too(tmp_path: Path, command: list[str]) -> None:
+def test_commands_report_misspelt_settings(tmp_path: Path, command: list[str]) -> None:
     path = str(tmp_path / "employees.db")
     code, output = run(command, SQLITE_PATH=path, VECTOR_KEY="hunter2")
     assert code != 0

@@ -36,7 +36,7 @@ def shared(shared_app: Flask) -> FlaskClient:
     return shared_app.test_client()
 
 
-def test_no_origin_is_let_in_where_none_is_named(client: FlaskClient) -> None:
+def test_by_default_no_origin_is_allowed(client: FlaskClient) -> None:
     for method in ("GET", "OPTIONS"):
         headers = {"Origin": FRONTEND} | PREFLIGHT
         response = client.open("/api/get_all/1/1", method=method, headers=headers)
@@ -73,7 +73,7 @@ def test_a_page_may_read_why_it_was_refused(shared: FlaskClient) -> None:
         "*",
     ],
 )
-def test_another_origin_is_not(shared: FlaskClient, origin: str) -> None:
+def test_other_origins_are_refused(shared: FlaskClient, origin: str) -> None:
     for response in (
         shared.options("/api/1", headers={"Origin": origin} | PREFLIGHT),
         shared.delete("/api/1", headers={"Origin": origin, "X-API-Key": KEY}),

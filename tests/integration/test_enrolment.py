@@ -92,7 +92,7 @@ def test_given_vectors_win_over_a_photo(client: FlaskClient) -> None:
     assert find(client, photos.astronaut()) == 406
 
 
-def test_a_photo_beside_no_vectors_is_taken(client: FlaskClient) -> None:
+def test_a_photo_is_used_if_there_are_no_vectors(client: FlaskClient) -> None:
     enrol(client, 1, img_features=[], img_base64=photos.astronaut())
     enrol(client, 2, img_features=None, img_base64=photos.admiral())
     assert find(client, photos.astronaut()) == 1
@@ -193,7 +193,7 @@ def test_spaces_around_names_are_dropped(client: FlaskClient) -> None:
     assert (user["name"], user["surname"]) == ("Grace", "Murray Hopper")
 
 
-def test_fields_that_nobody_knows_are_passed_over(client: FlaskClient) -> None:
+def test_unknown_fields_are_ignored(client: FlaskClient) -> None:
     enrol(client, 1, img_features=[random_vector(1)], department="astronauts")
     assert ids(page(client)) == [1]
 

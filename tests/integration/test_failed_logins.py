@@ -86,7 +86,7 @@ def test_people_behind_one_frontend_do_not_wait_for_strangers(limited: FlaskClie
             assert response.status_code == 406
 
 
-def test_nobody_names_their_own_address(limited: FlaskClient) -> None:
+def test_callers_cannot_choose_their_address(limited: FlaskClient) -> None:
     """Only what the trusted proxy appended counts, not what the caller put before it."""
     for number in range(3):
         headers = came_from(f"1.2.3.{number}", "10.0.4.1")
@@ -103,9 +103,7 @@ def test_nobody_names_their_own_address(limited: FlaskClient) -> None:
         ["fe80::1%eth0", "fe80::2%eth1", "[fe80::3%25eth2]:80", "fe80::4"],
     ],
 )
-def test_an_address_is_one_however_it_is_written(
-    limited: FlaskClient, spellings: list[str]
-) -> None:
+def test_spellings_of_an_address_count_as_one(limited: FlaskClient, spellings: list[str]) -> None:
     for number in range(5):
         headers = came_from(spellings[number % len(spellings)])
         response = limited.post("/api/find_match", json=PROBE, headers=headers)

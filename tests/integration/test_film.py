@@ -107,7 +107,7 @@ def test_a_film_has_about_the_hash_of_most_of_its_frames(
 
 
 @pytest.mark.parametrize("shape", [(0.75, 1), (1, 0.8), (0.9, 0.8)])
-def test_how_much_a_picture_was_stretched(
+def test_stretch_measures_how_much_a_picture_was_stretched(
     recogniser: Recogniser, portrait: Portrait, shape: tuple[float, float]
 ) -> None:
     wide, high = shape

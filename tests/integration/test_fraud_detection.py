@@ -146,7 +146,7 @@ def test_a_living_person_is_let_in_and_comes_back(client: FlaskClient, someone: 
 
 
 @pytest.mark.parametrize("attack", list(films.STILLS))
-def test_one_still_is_no_film(client: FlaskClient, someone: Someone, attack: str) -> None:
+def test_a_single_still_is_refused(client: FlaskClient, someone: Someone, attack: str) -> None:
     frames = films.STILLS[attack](someone.now.picture, np.random.default_rng(2))
     assert log_in(client, someone.still, frames) == STILL
 
@@ -414,7 +414,7 @@ def test_frames_without_a_face(client: FlaskClient, astronaut: Portrait) -> None
 
 
 @pytest.mark.parametrize("frames", [0, 1, 14, 16])
-def test_who_sends_no_film_is_not_let_in(
+def test_a_wrong_number_of_frames_is_refused(
     client: FlaskClient, astronaut: Portrait, frames: int
 ) -> None:
     probe, film = living(astronaut, 1)

@@ -110,7 +110,7 @@ def test_names_of_the_world_are_taken(client: FlaskClient, name: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "1" * 5_000])
-def test_numbers_that_are_none(client: FlaskClient, number: str) -> None:
+def test_numbers_out_of_range_are_refused(client: FlaskClient, number: str) -> None:
     body = with_more('"x": 1').replace(json.dumps(ENROLMENT["img_features"]), f"[[{number}]]")
     assert send(client, body).status_code == 400
 

@@ -114,7 +114,7 @@ def test_a_compressed_body(client: FlaskClient, coding: str) -> None:
 
 
 @pytest.mark.parametrize("coding", ["", "identity", "Identity"])
-def test_a_body_that_is_called_not_compressed(client: FlaskClient, coding: str) -> None:
+def test_identity_content_encoding_is_accepted(client: FlaskClient, coding: str) -> None:
     response = client.post(STORE, json=ENROLMENT, headers={"Content-Encoding": coding})
     assert response.status_code == 200
 

@@ -172,7 +172,7 @@ def test_what_another_model_computed_never_matches(
     assert find(client) == "no matches found"
 
 
-def test_who_is_deleted_by_hand_never_matches(
+def test_a_manually_deleted_employee_never_matches(
     client: FlaskClient, database: sqlite3.Connection, probe: list[float]
 ) -> None:
     for employee_id in range(20):

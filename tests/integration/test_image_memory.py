@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 
-def test_memory_that_is_not_there_is_no_damage() -> None:
+def test_lack_of_memory_is_not_reported_as_damage() -> None:
     """In a process that may have 60 MB more than it has; the picture takes 150."""
     code = """
 import io, resource

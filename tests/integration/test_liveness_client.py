@@ -48,7 +48,7 @@ UNCLEAR = "the liveness service gave no clear answer, try again"
 
 
 @pytest.mark.parametrize("verdict", [True, False])
-def test_a_verdict(service: LivenessService, verdict: bool) -> None:
+def test_the_client_returns_the_verdict(service: LivenessService, verdict: bool) -> None:
     service.says(verdict)
     with client_of(service) as client:
         assert asks(client) is verdict
@@ -81,7 +81,7 @@ def test_nobody_listens() -> None:
         assert asks(client) == AWAY
 
 
-def test_a_name_that_is_nowhere() -> None:
+def test_an_unknown_host_gives_no_verdict() -> None:
     with client_of("http://liveness.invalid") as client:
         assert asks(client) == AWAY
 
@@ -226,7 +226,7 @@ def test_bytes_beyond_the_answer_are_no_part_of_it() -> None:
         assert asks(client) in (AWAY, UNCLEAR)
 
 
-def test_an_unreachable_service_gets_a_pause(service: LivenessService) -> None:
+def test_an_unreachable_service_is_not_called_for_a_while(service: LivenessService) -> None:
     service.told(fault="slow")
     with client_of(service, Timeouts(total_s=0.3)) as client:
         while len(service.asked) < 5:

@@ -23,7 +23,7 @@ def to_enrol_again(*options: str, **variables: str) -> Done:
     return run("employees", "to-enrol-again", *options, **variables)
 
 
-def test_those_of_another_model_or_with_unknown_keys_are_listed(tmp_path: Path) -> None:
+def test_people_with_unusable_vectors_are_listed(tmp_path: Path) -> None:
     path = tmp_path / "employees.db"
     with closing(SqliteStore(path)) as store:
         store.add(someone(1))

@@ -310,7 +310,7 @@ def test_a_wrong_model_does_not_count_as_a_failed_login(tmp_path: Path) -> None:
     app.extensions["service"].stop()
 
 
-def test_a_model_that_the_setting_asks_for_takes_the_first_enrolment(tmp_path: Path) -> None:
+def test_the_first_enrolment_may_use_the_configured_model(tmp_path: Path) -> None:
     """Or nobody could be enrolled again when the model is changed."""
     enrol_with(tmp_path, 1, "vggface2", 512)
     app = ready_app(tmp_path, face_model="dlib")

@@ -176,7 +176,7 @@ class TestAServerThatIsAway:
                 ask()
             assert time.monotonic() - started < TIMEOUT_S + 0.9
 
-    def test_not_there_from_the_start(self) -> None:
+    def test_a_server_that_is_down_at_the_start(self) -> None:
         with Mongod() as mongod:
             address = mongod.address
         started = time.monotonic()
@@ -211,7 +211,7 @@ class TestAServerThatIsAway:
 
 @pytest.mark.mongod
 class TestCredentials:
-    def test_they_are_used_and_never_shown(self) -> None:
+    def test_credentials_are_used_and_never_shown(self) -> None:
         with Mongod() as mongod:
             with mongod.client() as client:
                 for user, roles in (("service", ["readWrite"]), ("reader", ["read"])):

@@ -154,7 +154,7 @@ def test_no_check_is_lost_among_very_many_members(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("surname", ["", " ", "\t"])
-def test_people_may_have_one_name(client: FlaskClient, surname: str) -> None:
+def test_a_surname_may_be_empty(client: FlaskClient, surname: str) -> None:
     body = {"name": "Sukarno", "surname": surname, "img_base64": photos.admiral()}
     assert client.post(STORE, json=body).status_code == 200
     (user,) = client.get("/api/get_all/30/1").get_json()["users"]

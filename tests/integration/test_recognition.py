@@ -118,13 +118,13 @@ def test_a_small_face_in_the_background_does_not_prevent_enrolment(
 
 
 @pytest.mark.parametrize("photo", WITHOUT_FACE, ids=lambda photo: photo.stem)
-def test_no_face_is_said(photo: Path, recogniser: Recogniser) -> None:
+def test_a_photo_without_a_face_raises_no_face(photo: Path, recogniser: Recogniser) -> None:
     with pytest.raises(NoFace, match="no face was found in the picture"):
         recogniser.for_login(photo.read_bytes())
 
 
 @pytest.mark.parametrize("photo", PORTRAITS, ids=lambda photo: photo.stem)
-def test_a_face_that_is_too_small_is_said(photo: Path, recogniser: Recogniser) -> None:
+def test_a_face_that_is_too_small_is_refused(photo: Path, recogniser: Recogniser) -> None:
     pixels = picture(photo)
     pixels = resized(pixels, round(len(pixels) * 17 / FACE_SIDE[photo]))
     scene = cv2.copyMakeBorder(pixels, 60, 60, 60, 60, cv2.BORDER_REPLICATE)
@@ -132,19 +132,19 @@ def test_a_face_that_is_too_small_is_said(photo: Path, recogniser: Recogniser) -
         recogniser.for_login(encoded(scene))
 
 
-def test_a_picture_that_is_too_small_is_said(recogniser: Recogniser) -> None:
+def test_a_picture_that_is_too_small_is_refused(recogniser: Recogniser) -> None:
     with pytest.raises(FaceTooSmall, match=r"the picture is too small \(20×9 pixels\)"):
         recogniser.for_login(encoded(Image.new("RGB", (20, 9))))
 
 
 @pytest.mark.parametrize("photo", PORTRAITS, ids=lambda photo: photo.stem)
-def test_a_blurred_face_is_said(photo: Path, recogniser: Recogniser) -> None:
+def test_a_blurred_face_is_refused(photo: Path, recogniser: Recogniser) -> None:
     blurred = cv2.GaussianBlur(picture(photo), (0, 0), 0.05 * FACE_SIDE[photo])
     with pytest.raises(FaceTooBlurred, match="too blurred, hold the camera still"):
         recogniser.for_login(encoded(blurred))
 
 
-def test_the_limit_of_megapixels_is_the_recognisers(
+def test_the_recogniser_applies_its_megapixel_limit(
     runtime: Runtime, dlib_model: FaceModel
 ) -> None:
     careful = Recogniser(runtime, dlib_model, PictureRequirements(megapixels=0.2))
@@ -155,6 +155,6 @@ def test_the_limit_of_megapixels_is_the_recognisers(
         careful.for_enrolment(photo)
 
 
-def test_what_is_no_picture_is_said(recogniser: Recogniser) -> None:
+def test_data_that_is_not_a_picture_is_refused(recogniser: Recogniser) -> None:
     with pytest.raises(NotAnImage):
         recogniser.for_login(b"no picture")

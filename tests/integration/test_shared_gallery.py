@@ -216,7 +216,7 @@ class FollowedStore(SqliteStore):
         return found
 
 
-def test_somebody_enrolled_again_meanwhile_is_not_unreadable(
+def test_enrolling_again_during_a_comparison_is_not_an_error(
     index: MilvusIndex, tmp_path: Path
 ) -> None:
     path, again = tmp_path / "employees.db", someone(1, seed=1)
@@ -281,7 +281,7 @@ def test_a_busy_employee_is_reconciled_later_and_delays_nobody(
     assert holds_exactly(gallery, *store.read_all())
 
 
-def test_a_login_ends_where_no_near_record_can_be_opened(
+def test_a_login_ends_if_no_near_record_can_be_opened(
     index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.gallery.shared_gallery.MOST_FOUND", 16)

@@ -21,7 +21,7 @@ def someone(employee_id: int) -> Employee:
     return Employee(employee_id, "name", "surname", np.ones((1, 4), dtype=np.float32), "dlib")
 
 
-def test_all_who_start_at_once_on_no_file_get_one(tmp_path: Path) -> None:
+def test_concurrent_starts_create_one_file(tmp_path: Path) -> None:
     barrier = Barrier(STARTERS)
 
     def start(path: Path) -> None:

@@ -71,7 +71,7 @@ def test_the_set_is_complete() -> None:
 
 
 @pytest.mark.parametrize("name", READABLE)
-def test_logs_him_in(name: str, service: RunningService) -> None:
+def test_every_format_logs_the_man_in(name: str, service: RunningService) -> None:
     answer = log_in(service, FACES / "formats" / name)
     assert answer.status_code == 200, answer.text
     assert answer.json()["_id"] == MAN

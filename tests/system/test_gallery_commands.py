@@ -201,7 +201,7 @@ def test_an_index_in_memory_has_nothing_to_check(deployment: Deployment) -> None
         assert "nothing can differ" in output
 
 
-def test_what_is_away_is_said_in_a_sentence(deployment: Deployment) -> None:
+def test_gallery_commands_report_what_is_unavailable(deployment: Deployment) -> None:
     deployment.store.add(someone(1))
     code, output = deployment.run("check", MILVUS_URI="http://127.0.0.1:1")
     assert code == 2

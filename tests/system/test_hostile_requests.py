@@ -192,7 +192,7 @@ def test_32_of_them_at_once_stay_within_the_documented_memory(watched: Watched) 
     assert watched.send(picture(base64.b64decode(photos.coffee()))).status_code == 422
 
 
-def test_the_worker_is_the_one_it_was(watched: Watched) -> None:
+def test_the_worker_was_not_replaced(watched: Watched) -> None:
     """Runs last: nothing of the above made it crash, and no 500 was answered."""
     assert Path(f"/proc/{watched.worker}").exists()
     assert os.getpgid(watched.worker) == watched.service.process.pid

@@ -91,7 +91,7 @@ def test_another_spelling_is_refused(service: RunningService, method: str, path:
 
 
 @pytest.mark.parametrize("query", ["?", "?a=%2f//", "?//elsewhere.example/%31"])
-def test_what_follows_the_path_is_passed_over(service: RunningService, query: str) -> None:
+def test_a_query_string_is_ignored(service: RunningService, query: str) -> None:
     assert send(service, "GET", "/api/get_all/1/1" + query)[0] == 200
 
 

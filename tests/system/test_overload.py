@@ -22,7 +22,7 @@ def enrol(service: RunningService) -> None:
     assert service.call("POST", "/api/store/1", json=body).status_code == 200
 
 
-def test_a_crowd_is_refused_or_let_in(tmp_path: Path) -> None:
+def test_every_login_under_overload_is_accepted_or_refused(tmp_path: Path) -> None:
     with RunningService(tmp_path, THREADS=str(THREADS), MAX_IN_FLIGHT="1") as service:
         enrol(service)
         with ThreadPoolExecutor(60) as crowd:

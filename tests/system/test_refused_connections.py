@@ -61,7 +61,7 @@ def test_json_is_preferred_for_a_refusal_too(service: RunningService) -> None:
     assert '"code": "body_too_large"' in answer
 
 
-def test_what_is_no_http_is_in_the_log_with_its_id(service: RunningService) -> None:
+def test_malformed_http_is_logged_with_its_request_id(service: RunningService) -> None:
     answer = said(service, b"hello\r\n\r\n")
     request_id = re.search(r"x-request-id: (\w+)", answer)
     assert request_id

@@ -97,7 +97,7 @@ def test_stalled_clients_block_nobody_and_get_408(service: RunningService) -> No
         assert RECEIVE_S - 1 < time.monotonic() - began < RECEIVE_S + 10
 
 
-def test_who_trickles_gains_no_time(service: RunningService) -> None:
+def test_sending_slowly_does_not_extend_the_deadline(service: RunningService) -> None:
     """A byte now and then is not progress: the deadline is for the whole request."""
     began = time.monotonic()
     with connect(service) as header, connect(service) as body:
@@ -171,7 +171,7 @@ def test_a_declared_body_larger_than_the_limit_is_not_waited_for(service: Runnin
     assert time.monotonic() - began < QUICK_S
 
 
-def test_who_waits_to_be_asked_for_the_body_is_asked(service: RunningService) -> None:
+def test_expect_100_continue_is_answered(service: RunningService) -> None:
     with connect(service) as client:
         client.sendall(head(len(ENROLMENT), "Expect: 100-continue", "Connection: close"))
         assert client.recv(100).startswith(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -198,7 +198,7 @@ def test_bodies_that_never_end_share_a_budget(service: RunningService) -> None:
         assert "HTTP/1.1 503 " in answer(one)
 
 
-def test_who_never_reads_the_answer_holds_up_nobody(service: RunningService) -> None:
+def test_a_client_that_never_reads_does_not_block_others(service: RunningService) -> None:
     """gunicorn's own worker waits two seconds for each of these, in its only event loop."""
     with ExitStack() as stack:
         for _ in range(20):
@@ -355,7 +355,7 @@ def test_the_service_ends_though_clients_are_connected(tmp_path: Path) -> None:
         assert time.monotonic() - began < 8
 
 
-def test_nothing_of_it_shows_a_traceback(service: RunningService) -> None:
+def test_slow_clients_leave_no_traceback_in_the_log(service: RunningService) -> None:
     """Runs last: the log of all of the above."""
     assert "Traceback" not in service.log
     assert ask(service) < QUICK_S

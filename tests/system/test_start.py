@@ -62,7 +62,7 @@ def test_a_store_that_is_new_is_said_to_be(tmp_path: Path) -> None:
         assert "creating a new, empty store" not in second.log
 
 
-def test_a_start_names_them_all_at_once_with_what_else_is_wrong() -> None:
+def test_all_bad_settings_are_reported_together() -> None:
     _, output = start(API_KEY="hunter2", MONGO_URL="hunter2", WORKERS="0")
     assert output.startswith("Cannot start: ")
     for word in ("API_KEY ", "API_KEYS?", "MONGO_URL ", "MONGO_DB_URL?", "WORKERS: "):
@@ -70,12 +70,12 @@ def test_a_start_names_them_all_at_once_with_what_else_is_wrong() -> None:
     assert "hunter2" not in output
 
 
-def test_an_address_of_another_service_is_no_port() -> None:
+def test_a_service_address_is_not_a_valid_port() -> None:
     _, output = start(PORT="tcp://10.0.0.1:80")
     assert output == "Cannot start: PORT: must be a whole number, not 'tcp://10.0.0.1:80'\n"
 
 
-def test_the_log_of_a_start_warns_and_is_silent_of_others(tmp_path: Path) -> None:
+def test_only_misspelt_variables_are_warned_about_at_the_start(tmp_path: Path) -> None:
     others = dict.fromkeys([*INJECTED, "HOSTNAME", "LANG"], "tcp://10.0.0.1:80")
     with RunningService(tmp_path, REDIS_URI="redis://hunter2", **others) as service:
         log = service.log
@@ -85,7 +85,7 @@ def test_the_log_of_a_start_warns_and_is_silent_of_others(tmp_path: Path) -> Non
     assert "hunter2" not in log
 
 
-def test_a_start_names_what_it_refuses() -> None:
+def test_refused_values_are_named_without_secrets() -> None:
     _, output = start(SQLITE_PATH='"/data/e.db"', MONGO_DB_PASSWORD="hunter\n2")
     assert "SQLITE_PATH: must not be in quotation marks, not '\"/data/e.db\"'" in output
     assert "MONGO_DB_PASSWORD: must not contain line breaks" in output

@@ -201,7 +201,7 @@ def test_a_file_that_is_missing_between_two_others_is_found(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("lines", [1, 3])
-def test_a_crash_before_the_chain_was_told_is_no_tampering(tmp_path: Path, lines: int) -> None:
+def test_a_crash_before_the_chain_is_updated_is_not_tampering(tmp_path: Path, lines: int) -> None:
     path = tmp_path / "audit.log"
     note(path)
     chain = tmp_path / ".audit.log.chain"

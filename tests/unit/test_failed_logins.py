@@ -58,7 +58,7 @@ def test_a_login_ends_the_wait(clock: Clock) -> None:
     assert wait_of(limits, HERE) == 0
 
 
-def test_an_address_that_nobody_names_is_not_counted() -> None:
+def test_an_unknown_address_is_not_counted() -> None:
     limits = RateLimits(per_address=0, per_key=0, failures=1)
     for _ in range(100):
         limits.login_failed(None)

@@ -37,7 +37,7 @@ def test_never_more_than_so_many_are_inside(threads: ThreadPoolExecutor, at_once
 
 
 @pytest.mark.parametrize("patience_s", [0, 0.2])
-def test_who_waits_too_long_is_refused(threads: ThreadPoolExecutor, patience_s: float) -> None:
+def test_waiting_too_long_is_refused(threads: ThreadPoolExecutor, patience_s: float) -> None:
     limiter = Limiter(1, patience_s)
 
     def enter() -> None:
@@ -52,7 +52,7 @@ def test_who_waits_too_long_is_refused(threads: ThreadPoolExecutor, patience_s: 
     threads.submit(enter).result()
 
 
-def test_a_place_is_given_back_whatever_happens(threads: ThreadPoolExecutor) -> None:
+def test_a_slot_is_released_after_an_error(threads: ThreadPoolExecutor) -> None:
     limiter = Limiter(2, patience_s=0.05)
 
     def fail(number: int) -> str:
@@ -69,7 +69,7 @@ def test_a_place_is_given_back_whatever_happens(threads: ThreadPoolExecutor) -> 
         pass
 
 
-def test_who_comes_again_and_again_overtakes_nobody(threads: ThreadPoolExecutor) -> None:
+def test_entering_again_and_again_overtakes_nobody(threads: ThreadPoolExecutor) -> None:
     limiter, stop = Limiter(1, patience_s=30), Event()
 
     def come_again() -> int:

@@ -168,12 +168,12 @@ def test_what_holds_too_much_is_refused_at_once(name: str) -> None:
         pytest.param({5_000: list(range(2_000))}, id="very many"),
     ],
 )
-def test_a_picture_of_parts_that_come_again_is_refused(parts: dict[int, list[int]]) -> None:
+def test_a_picture_that_uses_a_part_twice_is_refused(parts: dict[int, list[int]]) -> None:
     with pytest.raises(NotAnImage, match="too much"):
         bounded(made_of(parts))
 
 
-def test_a_grid_of_tiles_beside_a_map_of_tones_is_not() -> None:
+def test_a_phone_picture_of_tiles_and_a_tone_map_is_accepted() -> None:
     """As phones write it, turned, and each of a grid's tiles for itself."""
     data = made_of({1: [2, 3], 2: [4], 4: list(range(10, 790)), 3: [5, 6, 7, 8]})
     assert bounded(data) is data
@@ -239,7 +239,7 @@ TURNED: dict[str, dict[str, object]] = {
 
 
 @pytest.mark.parametrize("name", TURNED)
-def test_the_way_up_is_found_where_programs_write_it(name: str) -> None:
+def test_the_orientation_is_found_in_all_metadata_formats(name: str) -> None:
     assert_similar(picture(encoded(stored(quarters(), 6), **TURNED[name])), quarters())
 
 
@@ -260,7 +260,7 @@ def test_metadata_are_gone() -> None:
         assert dict(image.getexif()) == {0x0112: 6}
 
 
-def test_a_jpeg_says_its_colours_still() -> None:
+def test_a_jpeg_keeps_its_colour_information() -> None:
     cmyk = encoded(Image.fromarray(quarters()).convert("CMYK"), "JPEG")
     assert b"Adobe" in bounded(cmyk)
     assert_similar(picture(jpeg_with(segment(0xFE, b"x"))), quarters())

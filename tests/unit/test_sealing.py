@@ -12,7 +12,7 @@ from tests.support.vector_keys import new_key
 OLD, NEW = new_key(), new_key()
 
 
-def test_what_was_sealed_opens_to_the_bit() -> None:
+def test_opened_vectors_equal_the_sealed_ones_exactly() -> None:
     employee = someone(7, vectors=3, dimension=512)
     for setting in (None, PLAIN, OLD, f"{OLD},{NEW}", f"{PLAIN} {OLD}"):
         keys = VectorKeys(setting)
@@ -54,7 +54,7 @@ def test_altered_records_do_not_open(spoilt: str) -> None:
     ["hunter2", new_key()[:-4], f"{OLD} plane", f"{OLD[:-1]}!"],
     ids=["short", "cut", "misspelt", "no base64"],
 )
-def test_a_key_that_is_none_is_refused_and_not_quoted(setting: str) -> None:
+def test_an_invalid_key_is_refused_and_not_quoted(setting: str) -> None:
     with pytest.raises(
         ValueError, match=r"entry \d must be 32 bytes in base64, or plain"
     ) as caught:
