@@ -82,7 +82,7 @@ def test_whatever_precision_the_cpu_has_vectors_stay_the_same(own: Own, converte
 
 def test_weights_of_ones_own_are_compared_with_their_file(own: Own, converted: Path) -> None:
     """The graph is known, the weights are those of a file whose hash is known."""
-    source = own.model(converted).network
+    source = own.model(converted).network()
     OpenVinoRuntime(converted).compile(source)
     (expected,) = OpenVinoRuntime(converted).compile(unbuildable(source))(own.pixels)
 

@@ -143,6 +143,7 @@ def test_refused_pictures_cancel_the_liveness_check(tmp_path: Path, film: list[b
             assert time.monotonic() < over
 
 
+@pytest.mark.alone
 def test_a_login_takes_the_longer_of_its_two_parts(
     service: RunningService, liveness: LivenessService, film: list[bytes]
 ) -> None:

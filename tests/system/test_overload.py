@@ -4,11 +4,14 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 import requests
 
 from testbed.serving import RunningService
 from tests.support import sent_photos as photos
 from tools.liveness_service import LivenessService
+
+pytestmark = pytest.mark.alone
 
 THREADS, PLACES = 8, 7
 FIND = "/api/find_match"
