@@ -12,6 +12,7 @@ from testbed.serving import MODELS_DIR, ROOT, RunningService
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.usefixtures("recogniser")  # the networks are converted then
 def test_a_random_user_runs_it_from_a_tree_that_cannot_be_written(tmp_path: Path) -> None:
     """As in the container: any uid, group 0, a read-only root, and data to write."""
     tree, data = tmp_path / "app", tmp_path / "data"
