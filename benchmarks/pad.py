@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
+from app.evaluation.rates import Rate
 from app.recognition import UnusableImage
 from app.recognition.detector import FaceDetector
 from app.recognition.frame_sequence import FrameSequence, ObservedFace
@@ -39,7 +40,6 @@ from app.usecases.fraud_detection import (
 )
 from app.usecases.login import SURELY_SAME
 from app.usecases.used_probes import MOST_OF_A_COPY, check_not_enrolled, check_unused, hashes_of
-from benchmarks.rates import Rate
 from models.catalogue import Catalogue
 from models.network import Runtime
 from models.runtime import choose_runtime
