@@ -72,16 +72,11 @@ def make_service(
     one that is open already.
     """
     catalogue = make_catalogue(settings)
-    requirements = PictureRequirements(
-        megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
-    )
-
     choose = partial(choose_model, settings.face_model, catalogue=catalogue)
     slots = Limiter(settings.max_in_flight)
 
     def build(model: FaceModel) -> Recogniser:
-        runtime = runtime_for(settings.device, settings.models_dir / "converted")
-        return Recogniser(runtime, model, requirements, slots)
+        return make_recogniser(settings, model, runtime_for, slots)
 
     store = store or open_store(settings)
     return Service(
@@ -93,6 +88,20 @@ def make_service(
         gallery_maker(settings, store),
         watch(slots),
     )
+
+
+def make_recogniser(
+    settings: Settings,
+    model: FaceModel,
+    runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
+    slots: Limiter | None = None,
+) -> Recogniser:
+    """Make the recogniser of a model. Raises ModelUnavailable, RuntimeUnavailable."""
+    requirements = PictureRequirements(
+        megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
+    )
+    runtime = runtime_for(settings.device, settings.models_dir / "converted")
+    return Recogniser(runtime, model, requirements, slots)
 
 
 def make_catalogue(settings: Settings) -> Catalogue:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import ceil, comb, sqrt
 from typing import Any
 
 import numpy as np
@@ -76,7 +76,11 @@ def supported(rates: Iterable[float], comparisons: int) -> list[float]:
 
 
 def is_supported(rate: float, comparisons: int) -> bool:
-    return rate * comparisons >= _FEWEST
+    return comparisons >= comparisons_needed(rate)
+
+
+def comparisons_needed(rate: float) -> int:
+    return ceil(_FEWEST / rate - 1e-6)
 
 
 def cross_validated_accuracy(mated: Distances, non_mated: Distances, folds: int = 10) -> Rate:

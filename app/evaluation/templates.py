@@ -81,7 +81,7 @@ def embed(
     def one(numbered: tuple[int, str]) -> Vector:
         number, photo = numbered
         try:
-            data = _read(folder / photo)
+            data = read_photo(folder / photo)
             began = time.perf_counter()
             made = _patiently(vector, data)
             seconds[number] = time.perf_counter() - began
@@ -103,7 +103,8 @@ def embed(
     return Templates(rows, vectors, refused, seconds, model.distance_scale)
 
 
-def _read(path: Path) -> bytes:
+def read_photo(path: Path) -> bytes:
+    """Return the bytes of a photo. Raises OSError, and NotAnImage if there are too many."""
     with path.open("rb") as file:
         data = file.read(_MAX_FILE + 1)
     if len(data) > _MAX_FILE:
