@@ -11,8 +11,11 @@ from app.evaluation.rates import Distances, curve
 
 # Okabe and Ito's colours, which colour-blind people tell apart
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_GREY = "#444"
 _WIDTH, _HEIGHT = 580, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 16, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 28, 16, 52
+_HEADROOM = 1.4  # of a histogram, for its legend
+_DASHES = (("│", "none"), ("┆", "6 4"))  # the first line of a chart, and the second one
 
 Point = tuple[float, float]
 Scale = Callable[[float], float]
@@ -35,7 +38,7 @@ def det(experiments: Sequence[Experiment], alpha: float) -> Markup:
     down = _logarithmic(least_y, 1, _HEIGHT - _BOTTOM, _TOP)
     parts = [_grid(across, down, _decades(least_x), _decades(least_y), _percent, _percent)]
     highest = max(float(_finite(e.mated, e.non_mated).max(initial=1)) for e in experiments)
-    thresholds = np.linspace(0, highest, 1_501)
+    thresholds, drawn = np.linspace(0, highest, 1_501), 0
     for colour, each in zip(_COLOURS, experiments, strict=False):
         wrong, missed = curve(each.mated, each.non_mated, thresholds)
         shown = (wrong > 0) & (missed > 0)
@@ -44,8 +47,11 @@ def det(experiments: Sequence[Experiment], alpha: float) -> Markup:
         (x,), (y,) = curve(each.mated, each.non_mated, np.array([alpha]))
         if x > 0 and y > 0:
             parts.append(_svg("circle", cx=across(x), cy=down(y), r=5, fill=colour))
-    names = [each.name for each in experiments]
-    parts.append(_legend([*zip(_COLOURS, names, strict=False)], f"● α {alpha:g}"))
+        drawn += len(points)
+    if not drawn:
+        parts.append(_text("no errors to draw", across(least_x**0.5), down(least_y**0.5), "middle"))
+    names = zip((each.name for each in experiments), _COLOURS, strict=False)
+    parts.append(_legend([*names, (f"● α {alpha:g}", _GREY)], _WIDTH - _RIGHT - 8, "end"))
     title = "Detection error trade-off"
     return _chart(title, parts, "strangers accepted (FMR, FPIR)", "people rejected (FNMR, FNIR)")
 
@@ -61,26 +67,24 @@ def histogram(mated: Distances, non_mated: Distances, alphas: dict[str, float]) 
         shares.append(counts / max(1, len(distances)))
     top = max(float(share.max()) for share in shares) or 1.0
     across = _linear(0, highest, _LEFT, _WIDTH - _RIGHT)
-    down = _linear(0, top * 1.15, _HEIGHT - _BOTTOM, _TOP)
-    ticks = [float(tick) for tick in np.arange(0, highest + 1e-9, 0.2)]
-    rows = [float(row) for row in np.linspace(0, top, 5)]
-    parts = [_grid(across, down, ticks, rows, lambda x: f"{x:.1f}", lambda y: f"{y:.1%}")]
+    down = _linear(0, top * _HEADROOM, _HEIGHT - _BOTTOM, _TOP)
+    ticks = [float(tick) for tick in np.arange(0, highest + 1e-9, _round_step(highest / 10))]
+    rows = [float(row) for row in np.arange(0, top * _HEADROOM, _round_step(top / 4))]
+    parts = [_grid(across, down, ticks, rows, lambda x: f"{x:.1f}", _percent)]
     for colour, share in zip(_COLOURS, shares, strict=False):
         steps: list[Point] = [(across(0), down(0))]
         for low, high, value in zip(edges[:-1], edges[1:], share, strict=True):
             steps += [(across(low), down(value)), (across(high), down(value))]
         steps.append((across(highest), down(0)))
         parts.append(_svg("path", d=_path(steps), fill=colour, fill_opacity=0.3, stroke=colour))
-    for number, (name, alpha) in enumerate(alphas.items()):
-        x, y = across(alpha), down(0)
-        dashes = "6 4" if number else "none"
-        parts.append(
-            _svg("line", x1=x, x2=x, y1=y, y2=_TOP, stroke="#222", stroke_dasharray=dashes)
-        )
-        label = f"{name} {alpha:g}"
-        parts.append(_text(label, x - 5, _TOP + 12 + 16 * number, "end"))
-    names = (f"same person ({len(mated):,})", f"different people ({len(non_mated):,})")
-    parts.append(_legend([*zip(_COLOURS, names, strict=False)]))
+    kinds = (f"■ same person ({len(mated):,})", f"■ different people ({len(non_mated):,})")
+    legend = [*zip(kinds, _COLOURS, strict=False)]
+    for (name, alpha), (line, dashes) in zip(alphas.items(), _DASHES, strict=False):
+        x = across(alpha)
+        ends = {"x1": x, "x2": x, "y1": down(0), "y2": _TOP}
+        parts.append(_svg("line", stroke="#222", stroke_dasharray=dashes, **ends))
+        legend.append((f"{line} {name} {alpha:g}", _GREY))
+    parts.append(_legend(legend, _LEFT + 8, "start"))
     return _chart("Distances", parts, "distance", "share of comparisons")
 
 
@@ -123,13 +127,12 @@ def _grid(
     return Markup("").join(lines)
 
 
-def _legend(names: Sequence[tuple[str, str]], last: str = "") -> Markup:
-    """Name the colours in the upper right corner."""
-    right, lines = _WIDTH - _RIGHT - 8, []
-    for number, (colour, name) in enumerate(names):
-        lines.append(_text(f"{name} ■", right, _TOP + 16 + 18 * number, "end", colour))
-    lines.append(_text(last, right, _TOP + 16 + 18 * len(names), "end"))
-    return Markup("").join(lines)
+def _legend(names: Sequence[tuple[str, str]], x: float, anchor: str) -> Markup:
+    """Write names, each in the colour of what it names, one below the other."""
+    return Markup("").join(
+        _text(name, x, _TOP + 16 + 18 * number, anchor, colour)
+        for number, (name, colour) in enumerate(names)
+    )
 
 
 def _line(points: Sequence[Point], colour: str) -> Markup:
@@ -142,7 +145,7 @@ def _path(points: Sequence[Point]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
-def _text(words: str, x: float, y: float, anchor: str, colour: str = "#444") -> Markup:
+def _text(words: str, x: float, y: float, anchor: str, colour: str = _GREY) -> Markup:
     start = Markup('<text x="{:.1f}" y="{:.1f}" text-anchor="{}" fill="{}">')
     return start.format(x, y, anchor, colour) + escape(words) + Markup("</text>")
 
@@ -164,6 +167,12 @@ def _linear(low: float, high: float, start: float, end: float) -> Scale:
 def _logarithmic(low: float, high: float, start: float, end: float) -> Scale:
     linear = _linear(log10(low), log10(high), start, end)
     return lambda value: linear(log10(max(value, low)))
+
+
+def _round_step(least: float) -> float:
+    """Return 1, 2 or 5 times a power of ten, at least this."""
+    power = 10.0 ** floor(log10(least))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= least)
 
 
 def _decade(value: float) -> float:
