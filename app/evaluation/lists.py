@@ -145,6 +145,8 @@ def _manifest(path: Path, folder: Path, rows: Sequence[tuple[int, dict[str, str]
         else:
             probes.append((row["person"], row["img"]))
     wrong += _missing(folder, ((line, row["img"]) for line, row in rows))
+    both = {photo for photos in enrol.values() for photo in photos} & {p for _, p in probes}
+    wrong += [f"{photo!r} is enrolled and a probe" for photo in sorted(both)]
     _refuse(path, wrong)
     strangers = any(person not in enrol for person, _ in probes)
     return _checked(Manifest(folder, dict(enrol), probes, strangers), str(path))

@@ -116,6 +116,7 @@ def measure_manifest(
         "not_used": {"enrolment": figures.failures(enrolled), "probes": figures.failures(probes)},
         "time": taken,
         "verification": figures.verification(mated, non_mated, alpha, pairs=False),
+        "strangers": "never enrolled" if manifest.strangers else "everybody else",
         "identification": [figures.identification(search, alpha) for search in searches],
         "costs": figures.costs(mated, non_mated, chosen, alphas),
         "costs_people": chosen.enrolled,

@@ -197,6 +197,7 @@ ROLE = "role,person,img\n"
         (PAIR + "a/1.jpg,b/1.jpg,0\n", "holds no pair of the same person (same 1)"),
         (ROLE + "enroll,a,a/1.jpg\n", "line 2: role must be enrol or probe, not 'enroll'"),
         (ROLE + "enrol,,a/1.jpg\n", "line 2: person is empty"),
+        (ROLE + "enrol,a,a/1.jpg\nprobe,a,a/1.jpg\n", "'a/1.jpg' is enrolled and a probe"),
         (ROLE + "enrol,a,\n", "line 2: there is no photo ''"),
         (ROLE + "enrol,a,a/1.jpg\nprobe,a,a/2.jpg\n", "at least two people must be enrolled"),
         (ROLE + "enrol,a,a/1.jpg\nenrol,b,b/1.jpg\n", "no probe shows a person who is enrolled"),
