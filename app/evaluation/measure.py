@@ -58,6 +58,7 @@ def measure_pairs(
         "verification": figures.verification(mated, non_mated, alpha, pairs=True),
         "costs": figures.costs(mated, non_mated, None, _alphas(alpha, recommended)),
         "recommendation": recommended,
+        "notes": [],
     }
     return Measured(
         pairs.folder,

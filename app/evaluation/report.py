@@ -115,9 +115,8 @@ def as_json(measured: Measured, mistakes: bool) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a rate with digits that suit its size."""
-    digits = 1 if share >= 0.1 else 2 if share >= 0.001 or not share else 4
-    return f"{share:.{digits}%}"
+    """Return a rate, with more digits if it is very small."""
+    return f"{share:.4%}" if 0 < share < 0.001 else f"{share:.2%}"
 
 
 def share(rate: dict[str, Any]) -> str:
