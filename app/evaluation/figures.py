@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor
 from typing import Any
 
 import numpy as np
@@ -106,8 +107,9 @@ def recommendation(
             "reason": f"An FPIR of {goal.fpir:.2%} with {goal.people:,} people enrolled takes "
             f"{needed:,} {what} to measure; there are {len(non_mated):,}.",
         }
-    alpha = min(_HIGHEST_ALPHA, np.floor(rates.threshold_at(non_mated, allowed) * 1e3) / 1e3)
-    figures |= {"alpha": round(float(alpha), 3)}
+    highest = min(_HIGHEST_ALPHA, rates.threshold_at(non_mated, allowed))
+    alpha = floor(highest * 1e3) / 1e3
+    figures |= {"alpha": alpha}
     if search is not None and measured == goal.people:
         figures |= _search_errors(search, alpha)
     elif search is not None:

@@ -2,11 +2,12 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.evaluation import contact_sheet, figures
 from app.evaluation.charts import Experiment
@@ -49,7 +50,7 @@ def measure_pairs(
     same = np.array(pairs.same)
     mated, non_mated = distances[same], distances[~same]
     lists = [*zip(pairs.first, pairs.second, strict=True)]
-    recommended = goal and figures.recommendation(non_mated, 1, None, goal)
+    recommended = figures.recommendation(non_mated, 1, None, goal) if goal else None
     found: Figures = {
         "kind": "pairs",
         "photos": len(photos),
@@ -143,7 +144,7 @@ def _hardest(
     manifest: Manifest,
     gallery: Gallery,
     mated: Distances,
-    mated_probes: Sequence[int],
+    mated_probes: NDArray[np.intp],
     largest: Search,
     alpha: float,
 ) -> tuple[list[Mistake], list[Mistake]]:
@@ -188,5 +189,6 @@ def _refusals(templates: Templates) -> str:
 
 
 def _alphas(alpha: float, recommended: Figures | None) -> list[float]:
-    other = recommended and recommended["alpha"]
-    return [alpha] if other is None else [alpha, other]
+    if recommended is None or recommended["alpha"] is None:
+        return [alpha]
+    return [alpha, recommended["alpha"]]
