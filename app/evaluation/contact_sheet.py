@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from app.evaluation.rates import Distances
@@ -32,16 +33,25 @@ class Mistake:
 
 def farthest(pairs: Sequence[tuple[str, str]], mated: Distances, alpha: float) -> list[Mistake]:
     """Return the mated pairs with the longest distances; refused photos have none."""
-    order = [row for row in np.argsort(-mated) if np.isfinite(mated[row])][:_EACH]
-    return [Mistake(*pairs[row], float(mated[row]), bool(mated[row] >= alpha)) for row in order]
+    return _mistakes(pairs, mated, np.argsort(-mated), mated >= alpha)
 
 
 def nearest(pairs: Sequence[tuple[str, str]], non_mated: Distances, alpha: float) -> list[Mistake]:
     """Return the non-mated pairs with the shortest distances."""
-    order = [row for row in np.argsort(non_mated) if np.isfinite(non_mated[row])][:_EACH]
-    return [
-        Mistake(*pairs[row], float(non_mated[row]), bool(non_mated[row] < alpha)) for row in order
-    ]
+    return _mistakes(pairs, non_mated, np.argsort(non_mated), non_mated < alpha)
+
+
+def _mistakes(
+    pairs: Sequence[tuple[str, str]],
+    distances: Distances,
+    order: NDArray[np.intp],
+    wrong: NDArray[np.bool],
+) -> list[Mistake]:
+    found = []
+    for row in order[np.isfinite(distances[order])][:_EACH].tolist():
+        first, second = pairs[row]
+        found.append(Mistake(first, second, float(distances[row]), bool(wrong[row])))
+    return found
 
 
 def thumbnails(folder: Path, photos: Iterator[str]) -> dict[str, str]:

@@ -109,7 +109,7 @@ class Gallery:
                 mated[chunk[known]] = distances[known, self.own[chunk[known]]]
                 different = np.arange(len(self.people)) != self.own[chunk][:, None]
                 others.append(distances[different][::step])
-                for row, probe in enumerate(chunk):
+                for row, probe in enumerate(chunk.tolist()):
                     if self._usable[probe]:
                         for draw in draws:
                             draw.try_probe(probe, probes[row], distances[row])
