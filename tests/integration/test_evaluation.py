@@ -22,11 +22,11 @@ PEOPLE = 8
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for each of eight people, with a photo and a darker one."""
     folder = tmp_path_factory.mktemp("photos")
-    for number, face in enumerate(faces(PEOPLE)):
+    for number, face in enumerate(faces(PEOPLE, apart=3 * THRESHOLD)):
         (folder / f"person{number}").mkdir()
         photo = Image.open(BytesIO(base64.b64decode(face.picture)))
         photo.save(folder / f"person{number}" / "1.png")
-        ImageEnhance.Brightness(photo).enhance(0.9).save(folder / f"person{number}" / "2.png")
+        ImageEnhance.Brightness(photo).enhance(0.97).save(folder / f"person{number}" / "2.png")
     return folder
 
 
@@ -81,9 +81,10 @@ def test_pairs_and_a_manifest_agree_with_folders(photos: Path, tmp_path: Path) -
 
 def test_photos_that_cannot_be_used_are_counted_by_reason(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "cat.png").write_bytes(WITHOUT_FACE[0].read_bytes())
+    (tmp_path / "cup.png").write_bytes(WITHOUT_FACE[1].read_bytes())
     (tmp_path / "text.jpg").write_text("no picture")
     lines = [f"{role},{n},{photos}/person{n}/{k}.png" for n in (0, 1) for k, role in ROLES.items()]
-    lines += ["enrol,cat,cat.png", "probe,cat,text.jpg", "probe,0,cat.png"]
+    lines += ["enrol,cat,cat.png", "probe,cat,text.jpg", "probe,0,cup.png"]
     found = figures("evaluate", csv(tmp_path, "role,person,img", *lines))
     assert found["people"] == {"to_enrol": 3, "enrolled": 2, "not_enrolled": 1}
     assert found["not_used"]["enrolment"]["reasons"] == {"no_face": 1}
