@@ -112,17 +112,19 @@ class RunningService:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
+    @property
+    def times_ready(self) -> int:
+        """How many workers have logged, at `info` or below, that they are ready."""
+        return len(re.findall(r"\] ready +", self.log))
+
     def wait_ready(self, timeout_s: float = START_S) -> None:
         """Return when /readyz says 200."""
         self.wait_for("/readyz", 200, timeout_s)
 
     def wait_workers(self, count: int) -> None:
-        """Return when so many workers have logged, at `info` or below, that they are ready.
-
-        /readyz tells of one of them.
-        """
+        """Return when so many workers have been ready. /readyz tells of one of them."""
         deadline = time.monotonic() + START_S
-        while len(re.findall(r"\] ready +", self.log)) < count:
+        while self.times_ready < count:
             assert time.monotonic() < deadline, self.log
             time.sleep(_POLL_S)
 

@@ -65,7 +65,7 @@ def replaced(service: RunningService, worker: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_a_process_whose_turns_all_hang_is_not_ready_and_is_replaced(
     service: RunningService, tmp_path: Path
 ) -> None:
@@ -81,7 +81,7 @@ def test_a_process_whose_turns_all_hang_is_not_ready_and_is_replaced(
     assert "this process ends" in service.log
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_a_process_with_one_turn_that_hangs_answers_until_it_is_replaced(
     service: RunningService, tmp_path: Path
 ) -> None:
@@ -94,7 +94,7 @@ def test_a_process_with_one_turn_that_hangs_answers_until_it_is_replaced(
     assert login(service) == 200
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_a_process_that_was_suspended_is_not_replaced(
     service: RunningService, tmp_path: Path
 ) -> None:
