@@ -29,7 +29,7 @@ def vectors_rotate() -> None:
             closing(open_existing_store(settings)) as store,
             tqdm(unit=" employees", mininterval=1) as progress,
         ):
-            for done, total in store.seal_anew():
+            for done, total in store.reseal():
                 progress.total = total
                 progress.update(done - progress.n)
     except (SettingsError, StoreUnavailable, UnknownSeal) as error:

@@ -152,7 +152,7 @@ class EmployeeStore(Protocol):
     def check_seals(self) -> None:
         """Raise UnknownSeal if a record is sealed with a key that VECTOR_KEYS does not hold."""
 
-    def seal_anew(self) -> Iterator[tuple[int, int]]:
+    def reseal(self) -> Iterator[tuple[int, int]]:
         """Reseal with the first key all records sealed otherwise, while others read and write.
 
         Yields the number of records done so far, and their total. Raises UnknownSeal at once if a
