@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable
-from threading import Lock
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
@@ -74,15 +73,13 @@ def blueprint() -> Blueprint:
     """Return the endpoint openapi.json."""
     api = Blueprint("openapi", __name__)
     cached: list[Json] = []  # filled by the first call, when all routes are registered
-    lock = Lock()
 
     @api.get("/openapi.json")
     @public
     @describe("Return this description", answers={"type": "object"})
     def openapi() -> Response:
-        with lock:
-            if not cached:
-                cached.append(document(current_app))
+        if not cached:  # two threads may compute it at once, to the same result
+            cached.append(document(current_app))
         return jsonify(cached[0])
 
     return api

@@ -8,7 +8,6 @@ import structlog
 from flask.cli import AppGroup
 from tqdm import tqdm
 
-from app import log as log_lines
 from app.bootstrap import make_gallery
 from app.commands.common import command_settings, open_existing_store
 from app.gallery import IndexUnavailable, index_repair
@@ -60,7 +59,6 @@ def rebuild(after: int) -> None:
 def _shared_gallery() -> SharedGallery:
     try:
         settings = command_settings().model_copy(update=_LONG_TIMEOUTS)
-        log_lines.configure(settings.log_level, settings.log_format)
         found = make_gallery(settings, open_existing_store(settings))
     except Exception as error:  # for example, the model or the store is unavailable
         raise _Failed(str(error)) from error

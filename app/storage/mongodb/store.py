@@ -248,6 +248,6 @@ class MongoStore:
             try:
                 yield from_document(document, self._keys)
             except UnreadableDocument as error:
-                log.warning(
+                log.error(
                     "unreadable employee skipped", employee_id=document["_id"], reason=str(error)
                 )
