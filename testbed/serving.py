@@ -16,6 +16,7 @@ from flask import Flask
 
 from app import create_app, log
 from app.bootstrap import make_service
+from app.lifecycle import NotReady, Service
 from app.settings import Settings
 from models.network import Runtime
 from testbed.log_scan import leaks
@@ -177,9 +178,22 @@ def ready_app(
     """
     chosen = only(**{"sqlite_path": folder / "employees.db"} | settings)
     log.configure(chosen.log_level, chosen.log_format)
-    app = create_app(chosen, make_service(chosen, runtime_for))
-    assert app.extensions["service"].wait(START_S)
+    app = create_app(chosen, make_service(chosen, runtime_for=runtime_for))
+    wait_until_loaded(app.extensions["service"])
     return app
+
+
+def wait_until_loaded(service: Service) -> None:
+    """Return when the service has loaded its gallery."""
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            _ = service.gallery
+        except NotReady:
+            assert time.monotonic() < deadline
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 def only(**settings: object) -> Settings:
