@@ -69,7 +69,7 @@ def _displayable(text: str) -> str:
     if not _BIDI_CONTROLS.isdisjoint(text):
         raise ValueError("holds a character that changes the direction of text")
     if text and all(unicodedata.category(char) in _INVISIBLE_CATEGORIES for char in text):
-        raise ValueError("holds nothing that shows")
+        raise ValueError("has no visible characters")
     return text
 
 
@@ -113,7 +113,10 @@ def _fold(name: str) -> str:
 
 
 def _resembles(name: str, check: str) -> bool:
-    """Return whether a folded name may be meant for a check, as "livenes" and "isliveness" are."""
+    """Return whether a folded name may be meant for a check, as "livenes" and "isliveness" are.
+
+    It contains the first word of the check, or is at least 80 % like it.
+    """
     if len(name) > _MAX_MISSPELT:
         return False
     similarity = SequenceMatcher(None, name, _fold(check), autojunk=False).ratio()
