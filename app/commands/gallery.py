@@ -69,7 +69,7 @@ def _shared_gallery() -> SharedGallery:
 
 
 def _report(shared: SharedGallery, steps: Iterator[index_repair.Step], title: str) -> bool:
-    """Run the steps, and print how many rows of each kind they found. Return whether any."""
+    """Run the steps, and print how many entries of each kind they found. Return whether any."""
     totals = {"missing": 0, "wrong": 0, "garbage": 0}
     employees, ids, began = 0, list[int](), time.monotonic()
     try:
@@ -81,7 +81,7 @@ def _report(shared: SharedGallery, steps: Iterator[index_repair.Step], title: st
     except (StoreUnavailable, IndexUnavailable) as error:
         raise _Failed(str(error)) from error
     found = ", ".join(f"{count} {kind}" for kind, count in totals.items())
-    click.echo(f"{employees} employees in {time.monotonic() - began:.1f} s; rows: {found}.")
+    click.echo(f"{employees} employees in {time.monotonic() - began:.1f} s; entries: {found}.")
     if ids:
         click.echo(f"Employees concerned: {', '.join(map(str, ids))}{', …' * (len(ids) > 9)}")
     return any(totals.values())

@@ -34,4 +34,4 @@ def vectors_rotate() -> None:
                 progress.update(done - progress.n)
     except (SettingsError, StoreUnavailable, UnknownSeal) as error:
         raise click.ClickException(str(error)) from None
-    click.echo("All vectors are now stored as the first entry of VECTOR_KEYS says.")
+    click.echo("All vectors now use the first entry of VECTOR_KEYS.")
