@@ -1,4 +1,4 @@
-"""Runtimes that spare tests work: each network is compiled once, and its outputs are remembered."""
+"""Runtimes that compile each network once and cache its outputs."""
 
 from collections import OrderedDict
 from functools import cache

@@ -135,9 +135,8 @@ class EmployeeStore(Protocol):
         Raises NoSuchEmployee if that has happened to this enrolment.
 
         check: gets all remembered probes of the employee, oldest first, and returns how many of the
-            oldest to forget. It may be called again, and no other probe is remembered between the
-            last call and this one. So if two probes are used at once, one is checked against the
-            other.
+            oldest to forget. It may run several times. No other probe is stored between its last
+            run and this write, so of two simultaneous logins one is checked against the other.
         """
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:

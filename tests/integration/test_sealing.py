@@ -144,7 +144,7 @@ def test_a_change_of_keys_is_no_change_of_an_employee(open_with: OpenWith) -> No
     assert store.changes_since(position).employee_ids == frozenset()
 
 
-def test_who_is_removed_meanwhile_stays_removed(open_with: OpenWith) -> None:
+def test_employees_removed_during_rotation_stay_removed(open_with: OpenWith) -> None:
     store = open_with(f"{OLD} {NEW}")
     for number in range(PEOPLE):
         store.add(someone(number))
