@@ -37,15 +37,17 @@ _STATUSES = {
     408: "the request did not arrive in time",
     409: "that id is taken",
     413: "the body is too large",
+    414: "the address is too long",
     415: "the body is not JSON or is compressed, or the picture's format is not supported",
     422: "the picture can be read but not used",
     429: "too many requests, or too many failed logins",
+    431: "the headers are too large",
     503: "overloaded, starting, or a dependency is unavailable",
 }
 _NO_SUCH_EMPLOYEE = "there is no such employee"
 # Statuses that are not declared for each endpoint: of all endpoints, of those that are not public,
 # and of those that take a body.
-_ALWAYS = (400, 404, 408, 413)
+_ALWAYS = (400, 404, 408, 413, 414, 431)
 _NOT_PUBLIC = (401, 403, 429, 503)
 _WITH_BODY = (415,)
 
