@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import requests
 from flask import Flask
@@ -209,3 +209,9 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def drain(output: IO[bytes]) -> None:
+    """Read and discard the output of a process, so that it can go on writing."""
+    for _ in output:
+        pass
