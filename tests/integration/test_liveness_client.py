@@ -15,7 +15,8 @@ import pytest
 from app.liveness.breaker import Breaker
 from app.liveness.client import LivenessClient, LivenessUnavailable, Timeouts
 from testbed.serving import free_port
-from tools.liveness_service import FAULTS, LivenessService
+from tools.liveness_faults import FAULTS
+from tools.liveness_service import LivenessService
 
 FRAMES = [b"frame"] * 15
 QUICK = Timeouts(total_s=1, connect_s=0.5, read_s=0.6, retries=2)
