@@ -1,4 +1,4 @@
-"""The gallery follows the store in the background, whatever happens there."""
+"""The gallery catches up with the store in the background, whatever happens there."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @pytest.fixture
 def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
-    """Starts a service whose gallery meets these errors when it follows."""
+    """Starts a service whose gallery meets these errors when it catches up."""
     services: list[Service] = []
     made: list[FailingGallery] = []
 
