@@ -62,14 +62,15 @@ def set_up_process() -> Settings:
 
 def make_service(
     settings: Settings,
+    *,
+    create_store: bool = True,
     runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
     watch: Callable[[Limiter], Watchdog] = Watchdog,
-    store: EmployeeStore | None = None,
 ) -> Service:
-    """Make the service without starting it.
+    """Open the store and make the service, without starting it.
 
-    runtime_for: as `choose_runtime`. watch: makes the watchdog for the recogniser's slots. store:
-    one that is open already.
+    create_store: whether to create the store if it does not exist. runtime_for: as
+    `choose_runtime`. watch: makes the watchdog for the recogniser's slots.
     """
     catalogue = make_catalogue(settings)
     choose = partial(choose_model, settings.face_model, catalogue=catalogue)
@@ -78,7 +79,7 @@ def make_service(
     def build(model: FaceModel) -> Recogniser:
         return make_recogniser(settings, model, runtime_for, slots)
 
-    store = store or open_store(settings)
+    store = open_store(settings, create=create_store)
     return Service(
         store,
         settings.login_match_threshold,

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from app.recognition.image import FORMATS
 from app.settings import Settings, SettingsError, load_settings
 from testbed.serving import ROOT
 
@@ -150,3 +151,7 @@ def test_a_liveness_token_and_a_password_exclude_each_other(
     with pytest.raises(SettingsError, match="LIVENESS_TOKEN") as caught:
         load_settings()
     assert "hunter2" not in str(caught.value)
+
+
+def test_by_default_every_format_that_can_be_decoded_is_accepted() -> None:
+    assert Settings.model_fields["image_formats"].default.split() == list(FORMATS)
