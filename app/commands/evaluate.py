@@ -1,6 +1,5 @@
 """`flask --app entry evaluate FILE` and `calibrate DIR`: measure recognition on known photos."""
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import Any
 
 import click
 import cv2
-import structlog
 
 from app.bootstrap import CANNOT_START, make_catalogue, make_recogniser
 from app.commands.common import command_settings
@@ -95,8 +93,6 @@ def _run(
     contact_sheet: bool,
     as_json: bool,
 ) -> None:
-    # Keep log lines out of the figures on standard output.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if not as_json and file.suffix != ".html":
         raise click.BadParameter("must end in .html", param_hint="--report")
     if not as_json and not file.absolute().parent.is_dir():
