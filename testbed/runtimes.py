@@ -5,7 +5,7 @@ from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 
-from models.network import Network, NetworkSource, Outputs, Pixels, Runtime
+from models.network import Network, NetworkSource, OnnxSource, Outputs, Pixels, Runtime
 from models.openvino import OpenVinoRuntime
 
 _REMEMBERED = 64  # outputs of each network: those of a few films, at up to 3 MB each
@@ -23,7 +23,7 @@ class _Once:
         self._remembers = remembers
         self._networks: dict[tuple[str, str], Network] = {}
 
-    def compile(self, source: NetworkSource) -> Network:
+    def compile(self, source: NetworkSource | OnnxSource) -> Network:
         key = source.name, source.weights_sha256
         if key not in self._networks:
             network = self._runtime.compile(source)
