@@ -101,7 +101,7 @@ class Fields(BaseSettings):
     """SHA-256 of `FACENET_WEIGHTS`; set both."""
     onnx_model: AbsolutePath | None = None
     """The JSON file that [describes your own ONNX network](models.md#describe-a-network), for the
-    model `onnx`. It runs on the CPU alone."""
+    model `onnx`. It runs on the CPU: on a machine with an NVIDIA GPU, set `DEVICE=cpu`."""
     models_dir: AbsolutePath = ROOT / "models/weights"
     """Folder of downloaded weights and converted networks."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

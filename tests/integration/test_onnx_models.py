@@ -298,6 +298,30 @@ def test_people_are_told_apart(runtime: Runtime, tmp_path: Path) -> None:
     assert np.linalg.norm(admiral - astronaut) > 0.3
 
 
+PAGE = (ROOT / "docs/models.md").read_text()
+
+
+@pytest.mark.parametrize("example", re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL))
+def test_the_examples_of_the_documentation_are_valid(example: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.json"
+    path.write_text(example)
+    assert model(path).side == 112
+
+
+def test_opencv_computes_the_same_answer_as_documented(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    file = "face_recognition_sface_2021dec.onnx"
+    Path(file).write_bytes(CONTENT)
+    exec(program, {})
+    fields = {"file": file, "mean": 0, "scale": 1}
+    answer = json.loads(capsys.readouterr().out)
+    source = model(described(tmp_path, **fields, known_answer=answer)).network()
+    OpenVinoRuntime(tmp_path).compile(source)
+
+
 START = """
 import sys
 from app.bootstrap import make_catalogue
