@@ -38,7 +38,8 @@ def known_face(side: int) -> Pixels:
     A formula, so that it can be made anywhere; every axis and colour differs.
     """
     row, column, colour = np.indices((side, side, 3))
-    return ((row * (colour + 1) + column * (3 - colour)) % 256).astype(np.uint8)
+    face: Pixels = ((row * (colour + 1) + column * (3 - colour)) % 256).astype(np.uint8)
+    return face
 
 
 def _parsed(content: bytes, core: Any) -> Any:  # noqa: ANN401
@@ -73,7 +74,8 @@ def _from_pixels(network: Any, description: OnnxDescription) -> Any:  # noqa: AN
     x = ops.convert(pixels, "f32")
     if description.colours == "BGR":
         x = ops.gather(x, np.array([2, 1, 0]), np.int64(3))
-    x = (x - np.float32(description.mean)) / np.float32(description.scale)
+    mean, scale = (np.array(each, np.float32) for each in (description.mean, description.scale))
+    x = (x - mean) / scale
     if description.mirrored:
         x = ops.concat([x, ops.gather(x, np.arange(side)[::-1].copy(), np.int64(2))], 0)
     if channels_first:

@@ -18,6 +18,7 @@ from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment, ModelUn
 from models.choice import choose_model
 from models.network import Runtime, RuntimeUnavailable
 from models.onnx import known_face
+from models.onnx_description import KNOWN_NUMBERS
 from models.openvino import OpenVinoRuntime
 from models.pytorch import TorchRuntime
 from models.weights import WeightsUnavailable
@@ -52,7 +53,7 @@ def described(folder: Path, content: bytes = CONTENT, **fields: object) -> Path:
     """A description with the right answer for these fields."""
     decisive = ("colours", "mean", "scale", "mirrored")
     right = vector(known_face(SIDE), **{name: fields[name] for name in decisive if name in fields})
-    answer = {"known_answer": [float(number) for number in right[:8]]}
+    answer = {"known_answer": [float(number) for number in right[:KNOWN_NUMBERS]]}
     return onnx_networks.write(folder, content, **answer | fields)
 
 
@@ -102,7 +103,7 @@ def test_pixels_are_prepared_as_described(fields: dict[str, object], tmp_path: P
 def test_a_wrong_field_is_noticed_by_the_known_answer(
     wrong: dict[str, object], tmp_path: Path
 ) -> None:
-    right = [float(number) for number in vector(known_face(SIDE))[:8]]
+    right = [float(number) for number in vector(known_face(SIDE))[:KNOWN_NUMBERS]]
     source = model(described(tmp_path, known_answer=right, **wrong)).network()
     with pytest.raises(
         WeightsUnavailable, match=r"net\.json \(ONNX_MODEL\): known_answer: differs"
@@ -143,9 +144,9 @@ def test_a_missing_answer_is_told_and_then_accepted(tmp_path: Path) -> None:
         ({"sha256": "abc"}, "sha256: must be 64 hexadecimal digits"),
         ({"licence": ""}, "licence: is empty"),
         ({"licence": None}, "licence: is missing"),
-        ({"known_answer": [0.1]}, "known_answer: must be a list of 8 numbers"),
-        ({"known_answer": "0.1"}, "known_answer: must be a list of 8 numbers"),
-        ({"known_answer": ["0.1"] * 8}, "known_answer: must be a number"),
+        ({"known_answer": [0.1]}, "known_answer: must be a list of 5 numbers"),
+        ({"known_answer": "0.1"}, "known_answer: must be a list of 5 numbers"),
+        ({"known_answer": ["0.1"] * 5}, "known_answer: must be a number"),
         ({"meen": 127.5}, "meen: is unknown, remove it"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
