@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import structlog
 from aiohttp import BasicAuth
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from app import log as log_lines
 from app.access.api_keys import KeyRing, KeysError
@@ -21,13 +21,16 @@ from app.limiter import Limiter
 from app.liveness.client import LivenessClient, Timeouts
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
+from app.sentences import what_is_wrong
 from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys
 from app.watchdog import Watchdog
+from models import onnx_description
 from models.catalogue import Catalogue, FaceModel, ModelUnavailable
 from models.choice import choose_model
 from models.network import Runtime, RuntimeUnavailable
+from models.onnx_description import OnnxDescription
 from models.runtime import choose_runtime
 from models.weights import WeightsUnavailable
 
@@ -106,11 +109,28 @@ def make_recogniser(
 
 
 def make_catalogue(settings: Settings) -> Catalogue:
-    """Make the catalogue of face models."""
+    """Make the catalogue of face models. Raises SettingsError."""
     own_weights = None
     if settings.facenet_weights and settings.facenet_weights_sha256:
         own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
-    return Catalogue(settings.models_dir, own_weights)
+    onnx = None
+    if settings.onnx_model:
+        onnx = (settings.onnx_model, _description(settings.onnx_model))
+    return Catalogue(settings.models_dir, own_weights, onnx=onnx)
+
+
+def _description(path: Path) -> OnnxDescription:
+    """Read the description of an ONNX network. Raises SettingsError naming every bad field."""
+    try:
+        return onnx_description.read(path)
+    except OSError as error:
+        raise SettingsError(f"{path} (ONNX_MODEL) cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        sentences = [
+            ": ".join((*map(str, problem["loc"][:1]), what_is_wrong(problem)))
+            for problem in error.errors(include_url=False)
+        ]
+        raise SettingsError(f"{path} (ONNX_MODEL): {'; '.join(sentences)}") from None
 
 
 def make_gallery(settings: Settings, store: EmployeeStore) -> Gallery:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from pathlib import Path
 from threading import Lock
 
-from models.network import Network, NetworkSource, Outputs, Pixels, Runtime
+from models.network import Network, NetworkSource, OnnxSource, Outputs, Pixels, Runtime
 from models.openvino import OpenVinoRuntime
 
 _REMEMBERED_BYTES = 256e6  # of each network's outputs: those of some ten films
@@ -24,7 +24,7 @@ class _Once:
         self._remembers = remembers
         self._networks: dict[tuple[str, str], Network] = {}
 
-    def compile(self, source: NetworkSource) -> Network:
+    def compile(self, source: NetworkSource | OnnxSource) -> Network:
         key = source.name, source.weights_sha256
         if key not in self._networks:
             network = self._runtime.compile(source)

@@ -32,6 +32,7 @@ MODELS = """\
 | dlib's ResNet-29 | CC0-1.0, public domain | in the package face_recognition_models |
 | `vggface2` | MIT; trained on VGGFace2, whose pictures are for research | facenet-pytorch |
 | `facenet` | that of your file | `FACENET_WEIGHTS` |
+| `onnx` | what its description says | `ONNX_MODEL` |
 """
 
 

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences"},
-    "bootstrap": {"settings", "log", "access", "audit", "storage", "gallery"}
+    "bootstrap": {"settings", "sentences", "log", "access", "audit", "storage", "gallery"}
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}
     | {"evaluation"},

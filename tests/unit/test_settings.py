@@ -18,7 +18,7 @@ BAD = [
     ("MAX_IN_FLIGHT", "0", "must be at least 1"),
     ("MONGO_DB_PROTOCOL", "http", "'mongodb' or 'mongodb+srv'"),
     ("MONGO_DB_TIMEOUT_S", "0", "must be more than 0"),
-    ("FACE_MODEL", "arcface", "'auto', 'vggface2', 'dlib' or 'facenet'"),
+    ("FACE_MODEL", "arcface", "'auto', 'vggface2', 'dlib', 'facenet' or 'onnx'"),
     ("FACENET_WEIGHTS", "weights.pt", "FACENET_WEIGHTS_SHA256 must be set together"),
     ("FACENET_WEIGHTS_SHA256", "abc", "64 hexadecimal digits"),
     ("FACENET_WEIGHTS_SHA256", "0" * 64, "must be set together"),
