@@ -16,6 +16,7 @@ from app.access.rate_limits import RateLimits
 from app.audit import AuditLog, AuditUnavailable
 from app.audit.sinks import open_sink
 from app.gallery import Gallery
+from app.gallery.self_measurement import Policy
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.liveness.client import LivenessClient, Timeouts
@@ -86,13 +87,19 @@ def make_service(
     store = store or open_store(settings)
     return Service(
         store,
-        settings.login_match_threshold,
+        policy(settings),
         choose,
         partial(choose, fetch=False),
         build,
         gallery_maker(settings, store),
         watch(slots),
     )
+
+
+def policy(settings: Settings) -> Policy:
+    """Return how α is decided."""
+    threshold = settings.login_match_threshold
+    return Policy(None if threshold == "auto" else threshold, settings.max_fpir)
 
 
 def make_catalogue(settings: Settings) -> Catalogue:

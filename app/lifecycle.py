@@ -9,6 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import Gallery, GalleryLoading, IndexUnavailable
+from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
 from app.limiter import Limiter
 from app.model_check import ModelCheck
 from app.recognition.recogniser import Recogniser
@@ -47,7 +48,7 @@ class Service:
     The model depends on what the store holds. If the store does not answer, the service starts in
     the background and chooses the model as soon as it does.
 
-    threshold: α; a probe matches if its distance is below it.
+    policy: how α is decided; a probe matches if its distance is below it.
     choose: returns the model to run, given how many employees the store holds for each; it may
         fetch weights. expected: returns the same model without fetching anything.
     build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
@@ -59,7 +60,7 @@ class Service:
     def __init__(
         self,
         store: EmployeeStore,
-        threshold: float,
+        policy: Policy,
         choose: Callable[[dict[str, int]], FaceModel],
         expected: Callable[[dict[str, int]], FaceModel],
         build: Callable[[FaceModel], Recogniser],
@@ -68,7 +69,7 @@ class Service:
         catch_up_s: float = 5.0,
     ) -> None:
         self.store = store
-        self.threshold = threshold
+        self._policy = policy
         self._choose = choose
         self._model_check = ModelCheck(store, expected)
         self._build = build
@@ -77,6 +78,7 @@ class Service:
         self._catch_up_s = catch_up_s
         self._recogniser: Recogniser | None = None
         self._gallery: Gallery | None = None
+        self._self_measurement: SelfMeasurement | None = None
         self._waiting_for: tuple[str, str | None] = ("the service is starting", None)
         self._ready = Event()
         self._stop = Event()
@@ -106,6 +108,22 @@ class Service:
     def wait(self, timeout_s: float) -> bool:
         """Wait until the service is ready. Return whether it is."""
         return self._ready.wait(timeout_s)
+
+    @property
+    def threshold(self) -> float:
+        """The α in force for identification."""
+        measured = self._self_measurement
+        return measured.threshold if measured else self._policy.highest
+
+    @property
+    def highest_threshold(self) -> float:
+        """The α that does not depend on who is enrolled, to tell whether two photos agree."""
+        return self._policy.highest
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """What the gallery says of itself; None if it is not measured yet."""
+        return self._self_measurement.latest if self._self_measurement else None
 
     @property
     def recogniser(self) -> Recogniser:
@@ -188,6 +206,10 @@ class Service:
         self._waiting_for = ("the gallery is being loaded", None)
         gallery = self._make_gallery(model)
         gallery.load()
+        measurement = SelfMeasurement(self.store, model, self._policy)
+        if self._policy.threshold is None:  # let nobody in at an α that nothing speaks for
+            measurement.measure()
+        self._self_measurement = measurement
         self._gallery = gallery
         self._ready.set()
         log.info(
@@ -197,6 +219,8 @@ class Service:
             threshold=self.threshold,
             employees=len(gallery),
         )
+        keep = measurement.keep_measuring
+        Thread(target=keep, args=[self._stop], name="self-measurement", daemon=True).start()
 
     def _keep_catching_up(self) -> None:
         """Catch up with the store until stopped; retry after any error."""

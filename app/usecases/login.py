@@ -102,7 +102,8 @@ class Login:
 
     def _near(self, share: float) -> float:
         """Return a share of α as an L2 distance of unit vectors."""
-        return share * self._service.threshold / self._service.recogniser.model.distance_scale
+        scale = self._service.recogniser.model.distance_scale
+        return share * self._service.highest_threshold / scale
 
     def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
         nearest = self._service.nearest(vector)

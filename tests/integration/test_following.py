@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.gallery.memory_gallery import MemoryGallery
+from app.gallery.self_measurement import Policy
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.recognition.recogniser import Recogniser
@@ -58,7 +59,7 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
 
         service = Service(
             store,
-            threshold=0.8,
+            policy=Policy(threshold=0.8, max_fpir=0.01),
             choose=lambda _: recogniser.model,
             expected=lambda _: recogniser.model,
             build=lambda _: recogniser,
