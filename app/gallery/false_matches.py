@@ -23,8 +23,8 @@ LOWEST, HIGHEST = 0.6, 0.8  # bounds of a measured α, whatever is enrolled
 _STEP = 0.005  # of a measured α, so that it does not move with every enrolment
 
 _MOST_WRONG = 0.2  # share of the pairs set aside that are two people, by expectation
-_BODY = (0.04, 0.6)  # share of probes nearer than α, between which the curve is fitted
-_BORROWED = 200.0  # weight of the slope that follows from all pairs, in independent probes
+_BODY = (0.05, 0.35)  # share of probes nearer than α, between which the curve is fitted
+_BORROWED = 300.0  # weight of the slope that follows from all pairs, in independent probes
 _inverse = NormalDist().inv_cdf
 _MOST_WORTH = 300.0  # independent probes that say as much as the law is true
 _CERTAINTY = _inverse(0.975)
@@ -53,12 +53,14 @@ class Curve:
     """The FPIR of each α: log(-log(1 - FPIR)) = intercept + slope × α.
 
     This is the law of the least of many values, named after Gumbel. probes: how many independent
-    ones the fit is worth.
+    ones the fit is worth. set_aside: the share of probes with a second id; as many again may have
+    one that was not recognised, and raise the estimate.
     """
 
     intercept: float
     slope: float
     probes: float
+    set_aside: float
 
     def fpir(self, threshold: float) -> Share:
         """Return the share of strangers who are taken for somebody at this α."""
@@ -66,9 +68,10 @@ class Curve:
         # As far off as estimates were where the truth is known (docs/self-measurement.md). They
         # scatter, and the law is not quite true, both the more away from the middle of the fit.
         away = (height - log(0.5)) ** 2
-        spread = sqrt((3 + 0.4 * away) * (1 / self.probes + 1 / _MOST_WORTH))
+        spread = sqrt((3 + 0.5 * away) * (1 / self.probes + 1 / _MOST_WORTH))
         heights = (height, height - _CERTAINTY * spread, height + _CERTAINTY * spread)
-        return Share(*(-expm1(-exp(min(each, 700.0))) for each in heights))
+        share, low, high = (-expm1(-exp(min(each, 700.0))) for each in heights)
+        return Share(share, max(low - self.set_aside, 0.0), high)
 
     def threshold(self, most: float) -> float:
         """Return the highest α at which the whole interval is at or below `most`.
@@ -111,7 +114,9 @@ def estimate(neighbours: Neighbours, comparison: Comparison) -> Estimate:
     slope = (probes * own + _BORROWED * body.slope(people)) / (probes + _BORROWED)
     intercept = float(heights.mean() - slope * scores.mean())
     # Each probe was compared with one person less than a stranger would be.
-    return Estimate(Curve(intercept + log(people / (people - 1)), slope, probes), same)
+    intercept += log(people / (people - 1))
+    again = np.isin(neighbours.probes, [each for pair in same for each in (pair.one, pair.other)])
+    return Estimate(Curve(intercept, slope, probes, float(again.mean())), same)
 
 
 @dataclass(frozen=True, slots=True)
