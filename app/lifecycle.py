@@ -120,6 +120,14 @@ class Service:
         """The α that does not depend on who is enrolled, to tell whether two photos agree."""
         return self._policy.highest
 
+    def distance_of(self, share: float) -> float | None:
+        """Return the distance to employees that this share of strangers has at most.
+
+        None if too few are enrolled to say that.
+        """
+        curve = self.measurement.estimate.curve if self.measurement else None
+        return curve.threshold(share, lowest=0.0) if curve else None
+
     @property
     def measurement(self) -> Measurement | None:
         """What the gallery says of itself; None if it is not measured yet."""
@@ -164,14 +172,14 @@ class Service:
         # Before the gallery is loaded, only removals get here, and loading takes them into account.
         return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
 
-    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
-        """Return the nearest employee and their distance; None if nobody is enrolled.
+    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
+        """Return the few nearest employees and their distances, nearest first.
 
         Raises NotReady if everybody is enrolled with a different face model, and what the gallery
         raises.
         """
-        nearest = self.gallery.nearest(probe)
-        if nearest is None:
+        nearest = self.gallery.nearest_people(probe)
+        if not nearest:
             self._check_model()
         return nearest
 

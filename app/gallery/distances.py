@@ -16,20 +16,17 @@ def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee
     return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
 
 
-def nearest(
+def ranked(
     employees: Sequence[Employee], probe: NDArray[np.float32], model: FaceModel
-) -> tuple[Employee, float] | None:
-    """Return the nearest employee and their distance; None if there are no employees.
+) -> list[tuple[Employee, float]]:
+    """Return the employees and their distances, nearest first.
 
     The distance is that of the employee's nearest vector: L2 × `distance_scale`.
 
     employees: comparable with the model. probe: (dimension,) float32 of unit length.
     """
-    if not employees:
-        return None
-    distances = [_distance(employee, probe, model.distance_scale) for employee in employees]
-    best = int(np.argmin(distances))
-    return employees[best], distances[best]
+    found = [(each, _distance(each, probe, model.distance_scale)) for each in employees]
+    return sorted(found, key=lambda each: each[1])
 
 
 def _distance(employee: Employee, probe: NDArray[np.float32], scale: float) -> float:

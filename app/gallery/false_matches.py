@@ -73,14 +73,14 @@ class Curve:
         share, low, high = (-expm1(-exp(min(each, 700.0))) for each in heights)
         return Share(share, max(low - self.set_aside, 0.0), high)
 
-    def threshold(self, most: float) -> float:
+    def threshold(self, most: float, lowest: float = LOWEST) -> float:
         """Return the highest α at which the whole interval is at or below `most`.
 
-        It is from `LOWEST` to `HIGHEST`, even if more strangers are let in at `LOWEST`.
+        It is from `lowest` to `HIGHEST`, even if more strangers are let in at `lowest`.
         """
-        steps = round((HIGHEST - LOWEST) / _STEP)
+        steps = round((HIGHEST - lowest) / _STEP)
         thresholds = (round(HIGHEST - step * _STEP, 3) for step in range(steps))
-        return next((each for each in thresholds if self.fpir(each).high <= most), LOWEST)
+        return next((each for each in thresholds if self.fpir(each).high <= most), lowest)
 
 
 @dataclass(frozen=True, slots=True)

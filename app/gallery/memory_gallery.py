@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import GalleryLoading, batched
-from app.gallery.distances import comparable, nearest
+from app.gallery.distances import comparable, ranked
 from app.gallery.memory_index import MemoryIndex
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
 from models.catalogue import FaceModel
@@ -69,15 +69,18 @@ class MemoryGallery:
         self._position = position
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
+        return next(iter(self.nearest_people(probe)), None)
+
+    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
         self.catch_up()
         count = _CANDIDATES
         while proposed := self._index.nearest(probe, count):
             records = comparable(self._store.get(proposed, may_lag=True), self._model)
-            if found := nearest(records, probe, self._model):
-                return found
+            if records:
+                return ranked(records, probe, self._model)
             self._remove_stale(proposed)
             count = min(4 * count, _BATCH)  # if all candidates are stale, remove them quickly
-        return None
+        return []
 
     def check_ready(self) -> None:
         anyone = np.ones(self._model.dimension, np.float32)

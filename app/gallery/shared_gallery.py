@@ -9,7 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import IndexUnavailable, batched
-from app.gallery.distances import comparable, nearest
+from app.gallery.distances import comparable, ranked
 from app.gallery.drift import Drift, drift_between, expected_entries
 from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
 from app.storage import (
@@ -65,6 +65,9 @@ class SharedGallery:
         self.store.get([], may_lag=True)  # as a login does
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
+        return next(iter(self.nearest_people(probe)), None)
+
+    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
         count = _CANDIDATES
         while True:
             proposed = self.index.nearest(probe, count)
@@ -76,7 +79,7 @@ class SharedGallery:
             stale = {employee_id for name, employee_id in proposed if name not in current}
             self._suspects |= stale
             if len(proposed) < count or any(name in current for name, _ in proposed):
-                return nearest(records, probe, self.model)
+                return ranked(records, probe, self.model)
             # Every proposal was stale: ask for more, or remove the stale entries first.
             if count == MOST_FOUND and not self.reconcile(sorted(stale)):
                 raise IndexUnavailable("the nearest entries keep changing in the index")

@@ -68,10 +68,20 @@ def test_the_nearest_is_found_not_the_first_below_the_threshold(
 
 def test_the_nearest_is_found_among_many(client: FlaskClient, probe: list[float]) -> None:
     for employee_id in range(60):
-        enrol(client, employee_id, near(probe, 0.7 - 0.001 * (employee_id % 47), employee_id))
+        distance = {45: 0.6, 46: 0.5}.get(employee_id, 0.7 - 0.001 * (employee_id % 47))
+        enrol(client, employee_id, near(probe, distance, employee_id))
     assert find(client) == 46
     assert client.delete("/api/46").status_code == 200
     assert find(client) == 45
+
+
+@pytest.mark.parametrize(("second", "found"), [(0.52, "no matches found"), (0.54, 1)])
+def test_two_who_are_about_as_near_are_not_told_apart(
+    client: FlaskClient, probe: list[float], second: float, found: int | str
+) -> None:
+    enrol(client, 1, near(probe, 0.5, 1))
+    enrol(client, 2, near(probe, second, 2))
+    assert find(client) == found
 
 
 def test_an_employee_is_as_near_as_the_nearest_vector(
