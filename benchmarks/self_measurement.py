@@ -99,6 +99,7 @@ def cost(people: int) -> dict[str, Any]:
     gallery = photographed(FACES, MODELS_DIR, people, 1, VECTORS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "employees.db"
+        SqliteStore(path).close()
         fill(path, _employees(gallery.vectors))
         with closing(SqliteStore(path)) as store:
             began = time.perf_counter()

@@ -59,9 +59,10 @@ def _json(measured: Measurement, rule: Policy, models: dict[str, int]) -> dict[s
         "max_fpir": rule.max_fpir,
         "auto": curve.threshold(rule.max_fpir) if curve else None,
         "fpir_by_threshold": [
-            {"threshold": each, **asdict(curve.fpir(each))}
-            for each in (_thresholds(measured, rule) if curve else ())
-        ],
+            {"threshold": each, **asdict(curve.fpir(each))} for each in _thresholds(measured, rule)
+        ]
+        if curve
+        else [],
         "same_person": [asdict(pair) for pair in measured.estimate.same],
     }
 

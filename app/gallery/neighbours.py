@@ -37,7 +37,7 @@ class Neighbours:
 def find_neighbours(
     read_all: Callable[[], Iterable[Employee]],
     model: FaceModel,
-    step: Callable[[int], None],
+    step: Callable[[int], object],
     most: int = PROBES,
 ) -> Neighbours:
     """Read everybody twice: to choose the probes, and to compare everybody with them.

@@ -98,7 +98,7 @@ class SelfMeasurement:
         """The α in force."""
         return self.latest.threshold if self.latest else self._policy.highest
 
-    def measure(self, step: Callable[[int], None] = lambda people: None) -> Measurement:
+    def measure(self, step: Callable[[int], object] = lambda people: None) -> Measurement:
         """Read the whole store, and change α if it must. Raises StoreUnavailable.
 
         step: as in `find_neighbours`.
@@ -150,7 +150,7 @@ class SelfMeasurement:
         if news == self._logged:
             return
         before, self._logged = self._logged, news
-        facts = {
+        facts: dict[str, object] = {
             "threshold": measured.threshold,
             "employees": measured.neighbours.people,
             "likely_under_two_ids": len(measured.estimate.same),
@@ -158,8 +158,7 @@ class SelfMeasurement:
         if share is None:
             log.info("too few employees to say how many strangers are let in", **facts)
             return
-        facts |= {"fpir": f"{share.estimate:.2%}", "from": f"{share.low:.2%}"}
-        facts |= {"to": f"{share.high:.2%}"}
+        facts["fpir"] = f"{share.estimate:.2%} ({share.low:.2%} to {share.high:.2%})"
         if before and before[0] != measured.threshold:
             log.info("LOGIN_MATCH_THRESHOLD=auto has moved", before=before[0], **facts)
         if share.estimate > self._policy.max_fpir:
