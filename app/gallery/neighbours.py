@@ -72,7 +72,8 @@ def find_neighbours(
         if batch:
             found = _cosines(vectors, batch)
             ids = np.array([employee.employee_id for employee in batch], np.int64)
-            found[probes[:, None] == ids] = -np.inf
+            _, themselves, columns = np.intersect1d(probes, ids, return_indices=True)
+            found[themselves, columns] = -np.inf
             _keep_nearest(cosines, others, found, ids)
     between = (vectors @ vectors.T)[np.triu_indices(len(vectors), 1)]
     return Neighbours(
@@ -93,7 +94,11 @@ def _distances(cosines: NDArray[np.float32], model: FaceModel) -> NDArray[np.flo
 
 def _cosines(probes: NDArray[np.float32], people: list[Employee]) -> NDArray[np.float32]:
     """Return how similar each probe is to each person's nearest vector, (probes, people)."""
-    similar = probes @ np.concatenate([employee.vectors for employee in people]).T
+    similar: NDArray[np.float32] = (
+        probes @ np.concatenate([employee.vectors for employee in people]).T
+    )
+    if similar.shape[1] == len(people):
+        return similar
     starts = np.cumsum([0, *(len(employee.vectors) for employee in people[:-1])])
     nearest: NDArray[np.float32] = np.maximum.reduceat(similar, starts, axis=1)
     return nearest
