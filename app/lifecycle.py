@@ -1,5 +1,6 @@
 """Start the service: choose the model, load the gallery, become ready, keep catching up."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from threading import Event, Thread
@@ -9,6 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import Gallery, GalleryLoading, IndexUnavailable
+from app.gallery.distances import Ranked, identified
 from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
 from app.limiter import Limiter
 from app.model_check import ModelCheck
@@ -173,7 +175,7 @@ class Service:
         return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
 
     def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
-        """Return the few nearest employees and their distances, nearest first.
+        """Return the few nearest employees and their plain distances, nearest first.
 
         Raises NotReady if everybody is enrolled with a different face model, and what the gallery
         raises.
@@ -182,6 +184,11 @@ class Service:
         if not nearest:
             self._check_model()
         return nearest
+
+    def compared(self, people: Ranked) -> float:
+        """Return what α is compared with: the normalised distance of the nearest of them."""
+        nearest = identified(people)
+        return nearest[1] if nearest else math.inf
 
     def _check_model(self, enrolling: bool = False) -> None:
         """Raise NotReady if vectors are stored, but all undecryptable or of other models."""

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from app.gallery.distances import normalised
 from app.gallery.false_matches import estimate
 from app.gallery.neighbours import KEPT, find_neighbours
-from app.gallery.self_measurement import Policy, SelfMeasurement, nearest_distance
+from app.gallery.self_measurement import Policy, SelfMeasurement
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
 from benchmarks.galleries import photo_vectors, photographed
@@ -68,14 +69,12 @@ def draw(vectors: Vectors, names: NDArray[np.str_], size: int, share: float, see
 
 def outcome(drawn: Draw) -> dict[str, Any]:
     """Return the estimates for α 0.8 and for `auto`, and the truth."""
-    found = estimate(
-        find_neighbours(lambda: drawn.enrolled, MODEL, lambda _: None), nearest_distance
-    )
+    found = estimate(find_neighbours(lambda: drawn.enrolled, MODEL, lambda _: None), normalised)
     assert found.curve
     gallery = np.concatenate([employee.vectors for employee in drawn.enrolled])
     products = drawn.strangers @ gallery.T
     distances = np.sqrt(np.maximum(2 - 2 * products, 0)) * MODEL.distance_scale
-    nearest = nearest_distance(np.sort(np.partition(distances, KEPT, axis=1)[:, :KEPT], axis=1))
+    nearest = normalised(np.sort(np.partition(distances, KEPT, axis=1)[:, :KEPT], axis=1))
     auto = found.curve.threshold(MAX_FPIR)
     named = {(pair.one, pair.other) for pair in found.same}
 

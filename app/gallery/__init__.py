@@ -50,7 +50,7 @@ class Gallery(Protocol):
         """
 
     def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
-        """Return the few nearest employees and their distances, nearest first."""
+        """Return the nearest employees and their plain distances, nearest first."""
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """Return a context manager around a store write; on exit the index matches the store."""

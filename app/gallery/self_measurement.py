@@ -7,10 +7,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from threading import Event, get_native_id
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
+from app.gallery.distances import normalised
 from app.gallery.false_matches import HIGHEST, Comparison, Estimate, Share, estimate
 from app.gallery.neighbours import Neighbours, find_neighbours
 from app.storage import EmployeeStore, StoreUnavailable
@@ -24,11 +23,6 @@ _NICENESS = 10
 
 class Stopped(Exception):
     """The measurement was ended, because the process ends."""
-
-
-def nearest_distance(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the distances to the nearest people, which α is compared with."""
-    return distances[:, 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +72,7 @@ class SelfMeasurement:
         store: EmployeeStore,
         model: FaceModel,
         policy: Policy,
-        comparison: Comparison = nearest_distance,
+        comparison: Comparison = normalised,
         *,
         quiet: bool = False,
         every_s: float = 60.0,

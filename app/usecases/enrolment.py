@@ -111,12 +111,13 @@ class Enrolment:
         """Note who the face likely is. Raise FaceEnrolled if it surely is that employee."""
         nearest = []
         for vector in vectors:
-            others = (
-                (distance, each.employee_id)
+            others = [
+                (each, distance)
                 for each, distance in self._service.gallery.nearest_people(vector)
                 if each.employee_id != request.employee_id
-            )
-            nearest.append(min(others, default=(np.inf, None)))
+            ]
+            owner = others[0][0].employee_id if others else None
+            nearest.append((self._service.compared(others), owner))
         distance, other = max(nearest)
         likely, surely = map(self._service.distance_of, (_LIKELY, _SURELY))
         if not distance < (self._service.threshold if likely is None else likely):

@@ -118,11 +118,12 @@ class Login:
         nearest = self._service.nearest_people(vector)
         if not nearest:
             raise NoMatch
-        employee, distance = nearest[0]
+        employee, plain = nearest[0]
+        distance = self._service.compared(nearest)
         facts["distance"] = round(distance, 4)
         if not distance < self._service.threshold:
             raise NoMatch
-        if len(nearest) > 1 and nearest[1][1] - distance < SEPARATES:
+        if len(nearest) > 1 and nearest[1][1] - plain < SEPARATES:
             facts["between"] = [each.employee_id for each, _ in nearest[:2]]
             raise Ambiguous
         facts["employee_id"] = employee.employee_id

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from app.gallery.distances import normalised
 from app.gallery.false_matches import FEWEST, HIGHEST, LOWEST, estimate
 from app.gallery.neighbours import KEPT, find_neighbours
-from app.gallery.self_measurement import Policy, SelfMeasurement, nearest_distance
+from app.gallery.self_measurement import Policy, SelfMeasurement
 from app.storage import Employee
 from models.catalogue import Catalogue
 
@@ -71,8 +72,8 @@ def measured(enrolled: list[Employee], policy: Policy = AUTO) -> SelfMeasurement
 def let_in(vectors: NDArray[np.float32], threshold: float) -> float:
     """The share of 4,000 strangers who are let in."""
     products = people(4_000, seed=99) @ vectors.T
-    distances = np.sqrt(np.maximum(2 - 2 * products.max(axis=1), 0)) * MODEL.distance_scale
-    return float((distances < threshold).mean())
+    distances = np.sqrt(np.maximum(2 - 2 * products, 0)) * MODEL.distance_scale
+    return float((normalised(distances) < threshold).mean())
 
 
 def test_neighbours_are_the_nearest_other_people() -> None:
@@ -118,9 +119,7 @@ def test_strangers_are_let_in_as_estimated(number: int, share: float) -> None:
     vectors = people(number)
     twice = again(vectors[: round(share * number)], 0.45)
     enrolled = employees(np.concatenate([vectors, twice]))
-    curve = estimate(
-        find_neighbours(lambda: enrolled, MODEL, lambda _: None), nearest_distance
-    ).curve
+    curve = estimate(find_neighbours(lambda: enrolled, MODEL, lambda _: None), normalised).curve
     assert curve
     for threshold in (0.75, 0.8, 0.85):
         share_let_in = curve.fpir(threshold)
