@@ -54,6 +54,6 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     )
     log_in = Login(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(log_in, limits, slots))
-    app.register_blueprint(health.blueprint(service, audit, keys.required))
+    app.register_blueprint(health.blueprint(service, audit, access, keys.required))
     app.register_blueprint(openapi.blueprint())
     return app

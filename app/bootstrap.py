@@ -16,6 +16,7 @@ from app.access.rate_limits import RateLimits
 from app.audit import AuditLog, AuditUnavailable
 from app.audit.sinks import open_sink
 from app.gallery import Gallery
+from app.gallery.self_measurement import Policy
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.liveness.client import LivenessClient, Timeouts
@@ -85,7 +86,7 @@ def make_service(
     store = open_store(settings, create=create_store)
     return Service(
         store,
-        settings.login_match_threshold,
+        policy(settings),
         choose,
         partial(choose, fetch=False),
         build,
@@ -106,6 +107,12 @@ def make_recogniser(
     )
     runtime = runtime_for(settings.device, settings.models_dir / "converted")
     return Recogniser(runtime, model, requirements, slots)
+
+
+def policy(settings: Settings) -> Policy:
+    """Return how α is decided."""
+    threshold = settings.login_match_threshold
+    return Policy(None if threshold == "auto" else threshold, settings.max_fpir)
 
 
 def make_catalogue(settings: Settings) -> Catalogue:

@@ -1,5 +1,6 @@
 """Start the service: choose the model, load the gallery, become ready, keep catching up."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from threading import Event, Thread
@@ -9,6 +10,8 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import Gallery, GalleryLoading, IndexUnavailable
+from app.gallery.distances import Ranked, identified
+from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
 from app.limiter import Limiter
 from app.model_check import ModelCheck
 from app.recognition.recogniser import Recogniser
@@ -47,7 +50,7 @@ class Service:
     The model depends on what the store holds. If the store does not answer, the service starts in
     the background and chooses the model as soon as it does.
 
-    threshold: α; a probe matches if its distance is below it.
+    policy: how α is decided; a probe matches if its distance is below it.
     choose: returns the model to run, given how many employees the store holds for each; it may
         fetch weights. expected: returns the same model without fetching anything.
     build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
@@ -59,7 +62,7 @@ class Service:
     def __init__(
         self,
         store: EmployeeStore,
-        threshold: float,
+        policy: Policy,
         choose: Callable[[dict[str, int]], FaceModel],
         expected: Callable[[dict[str, int]], FaceModel],
         build: Callable[[FaceModel], Recogniser],
@@ -68,7 +71,7 @@ class Service:
         catch_up_s: float = 5.0,
     ) -> None:
         self.store = store
-        self.threshold = threshold
+        self._policy = policy
         self._choose = choose
         self._model_check = ModelCheck(store, expected)
         self._build = build
@@ -77,6 +80,7 @@ class Service:
         self._catch_up_s = catch_up_s
         self._recogniser: Recogniser | None = None
         self._gallery: Gallery | None = None
+        self._self_measurement: SelfMeasurement | None = None
         self._waiting_for: tuple[str, str | None] = ("the service is starting", None)
         self._stop = Event()
 
@@ -101,6 +105,30 @@ class Service:
     def watch(self, slots: Limiter, longest_s: float) -> None:
         """End the process if a slot is held for longer than this."""
         self._watchdog.watch(slots, longest_s)
+
+    @property
+    def threshold(self) -> float:
+        """The α in force for identification."""
+        measured = self._self_measurement
+        return measured.threshold if measured else self._policy.highest
+
+    @property
+    def highest_threshold(self) -> float:
+        """The α that does not depend on who is enrolled, to tell whether two photos agree."""
+        return self._policy.highest
+
+    def distance_of(self, share: float) -> float | None:
+        """Return the distance to employees that this share of strangers has at most.
+
+        None if too few are enrolled to say that.
+        """
+        curve = self.measurement.estimate.curve if self.measurement else None
+        return curve.threshold(share, lowest=0.0) if curve else None
+
+    @property
+    def measurement(self) -> Measurement | None:
+        """What the gallery says of itself; None if it is not measured yet."""
+        return self._self_measurement.latest if self._self_measurement else None
 
     @property
     def recogniser(self) -> Recogniser:
@@ -141,16 +169,21 @@ class Service:
         # Before the gallery is loaded, only removals get here, and loading takes them into account.
         return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
 
-    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
-        """Return the nearest employee and their distance; None if nobody is enrolled.
+    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
+        """Return the few nearest employees and their plain distances, nearest first.
 
         Raises NotReady if everybody is enrolled with a different face model, and what the gallery
         raises.
         """
-        nearest = self.gallery.nearest(probe)
-        if nearest is None:
+        nearest = self.gallery.nearest_people(probe)
+        if not nearest:
             self._check_model()
         return nearest
+
+    def compared(self, people: Ranked) -> float:
+        """Return what α is compared with: the normalised distance of the nearest of them."""
+        nearest = identified(people)
+        return nearest[1] if nearest else math.inf
 
     def _check_model(self, enrolling: bool = False) -> None:
         """Raise NotReady if vectors are stored, but all undecryptable or of other models."""
@@ -183,6 +216,10 @@ class Service:
         self._waiting_for = ("the gallery is being loaded", None)
         gallery = self._make_gallery(model)
         gallery.load()
+        measurement = SelfMeasurement(self.store, model, self._policy)
+        if self._policy.threshold is None:  # let nobody in at an α that nothing speaks for
+            measurement.measure()
+        self._self_measurement = measurement
         self._gallery = gallery
         log.info(
             "ready",
@@ -191,6 +228,8 @@ class Service:
             threshold=self.threshold,
             employees=len(gallery),
         )
+        keep = measurement.keep_measuring
+        Thread(target=keep, args=[self._stop], name="self-measurement", daemon=True).start()
 
     def _keep_catching_up(self) -> None:
         """Catch up with the store until stopped; retry after any error."""

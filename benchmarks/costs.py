@@ -28,7 +28,7 @@ from testbed.mongod import Mongod
 from testbed.serving import ROOT
 
 EMPLOYEES = 20_000
-_CANDIDATES = 8  # records that a login reads
+_CANDIDATES = 17  # records that a login reads
 _THREADS = 4
 _SECONDS = 4.0
 

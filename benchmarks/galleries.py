@@ -77,7 +77,7 @@ def photographed(faces: Path, models_dir: Path, people: int, probes: int, cache:
     vectors are those of the dlib model, cached in `cache`.
     """
     model = Catalogue(models_dir).get("dlib")
-    photos, names = _photos(faces, models_dir, cache)
+    photos, names = photo_vectors(faces, models_dir, cache)
     _, firsts, identities = np.unique(names, return_index=True, return_inverse=True)
     generator = np.random.default_rng(128)
     enrolled = firsts[:people]
@@ -96,7 +96,8 @@ def photographed(faces: Path, models_dir: Path, people: int, probes: int, cache:
     return Gallery(origin, vectors[order], photos[probed], mates, model.distance_scale)
 
 
-def _photos(faces: Path, models_dir: Path, cache: Path) -> tuple[Vectors, NDArray[np.str_]]:
+def photo_vectors(faces: Path, models_dir: Path, cache: Path) -> tuple[Vectors, NDArray[np.str_]]:
+    """Return the dlib vectors of all photos with a face below `faces`, and whose each is."""
     if not cache.exists():
         runtime = choose_runtime("cpu", models_dir / "converted")
         recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), PictureRequirements())

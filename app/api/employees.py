@@ -46,7 +46,7 @@ def blueprint(
 
     @api.put("/store/<id:employee_id>")
     @allow(Role.ENROL)
-    @describe("Replace everything stored about an employee", StoreBody, errors=(404, 422))
+    @describe("Replace everything stored about an employee", StoreBody, errors=(404, 409, 422))
     def replace(employee_id: int) -> Response:
         with slots:
             enrolment.replace(_request(employee_id))
@@ -121,6 +121,7 @@ def _request(employee_id: int) -> EnrolmentRequest:
         body.surname,
         photos=body.img_base64 or (),
         vectors=body.img_features or (),
+        allow_similar=body.allow_similar,
         enrolment_id=enrolment_id,
     )
 

@@ -16,7 +16,7 @@ from app.liveness.client import LivenessUnavailable
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.frame_sequence import BadFrame
 from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
-from app.usecases.enrolment import WrongDimension
+from app.usecases.enrolment import FaceEnrolled, WrongDimension
 from app.usecases.fraud_detection import FraudSuspected
 from app.usecases.login import NoMatch, NotAlive
 
@@ -109,6 +109,8 @@ def _problem(error: Exception) -> Problem:
             return Problem(400, "wrong_dimension", f"img_features: {error}")
         case EmployeeExists():
             return Problem(409, "employee_exists", "that employee id is taken")
+        case FaceEnrolled():
+            return Problem(409, "face_enrolled", "that face is enrolled already, under another id")
         case NoSuchEmployee():
             return Problem(404, "no_such_employee", "no such employee")
         case TooManyRequests():

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, jsonify
 
-from app.api.access import public
+from app.api.access import Access, public
 from app.api.errors import with_cause
 from app.api.openapi import describe
 from app.api.schemas import STATUS
@@ -12,7 +12,7 @@ from app.lifecycle import NotReady, Service
 from app.storage import StoreUnavailable
 
 
-def blueprint(service: Service, audit: AuditLog, keys_required: bool) -> Blueprint:
+def blueprint(service: Service, audit: AuditLog, access: Access, keys_required: bool) -> Blueprint:
     """Return the endpoints healthz and readyz. keys_required: whether requests need an API key."""
     api = Blueprint("health", __name__)
 
@@ -32,12 +32,15 @@ def blueprint(service: Service, audit: AuditLog, keys_required: bool) -> Bluepri
         except (NotReady, GalleryLoading, StoreUnavailable, IndexUnavailable) as error:
             raise with_cause(error) from error
         audit.check()
-        return jsonify(
-            status="ready",
-            model=service.recogniser.model.name,
-            device=service.recogniser.device,
-            employees=len(service.gallery),
-            access="keys" if keys_required else "open to everyone",
-        )
+        status: dict[str, object] = {
+            "status": "ready",
+            "model": service.recogniser.model.name,
+            "device": service.recogniser.device,
+            "employees": len(service.gallery),
+            "access": "keys" if keys_required else "open to everyone",
+        }
+        if access.is_admin() and (measured := service.measurement):
+            status["gallery"] = measured.summary()
+        return jsonify(status)
 
     return api

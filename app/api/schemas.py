@@ -171,6 +171,8 @@ class StoreBody(Body):
     surname: MaybeName
     img_features: Vectors | None = None
     img_base64: Photos | None = None
+    # Enrol a face that surely belongs to another employee already, for instance a twin.
+    allow_similar: bool = False
 
     @model_validator(mode="before")
     @classmethod

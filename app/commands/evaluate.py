@@ -121,7 +121,7 @@ def _measure(
     cv2.setNumThreads(1)  # photos are processed side by side
     model = choose_model(settings.face_model, {}, make_catalogue(settings))
     recogniser = make_recogniser(settings, model)
-    alpha = settings.login_match_threshold
+    alpha = 0.8 if settings.login_match_threshold == "auto" else settings.login_match_threshold
     chosen = "FACE_MODEL=auto chooses it without looking at a store"
     why = f" ({chosen})" if settings.face_model == "auto" else ""
     click.echo(f"model {model.name}{why}, α {alpha:g}", err=True)

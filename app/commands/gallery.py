@@ -1,4 +1,4 @@
-"""`flask --app entry gallery …`: compare the shared index with the store, and repair it."""
+"""`flask --app entry gallery …`: measure the gallery; compare its shared index with the store."""
 
 import time
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from tqdm import tqdm
 
 from app.bootstrap import make_gallery
 from app.commands.common import command_settings, open_existing_store
+from app.commands.gallery_report import report
 from app.gallery import IndexUnavailable, index_repair
 from app.gallery.shared_gallery import SharedGallery
 from app.storage import StoreUnavailable
@@ -30,7 +31,8 @@ class _Failed(click.ClickException):
     exit_code = 2
 
 
-gallery = AppGroup("gallery", help="Compare the index with the store, and repair it.")
+gallery = AppGroup("gallery", help="Measure the gallery; compare its index with the store.")
+gallery.add_command(report)
 
 
 @gallery.command(with_appcontext=False)

@@ -49,6 +49,9 @@ class Gallery(Protocol):
         probe: (dimension,) float32 of unit length.
         """
 
+    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
+        """Return the nearest employees and their plain distances, nearest first."""
+
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """Return a context manager around a store write; on exit the index matches the store."""
 

@@ -9,6 +9,14 @@ from numpy.typing import NDArray
 from app.storage import Employee
 from models.catalogue import FaceModel
 
+# docs/matching.md says how these numbers were chosen.
+_RELATIVES = 2  # next people who are left out: relatives, or the same person under another id
+_COHORT = 10  # people after them, who tell how near strangers are to this probe
+COMPARED = 1 + _RELATIVES + _COHORT  # people whose distances decide a login
+
+Ranked = Sequence[tuple[Employee, float]]
+"""Employees and their distances, nearest first."""
+
 
 def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee]:
     """Return the employees whose vectors the model made."""
@@ -16,20 +24,45 @@ def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee
     return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
 
 
-def nearest(
+def ranked(
     employees: Sequence[Employee], probe: NDArray[np.float32], model: FaceModel
-) -> tuple[Employee, float] | None:
-    """Return the nearest employee and their distance; None if there are no employees.
+) -> list[tuple[Employee, float]]:
+    """Return the employees and their distances, nearest first.
 
-    The distance is that of the employee's nearest vector: L2 × `distance_scale`.
+    The distance of an employee is that of their nearest vector: L2 × `distance_scale`.
 
     employees: comparable with the model. probe: (dimension,) float32 of unit length.
     """
-    if not employees:
+    found = [(each, _distance(each, probe, model.distance_scale)) for each in employees]
+    return sorted(found, key=lambda each: each[1])
+
+
+def identified(people: Ranked) -> tuple[Employee, float] | None:
+    """Return the nearest employee and their normalised distance; None if there is nobody.
+
+    people: at least the `COMPARED` nearest ones of the gallery.
+    """
+    if not people:
         return None
-    distances = [_distance(employee, probe, model.distance_scale) for employee in employees]
-    best = int(np.argmin(distances))
-    return employees[best], distances[best]
+    return people[0][0], float(normalised(np.array([distance for _, distance in people])))
+
+
+def normalised(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the least distances, divided by the cohort's mean distances that are below 1.
+
+    The cohort is the next nearest people. A probe that is near to many people is nobody's, so a
+    match must be nearer than the cohort is. The result is at least the plain distance, so nobody is
+    let in whom that refuses. It is the plain distance if few people are enrolled, as then nobody
+    else is near. docs/matching.md names the sources and shows the gain.
+
+    distances: (..., n) from each probe to people, n ≥ 1; only the `COMPARED` least ones matter.
+    """
+    ordered = np.sort(distances, axis=-1)[..., :COMPARED]
+    least: NDArray[np.float64] = ordered[..., 0]
+    if ordered.shape[-1] < COMPARED:
+        return least
+    mean = np.minimum(ordered[..., 1 + _RELATIVES :].mean(axis=-1), 1)
+    return np.where(mean > 0, least / np.where(mean > 0, mean, 1), 1)
 
 
 def _distance(employee: Employee, probe: NDArray[np.float32], scale: float) -> float:

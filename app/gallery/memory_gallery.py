@@ -10,14 +10,14 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import GalleryLoading, batched
-from app.gallery.distances import comparable, nearest
+from app.gallery.distances import COMPARED, comparable, identified, ranked
 from app.gallery.memory_index import MemoryIndex
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
 from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
-_CANDIDATES = 8  # employees that a search proposes at first
+_CANDIDATES = COMPARED + 4  # employees that a search proposes at first; a few may be stale
 _BATCH = 1_024  # employees read at a time, and the maximum number proposed
 _PROGRESS_EVERY_S = 5.0  # between log lines
 _LOADING = "the gallery is being read again"
@@ -69,15 +69,19 @@ class MemoryGallery:
         self._position = position
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
+        return identified(self.nearest_people(probe))
+
+    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
         self.catch_up()
         count = _CANDIDATES
         while proposed := self._index.nearest(probe, count):
             records = comparable(self._store.get(proposed, may_lag=True), self._model)
-            if found := nearest(records, probe, self._model):
-                return found
-            self._remove_stale(proposed)
-            count = min(4 * count, _BATCH)  # if all candidates are stale, remove them quickly
-        return None
+            if not records:
+                self._remove_stale(proposed)
+            elif len(records) >= COMPARED or len(proposed) < count or count == _BATCH:
+                return ranked(records, probe, self._model)
+            count = min(4 * count, _BATCH)  # if candidates are stale, get past them quickly
+        return []
 
     def check_ready(self) -> None:
         anyone = np.ones(self._model.dimension, np.float32)

@@ -9,7 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import IndexUnavailable, batched
-from app.gallery.distances import comparable, nearest
+from app.gallery.distances import COMPARED, comparable, identified, ranked
 from app.gallery.drift import Drift, drift_between, expected_entries
 from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
 from app.storage import (
@@ -25,7 +25,8 @@ from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
-_CANDIDATES = 8  # entries that a search proposes at first; an employee may have several
+_CANDIDATES = 64  # entries that a search proposes at first
+_PER_EMPLOYEE = 4  # entries proposed for each employee compared, who may have several, some stale
 _BATCH = 1_000  # employees reconciled at a time
 _ROUNDS = 8  # attempts while others write the same employees, before a later catch-up takes over
 
@@ -65,19 +66,24 @@ class SharedGallery:
         self.store.get([], may_lag=True)  # as a login does
 
     def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
+        return identified(self.nearest_people(probe))
+
+    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
         count = _CANDIDATES
         while True:
             proposed = self.index.nearest(probe, count)
             if not proposed:
                 self._check_complete()
-            owners = list({employee_id for _, employee_id in proposed})
+            owners = list(dict.fromkeys(employee_id for _, employee_id in proposed))
+            owners = owners[: count // _PER_EMPLOYEE]  # as Milvus finds far more than are compared
             records = comparable(self.store.get(owners, may_lag=True), self.model)
             current = {entry.name for employee in records for entry in expected_entries(employee)}
-            stale = {employee_id for name, employee_id in proposed if name not in current}
+            stale = {e for name, e in proposed if e in set(owners) and name not in current}
             self._suspects |= stale
-            if len(proposed) < count or any(name in current for name, _ in proposed):
-                return nearest(records, probe, self.model)
-            # Every proposal was stale: ask for more, or remove the stale entries first.
+            found = {employee_id for name, employee_id in proposed if name in current}
+            if len(found) >= COMPARED or len(proposed) < count or (found and count == MOST_FOUND):
+                return ranked(records, probe, self.model)
+            # Too many proposals were stale: ask for more, or remove the stale entries first.
             if count == MOST_FOUND and not self.reconcile(sorted(stale)):
                 raise IndexUnavailable("the nearest entries keep changing in the index")
             count = min(4 * count, MOST_FOUND)

@@ -18,6 +18,7 @@ from app.settings.values import (
     Origins,
     RedisAddress,
     Sha256,
+    Threshold,
     WebAddress,
 )
 
@@ -26,7 +27,7 @@ SECURITY = frozenset(
     {"mongo_db_protocol", "mongo_db_url", "mongo_db_username", "mongo_db_password"}
     | {"mongo_db_collection", "sqlite_path", "vector_keys", "api_keys", "api_keys_file"}
     | {"liveness_service_url", "liveness_token", "liveness_username", "liveness_password"}
-    | {"login_match_threshold", "audit_log", "trusted_proxies", "cors_origins"}
+    | {"login_match_threshold", "max_fpir", "audit_log", "trusted_proxies", "cors_origins"}
 )
 # Blanks and quotation marks may be part of these values.
 EXACT = frozenset({"mongo_db_password", "milvus_token", "liveness_token", "liveness_password"})
@@ -108,9 +109,12 @@ class Fields(BaseSettings):
     """What runs the networks: OpenVINO on the `cpu`, or PyTorch on an NVIDIA GPU (`cuda`). `auto`
     uses the GPU if there is one."""
 
-    login_match_threshold: float = Field(0.8, ge=0, le=1)
-    """α: a probe matches if its distance is below it. [Lower
-    it](accuracy.md#choose-the-threshold-for-your-gallery) for large galleries."""
+    login_match_threshold: Threshold = 0.8
+    """α: a probe matches if its distance is below it. `auto` [measures the
+    gallery](self-measurement.md) and lowers α from 0.8 as far as `MAX_FPIR` asks."""
+    max_fpir: float = Field(0.01, ge=0.001, le=0.5)
+    """The share of strangers who may be taken for an employee: more is a warning in the log, and
+    with `LOGIN_MATCH_THRESHOLD=auto` α is lowered until it is no more."""
     liveness_service_url: WebAddress | None = None
     """The liveness service. A user and password in the URL count as `LIVENESS_USERNAME` and
     `LIVENESS_PASSWORD`."""

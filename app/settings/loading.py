@@ -42,7 +42,7 @@ def doubtful() -> list[str]:
 def _sentence(problem: ErrorDetails) -> str | None:
     if problem["type"] == "default_factory_not_called":  # only because another value is bad
         return None
-    name = ".".join(str(part) for part in problem["loc"]).upper()
+    name = str(problem["loc"][0]).upper() if problem["loc"] else ""
     wrong = what_is_wrong(problem)
     if not name:
         return wrong

@@ -4,10 +4,10 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
 
 # The folder of entry.py. Relative paths start here, so a start from another folder finds the same
 # files and therefore the same employees.
@@ -130,3 +130,8 @@ MilvusAddress = Annotated[
     str, AfterValidator(_milvus_address), Kind("`http(s)://host:port`, or a file `*.db`")
 ]
 ImageFormats = Annotated[str, AfterValidator(_formats), Kind("formats")]
+Threshold = Annotated[
+    Annotated[float, Field(ge=0, le=1), Tag("number")] | Annotated[Literal["auto"], Tag("auto")],
+    Discriminator(lambda value: "auto" if value == "auto" else "number"),
+    Kind("0 to 1, or `auto`"),
+]

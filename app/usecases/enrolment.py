@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
 from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
@@ -14,9 +15,18 @@ from app.recognition.perceptual_hash import photo_hashes
 from app.recognition.recogniser import Recogniser
 from app.storage import Employee, new_enrolment_id
 
+log = structlog.get_logger()
+
 # Distance up to which photos count as the same person's. 99 % of the distances between photos of
 # one person are below 0.95; 1 % of those between two people are below 0.92 (docs/accuracy.md).
 _SAME_PERSON = 1.0
+# Shares of new employees who are as near to somebody enrolled by chance: the face is likely, or
+# surely, that person's. With few people enrolled nothing is sure.
+_LIKELY, _SURELY = 0.01, 0.001
+
+
+class FaceEnrolled(Exception):
+    """The face surely belongs to another employee already."""
 
 
 class WrongDimension(ValueError):
@@ -29,6 +39,7 @@ class EnrolmentRequest:
 
     photos: encoded pictures, one large face in each.
     vectors: finite and non-zero, of any length.
+    allow_similar: enrol the person even if the face surely belongs to another employee.
     enrolment_id: a retry has that of the first attempt, and succeeds if the first attempt did.
     """
 
@@ -37,6 +48,7 @@ class EnrolmentRequest:
     surname: str
     photos: Sequence[bytes] = ()
     vectors: Sequence[Sequence[float]] = ()
+    allow_similar: bool = False
     enrolment_id: str = field(default_factory=new_enrolment_id)
 
 
@@ -53,7 +65,7 @@ class Enrolment:
     def add(self, request: EnrolmentRequest) -> None:
         """Enrol a new employee. On return, the record is durable and every process finds it.
 
-        Raises EmployeeExists, WrongDimension, UnusableImage, NotAnImage, NotReady,
+        Raises EmployeeExists, FaceEnrolled, WrongDimension, UnusableImage, NotAnImage, NotReady,
         StoreUnavailable, IndexUnavailable.
         """
         with self._audit.entry("enrol", employee_id=request.employee_id) as facts:
@@ -82,6 +94,7 @@ class Enrolment:
             distances = np.linalg.norm(vectors - vectors[0], axis=1)
             if distances.max() * recogniser.model.distance_scale > _SAME_PERSON:
                 raise DifferentPeople("the pictures show different people, enrol one person")
+        self._compare_with_others(request, vectors, facts)
         return Employee(
             request.employee_id,
             request.name,
@@ -91,6 +104,30 @@ class Enrolment:
             request.enrolment_id,
             hashes,
         )
+
+    def _compare_with_others(
+        self, request: EnrolmentRequest, vectors: NDArray[np.float32], facts: Fields
+    ) -> None:
+        """Note who the face likely is. Raise FaceEnrolled if it surely is that employee."""
+        nearest = []
+        for vector in vectors:
+            others = [
+                (each, distance)
+                for each, distance in self._service.gallery.nearest_people(vector)
+                if each.employee_id != request.employee_id
+            ]
+            owner = others[0][0].employee_id if others else None
+            nearest.append((self._service.compared(others), owner))
+        distance, other = max(nearest)
+        likely, surely = map(self._service.distance_of, (_LIKELY, _SURELY))
+        if not distance < (self._service.threshold if likely is None else likely):
+            return
+        facts |= {"similar_to": other, "similar_distance": round(distance, 4)}
+        log.warning("the face may be enrolled under another id", id=request.employee_id, **facts)
+        one_person = len({employee_id for _, employee_id in nearest}) == 1
+        is_sure = one_person and surely is not None and distance < surely
+        if is_sure and not request.allow_similar:
+            raise FaceEnrolled
 
 
 def _faces(recogniser: Recogniser, photos: Sequence[bytes]) -> list[ObservedFace]:

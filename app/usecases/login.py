@@ -22,8 +22,17 @@ SURELY_SAME = 0.75
 motion. Photo and frames are of one moment, so they are nearer than two photos of one person."""
 
 
+SEPARATES = 0.03
+"""If the second-nearest employee is not this much farther away than the nearest, the nearest one is
+the right one in only about half of all cases (docs/self-measurement.md)."""
+
+
 class NoMatch(LoginFailed):
     """No employee is nearer to the probe than α."""
+
+
+class Ambiguous(NoMatch):
+    """Two employees are about as near to the probe, so it cannot be told which of them it shows."""
 
 
 class NotAlive(LoginFailed):
@@ -102,15 +111,20 @@ class Login:
 
     def _near(self, share: float) -> float:
         """Return a share of α as an L2 distance of unit vectors."""
-        return share * self._service.threshold / self._service.recogniser.model.distance_scale
+        scale = self._service.recogniser.model.distance_scale
+        return share * self._service.highest_threshold / scale
 
     def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
-        nearest = self._service.nearest(vector)
-        if nearest is None:
+        nearest = self._service.nearest_people(vector)
+        if not nearest:
             raise NoMatch
-        employee, distance = nearest
+        employee, plain = nearest[0]
+        distance = self._service.compared(nearest)
         facts["distance"] = round(distance, 4)
         if not distance < self._service.threshold:
             raise NoMatch
+        if len(nearest) > 1 and nearest[1][1] - plain < SEPARATES:
+            facts["between"] = [each.employee_id for each, _ in nearest[:2]]
+            raise Ambiguous
         facts["employee_id"] = employee.employee_id
         return employee

@@ -15,7 +15,12 @@ from testbed.serving import ROOT
 from tests.support import commands
 
 KEY = base64.b64encode(os.urandom(32)).decode()
-COMMANDS = [["vectors", "rotate"], ["gallery", "check"], ["gallery", "rebuild"]]
+COMMANDS = [
+    ["vectors", "rotate"],
+    ["gallery", "check"],
+    ["gallery", "rebuild"],
+    ["gallery", "report"],
+]
 
 
 def run(command: list[str], **variables: str) -> tuple[int, str]:

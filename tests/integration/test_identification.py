@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from app.gallery.distances import COMPARED
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
 from testbed.serving import ready_app
@@ -68,10 +69,19 @@ def test_the_nearest_is_found_not_the_first_below_the_threshold(
 
 def test_the_nearest_is_found_among_many(client: FlaskClient, probe: list[float]) -> None:
     for employee_id in range(60):
-        enrol(client, employee_id, near(probe, 0.7 - 0.001 * (employee_id % 47), employee_id))
+        enrol(client, employee_id, near(probe, 2 - 0.04 * (employee_id % 47), employee_id))
     assert find(client) == 46
     assert client.delete("/api/46").status_code == 200
     assert find(client) == 45
+
+
+@pytest.mark.parametrize(("second", "found"), [(0.52, "no matches found"), (0.54, 1)])
+def test_two_who_are_about_as_near_are_not_told_apart(
+    client: FlaskClient, probe: list[float], second: float, found: int | str
+) -> None:
+    enrol(client, 1, near(probe, 0.5, 1))
+    enrol(client, 2, near(probe, second, 2))
+    assert find(client) == found
 
 
 def test_an_employee_is_as_near_as_the_nearest_vector(
@@ -88,6 +98,22 @@ def test_many_vectors_of_one_employee_hide_nobody(client: FlaskClient, probe: li
     assert find(client) == 1
     assert client.delete("/api/1").status_code == 200
     assert find(client) == 2
+
+
+def test_who_is_near_to_many_people_is_none_of_them(
+    client: FlaskClient, probe: list[float]
+) -> None:
+    enrol(client, 1, near(probe, 0.6))
+    for employee_id in range(2, 20):
+        enrol(client, employee_id, near(probe, 0.7, employee_id))
+        assert find(client) == (1 if employee_id < COMPARED else "no matches found")
+
+
+def test_relatives_lock_nobody_out(client: FlaskClient, probe: list[float]) -> None:
+    enrol(client, 1, near(probe, 0.6))
+    for employee_id in range(2, 20):
+        enrol(client, employee_id, near(probe, 0.65 if employee_id < 4 else 1.1, employee_id))
+    assert find(client) == 1
 
 
 @pytest.mark.parametrize(("distance", "found"), [(0.79, 1), (0.81, "no matches found")])
@@ -176,9 +202,9 @@ def test_a_manually_deleted_employee_never_matches(
     client: FlaskClient, database: sqlite3.Connection, probe: list[float]
 ) -> None:
     for employee_id in range(20):
-        enrol(client, employee_id, near(probe, 0.1, employee_id))
+        enrol(client, employee_id, near(probe, 0.05 + 0.04 * employee_id, employee_id))
     enrol(client, 77, near(probe, 0.5))
-    assert find(client) in range(20)
+    assert find(client) == 0
     database.execute("DELETE FROM employees WHERE employee_id < 20")
     assert find(client) == 77
     database.execute("DELETE FROM employees")

@@ -196,6 +196,17 @@ def _turned(vector: np.ndarray) -> np.ndarray:
     return (turned / np.linalg.norm(turned))[None].astype(np.float32)
 
 
+def test_people_with_many_vectors_leave_room_for_the_cohort(gallery: SharedGallery) -> None:
+    """The probe is as near to many people as to the nearest, whose vectors come first."""
+    (probe,) = someone(1).vectors
+    for employee_id in range(1, 15):
+        vectors = np.concatenate([_turned(probe)] * (90 if employee_id == 1 else 1))
+        add(gallery, replace(someone(employee_id), vectors=vectors))
+    match = gallery.nearest(probe)
+    assert match is not None
+    assert match[1] == pytest.approx(1)
+
+
 def test_vectors_of_another_model_are_not_there(gallery: SharedGallery) -> None:
     other = replace(someone(1), model="vggface2")
     add(gallery, other)
@@ -284,7 +295,7 @@ def test_a_busy_employee_is_reconciled_later_and_delays_nobody(
 def test_a_login_ends_if_no_near_record_can_be_opened(
     index: MilvusIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.gallery.shared_gallery.MOST_FOUND", 16)
+    monkeypatch.setattr("app.gallery.shared_gallery.MOST_FOUND", 64)
     new = new_key()
 
     def with_keys(keys: str) -> SharedGallery:
@@ -292,7 +303,7 @@ def test_a_login_ends_if_no_near_record_can_be_opened(
         return SharedGallery(store, index, MODEL)
 
     ahead = with_keys(new)
-    for number in range(20):
+    for number in range(70):
         add(ahead, someone(number))
     behind = with_keys(new_key())
     with pytest.raises(IndexUnavailable, match="VECTOR_KEYS does not hold"):
