@@ -73,7 +73,9 @@ def make_service(
     """
     catalogue = make_catalogue(settings)
     requirements = PictureRequirements(
-        megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
+        megapixels=settings.max_image_megapixels,
+        formats=tuple(settings.image_formats.split()),
+        quality=settings.quality,
     )
 
     choose = partial(choose_model, settings.face_model, catalogue=catalogue)

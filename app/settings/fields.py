@@ -108,6 +108,8 @@ class Fields(BaseSettings):
     login_match_threshold: float = Field(0.8, ge=0, le=1)
     """α: a probe matches if its distance is below it. [Lower
     it](accuracy.md#choose-the-threshold-for-your-gallery) for large galleries."""
+    quality: Literal["off", "standard", "strict"] = "standard"
+    """How good a photo must be to be [enrolled](quality.md); `off`: as for a login."""
     liveness_service_url: WebAddress | None = None
     """The liveness service. A user and password in the URL count as `LIVENESS_USERNAME` and
     `LIVENESS_PASSWORD`."""

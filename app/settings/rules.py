@@ -25,7 +25,7 @@ class Settings(Fields):
         """Whether MILVUS_URI is a file, which milvus-lite opens inside the process."""
         return values.is_file(self.milvus_uri)
 
-    @field_validator("log_level", "log_format", "device", mode="before")
+    @field_validator("log_level", "log_format", "device", "quality", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
