@@ -29,7 +29,7 @@ endef
 export NO_TORCH
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy quality scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench: $(DEV) ## measure the service; ARGS=--quick takes few rounds
 
 accuracy: $(DEV) ## measure the pipeline and write docs/accuracy.md
 	$(BIN)/python -m benchmarks.accuracy $(ARGS)
+
+quality: $(DEV) ## measure which poor photos are refused: the table of docs/quality.md
+	$(BIN)/python -m benchmarks.quality $(ARGS)
 
 scaling: $(DEV) ## simulate how many pods are needed, from the benchmarks
 	$(BIN)/python -m benchmarks.scaling

@@ -54,8 +54,8 @@ class Quality:
 
 LIMITS = {
     "off": None,
-    "standard": Quality(40, 0.42, 0.65, 10, 0.6, 5, 0.11, 0.3, 0.07, 0.092, 0.053),
-    "strict": Quality(60, 0.3, 0.7, 15, 0.3, 3, 0.08, 0.2, 0.085, 0.11, 0.075),
+    "standard": Quality(40, 0.42, 0.65, 10, 0.25, 5, 0.11, 0.3, 0.07, 0.092, 0.053),
+    "strict": Quality(60, 0.3, 0.7, 15, 0.1, 3, 0.08, 0.2, 0.085, 0.11, 0.075),
 }
 """The values of QUALITY, and the worst measures that each accepts."""
 
@@ -97,7 +97,7 @@ _PATCH = 0.3  # side of the patches whose noise is compared, in distances betwee
 _UNTEXTURED = 0.1  # share of the patches that show nothing but noise
 _JPEG_BLOCK = 8  # pixels
 _MIN_BLOCKS = 8  # across a face
-_TOO_BRIGHT = 250  # grey level of the brightest channel
+_TOO_BRIGHT = 250  # grey level
 _ANGLES = np.arange(12) * np.pi / 12
 _TINY = 1e-9
 
@@ -128,8 +128,7 @@ def measured(
     between, middle = float(np.linalg.norm(other_eye - eye)), (eye + other_eye) / 2
     (x, y), (u, v) = np.mean(mouth, axis=0) - middle, nose - middle
     height = float(np.hypot(x, y))
-    view = Pyramid(chip).warped(similarity(_POINTS, landmarks), _SIDE)
-    grey = _grey(view)
+    grey = _grey(Pyramid(chip).warped(similarity(_POINTS, landmarks), _SIDE))
     smooth = cv2.GaussianBlur(grey, (0, 0), 2)
     contrast = max(float(smooth[_OVAL].std()), 1.0)
     left, right = smooth[_LEFT], smooth[_RIGHT]
@@ -143,7 +142,7 @@ def measured(
         turn=float(abs(u * y - v * x)) / (height * between),
         width=between / height,
         contrast=contrast,
-        glare=float((view.max(axis=2)[_OVAL] >= _TOO_BRIGHT).mean()),
+        glare=float((grey[_OVAL] >= _TOO_BRIGHT).mean()),
         shadow=float(abs(left.mean() - right.mean()) / max(min(left.std(), right.std()), 1)),
         noise=_noise(box, _PATCH * between) * shrinkage / contrast,
         blocks=_blocks(box) / contrast,
