@@ -125,14 +125,14 @@ def measured(
     vectors: (3, dimension), of the chip and of what `covered` makes of it.
     """
     eye, other_eye, nose, *mouth = face.landmarks
-    between, middle = float(np.linalg.norm(other_eye - eye)), (eye + other_eye) / 2
+    between, middle = max(float(np.linalg.norm(other_eye - eye)), _TINY), (eye + other_eye) / 2
     (x, y), (u, v) = np.mean(mouth, axis=0) - middle, nose - middle
-    height = float(np.hypot(x, y))
+    height = max(float(np.hypot(x, y)), _TINY)
     grey = _grey(Pyramid(chip).warped(similarity(_POINTS, landmarks), _SIDE))
-    smooth = cv2.GaussianBlur(grey, (0, 0), 2)
+    smooth = _blurred(grey, 2)
     contrast = max(float(smooth[_OVAL].std()), 1.0)
     left, right = smooth[_LEFT], smooth[_RIGHT]
-    gradient = np.hypot(*_gradient(smooth)) / contrast
+    gradient = np.hypot(_derivative(smooth, 1, 0), _derivative(smooth, 0, 1)) / contrast
     without_eyes, without_mouth = np.linalg.norm(vectors[1:] - vectors[0], axis=1) + _TINY
     box = _box(picture, face.landmarks, between)
     # Where the network sees a smaller face than the picture shows, noise is averaged.
@@ -214,10 +214,11 @@ def _frequency(grey: _Grey) -> float:
 
     It is the energy of the second derivative over that of the first.
     """
-    smooth = cv2.GaussianBlur(grey, (0, 0), 1)
-    first = np.stack([each[_OVAL] for each in _gradient(smooth)])
-    orders = ((2, 0), (1, 1), (0, 2))
-    second = np.stack([cv2.Sobel(smooth, cv2.CV_32F, *order)[_OVAL] / 4 for order in orders])
+    smooth = _blurred(grey, 1)
+    first, second = (
+        np.stack([_derivative(smooth, *order)[_OVAL] for order in orders])
+        for orders in (((1, 0), (0, 1)), ((2, 0), (1, 1), (0, 2)))
+    )
     c, s = np.cos(_ANGLES), np.sin(_ANGLES)
     along = _energy(np.stack((c * c, 2 * c * s, s * s)), second @ second.T)
     return float((along / np.maximum(_energy(np.stack((c, s)), first @ first.T), _TINY)).min())
@@ -228,6 +229,11 @@ def _energy(directions: _Points, products: _Grey) -> NDArray[np.float64]:
     return np.asarray(np.einsum("in,ij,jn->n", directions, products, directions))
 
 
-def _gradient(grey: _Grey) -> tuple[_Grey, _Grey]:
-    x, y = cv2.Sobel(grey, cv2.CV_32F, 1, 0) / 8, cv2.Sobel(grey, cv2.CV_32F, 0, 1) / 8
-    return x, y
+def _blurred(grey: _Grey, sigma: float) -> _Grey:
+    return np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), np.float32)
+
+
+def _derivative(grey: _Grey, x: int, y: int) -> _Grey:
+    """Return the derivative of that order along x and y, per pixel."""
+    weights = 8 if x + y == 1 else 4  # sum of those of Sobel's kernel, times its reach
+    return np.asarray(cv2.Sobel(grey, cv2.CV_32F, x, y) / weights, np.float32)
