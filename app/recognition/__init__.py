@@ -47,7 +47,7 @@ class FaceTooBlurred(UnusableImage):
 
 
 class PoorLight(UnusableImage):
-    """The face is too dark, too bright, or half in the dark to be enrolled."""
+    """The face is too dark or too bright to be enrolled."""
 
     code = "poor_light"
 

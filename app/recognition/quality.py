@@ -42,7 +42,6 @@ class Quality:
     width: float  # distance between the eyes, in distances from eyes to mouth
     contrast: float  # standard deviation in grey levels
     glare: float  # share of the face that is too bright
-    shadow: float  # difference between the halves, in contrasts of the half that has less
     noise: float  # standard deviation where there is no texture, in contrasts
     blocks: float  # step from one JPEG block to the next, in contrasts
     frequency: float  # mean square in the most blurred direction, radians² per pixel²
@@ -54,8 +53,8 @@ class Quality:
 
 LIMITS = {
     "off": None,
-    "standard": Quality(40, 0.42, 0.65, 10, 0.25, 5, 0.11, 0.3, 0.07, 0.092, 0.053),
-    "strict": Quality(60, 0.3, 0.7, 15, 0.1, 3, 0.08, 0.2, 0.085, 0.11, 0.075),
+    "standard": Quality(40, 0.5, 0.65, 10, 0.25, 0.11, 0.3, 0.068, 0.078, 0.05),
+    "strict": Quality(60, 0.4, 0.7, 13, 0.1, 0.09, 0.2, 0.075, 0.1, 0.06),
 }
 """The values of QUALITY, and the worst measures that each accepts."""
 
@@ -70,7 +69,6 @@ _FLAWS: tuple[tuple[str, int, type[UnusableImage], str], ...] = (
     ("turn", _AT_MOST, FaceTurned, "the face is turned away, face the camera"),
     ("width", _AT_LEAST, FaceTurned, "the face is turned away, face the camera"),
     ("frequency", _AT_LEAST, FaceTooBlurred, "the face is too blurred, hold the camera still"),
-    ("shadow", _AT_MOST, PoorLight, "half of the face is in the dark, light it from the front"),
     ("eyes", _AT_LEAST, FaceCovered, "the eyes are covered, take off the sunglasses"),
     ("mouth", _AT_LEAST, FaceCovered, "the lower face is covered, take off the mask"),
 )
@@ -81,7 +79,6 @@ _POINTS = np.array([[47.7, 47.1], [100.3, 47.1], [74.6, 78], [51.5, 106.5], [98.
 _EYE_DISTANCE = 52.6  # in it, in pixels
 _Y, _X = np.mgrid[0:_SIDE, 0:_SIDE]
 _OVAL = ((_X - 75) / 48) ** 2 + ((_Y - 75) / 62) ** 2 < 1  # no hair, no background
-_LEFT, _RIGHT = (_OVAL & (_Y >= 30) & (_Y < 120) & half for half in (_X < 73, _X >= 77))
 _EYES, _MOUTH = np.s_[38:58, 30:120], np.s_[88:125, 45:105]
 _COVERS = (
     np.array([[25, 34], [125, 34], [125, 62], [25, 62]], np.float64),  # sunglasses
@@ -131,7 +128,6 @@ def measured(
     grey = _grey(Pyramid(chip).warped(similarity(_POINTS, landmarks), _SIDE))
     smooth = _blurred(grey, 2)
     contrast = max(float(smooth[_OVAL].std()), 1.0)
-    left, right = smooth[_LEFT], smooth[_RIGHT]
     gradient = np.hypot(_derivative(smooth, 1, 0), _derivative(smooth, 0, 1)) / contrast
     without_eyes, without_mouth = np.linalg.norm(vectors[1:] - vectors[0], axis=1) + _TINY
     box = _box(picture, face.landmarks, between)
@@ -143,7 +139,6 @@ def measured(
         width=between / height,
         contrast=contrast,
         glare=float((grey[_OVAL] >= _TOO_BRIGHT).mean()),
-        shadow=float(abs(left.mean() - right.mean()) / max(min(left.std(), right.std()), 1)),
         noise=_noise(box, _PATCH * between) * shrinkage / contrast,
         blocks=_blocks(box) / contrast,
         frequency=_frequency(grey),
