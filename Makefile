@@ -34,7 +34,7 @@ endef
 export NO_TORCH
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -73,6 +73,9 @@ accuracy: $(DEV) ## measure the pipeline and write docs/accuracy.md
 
 strangers: $(DEV) ## compare what galleries say of themselves with the truth
 	$(BIN)/python -m benchmarks.self_measurement $(ARGS)
+
+quality: $(DEV) ## measure which poor photos are refused: the table of docs/quality.md
+	$(BIN)/python -m benchmarks.quality $(ARGS)
 
 scaling: $(DEV) ## simulate how many pods are needed, from the benchmarks
 	$(BIN)/python -m benchmarks.scaling

@@ -103,7 +103,9 @@ def make_recogniser(
 ) -> Recogniser:
     """Make the recogniser of a model. Raises ModelUnavailable, RuntimeUnavailable."""
     requirements = PictureRequirements(
-        megapixels=settings.max_image_megapixels, formats=tuple(settings.image_formats.split())
+        megapixels=settings.max_image_megapixels,
+        formats=tuple(settings.image_formats.split()),
+        quality=settings.quality,
     )
     runtime = runtime_for(settings.device, settings.models_dir / "converted")
     return Recogniser(runtime, model, requirements, slots)

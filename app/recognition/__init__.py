@@ -46,5 +46,29 @@ class FaceTooBlurred(UnusableImage):
     code = "face_too_blurred"
 
 
+class PoorLight(UnusableImage):
+    """The face is too dark or too bright to be enrolled."""
+
+    code = "poor_light"
+
+
+class FaceTooNoisy(UnusableImage):
+    """The picture is too noisy, or compressed too much, to be enrolled."""
+
+    code = "face_too_noisy"
+
+
+class FaceTurned(UnusableImage):
+    """The face is turned too far aside to be enrolled."""
+
+    code = "face_turned"
+
+
+class FaceCovered(UnusableImage):
+    """The eyes or the mouth are covered."""
+
+    code = "face_covered"
+
+
 class NotAnImage(Exception):
     """The data is not a picture in a format we read, or is damaged or cut off."""

@@ -14,6 +14,7 @@ class PictureRequirements:
     elongation: float = 5  # maximum of the longer side divided by the shorter one
     face_side: float = 24  # minimum side of a face in pixels
     sharpness: float = 0.00025  # minimum of a face; see `recogniser.sharpness`
+    quality: str = "standard"  # of a face to be enrolled: a key of `quality.LIMITS`
     rival: float = 0.6  # share of the largest face's side above which a second face is a rival
     tie: float = 0.9  # share of that side from which a more central face is the main one
     # If the upright picture's main face scores less, rotated pictures are searched as well; a face

@@ -18,6 +18,7 @@ from app.recognition import (
     UnusableImage,
     canonical,
     motion,
+    quality,
 )
 from app.recognition.alignment import affine, chip_to_picture, similarity
 from app.recognition.detector import FaceDetector
@@ -58,14 +59,17 @@ class Recogniser:
         self._embed = runtime.compile(model.network())
 
     def for_enrolment(self, data: bytes) -> ObservedFace:
-        """Return the only large face. Raises NotAnImage, UnusableImage."""
+        """Return the only large face. Raises NotAnImage, UnusableImage.
+
+        The face meets the requirements on `quality`, which a login's need not.
+        """
         with self._slots:
             photo = self._photo(data)
             view = self._search.best_view(photo)
             if (count := len(view.faces)) > 1:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
-            (face,) = self._observed([self._crop(photo, view)])
-            return face
+            chip, observed = self._crop(photo, view)
+            return observed(self._good_vector(view, chip))
 
     def for_login(self, data: bytes) -> NDArray[np.float32]:
         """Return the vector (dimension,) of the main face. Raises NotAnImage, UnusableImage."""
@@ -132,6 +136,21 @@ class Recogniser:
         if sharpness(chip) < self._requirements.sharpness:
             raise FaceTooBlurred("the face is too blurred, hold the camera still")
         return chip
+
+    def _good_vector(self, view: View, chip: Picture) -> NDArray[np.float32]:
+        """Return the vector of a chip. Raises UnusableImage if it is not good enough to enrol."""
+        worst = quality.LIMITS[self._requirements.quality]
+        if worst is None:
+            return np.asarray(self._vectors(chip[None])[0])
+        face = view.faces[0]
+        to_chip = cv2.invertAffineTransform(chip_to_picture(face, self.model))
+        landmarks = face.landmarks @ to_chip[:, :2].T + to_chip[:, 2]
+        vectors = self._vectors(np.stack([chip, *quality.covered(chip, landmarks)]))
+        side, picture = face.side / view.detail, view.pyramid.picture
+        found = quality.measured(picture, face, side, chip, landmarks, vectors)
+        if error := quality.flaw(found, worst):
+            raise error
+        return np.asarray(vectors[0])
 
     def _crop(self, photo: Photo, view: View) -> _Crop:
         chip = self._chip(photo, view)

@@ -115,6 +115,8 @@ class Fields(BaseSettings):
     max_fpir: float = Field(0.01, ge=0.001, le=0.5)
     """The share of strangers who may be taken for an employee: more is a warning in the log, and
     with `LOGIN_MATCH_THRESHOLD=auto` α is lowered until it is no more."""
+    quality: Literal["off", "standard", "strict"] = "standard"
+    """How good a photo must be to be [enrolled](quality.md); `off`: as for a login."""
     liveness_service_url: WebAddress | None = None
     """The liveness service. A user and password in the URL count as `LIVENESS_USERNAME` and
     `LIVENESS_PASSWORD`."""

@@ -25,7 +25,9 @@ class Settings(Fields):
         """Whether MILVUS_URI is a file, which milvus-lite opens inside the process."""
         return values.is_file(self.milvus_uri)
 
-    @field_validator("log_level", "log_format", "device", "login_match_threshold", mode="before")
+    @field_validator(
+        "log_level", "log_format", "device", "login_match_threshold", "quality", mode="before"
+    )
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -17,8 +17,9 @@ from app.storage import Employee, new_enrolment_id
 
 log = structlog.get_logger()
 
-# Distance up to which photos count as the same person's. 99 % of the distances between photos of
-# one person are below 0.95; 1 % of those between two people are below 0.92 (docs/accuracy.md).
+# Distance up to which two photos count as the same person's. 99 % of the distances between photos
+# of one person are below 0.95; 1 % of those between two people are below 0.92. docs/quality.md says
+# how often strangers pass.
 _SAME_PERSON = 1.0
 # Shares of new employees who are as near to somebody enrolled by chance: the face is likely, or
 # surely, that person's. With few people enrolled nothing is sure.
@@ -91,7 +92,7 @@ class Enrolment:
             faces = _faces(recogniser, request.photos)
             vectors = np.stack([face.vector for face in faces])
             hashes = tuple(each for face in faces for each in photo_hashes(face.aligned))
-            distances = np.linalg.norm(vectors - vectors[0], axis=1)
+            distances = np.linalg.norm(vectors[:, None] - vectors, axis=2)
             if distances.max() * recogniser.model.distance_scale > _SAME_PERSON:
                 raise DifferentPeople("the pictures show different people, enrol one person")
         self._compare_with_others(request, vectors, facts)
