@@ -10,7 +10,7 @@ from tqdm import tqdm
 from app.evaluation.lists import Manifest
 from app.evaluation.rates import Distances
 from app.evaluation.templates import Templates, Vector
-from app.gallery.distances import ranked
+from app.gallery.distances import identified, ranked
 from app.storage import Employee
 from models.catalogue import FaceModel
 
@@ -123,10 +123,10 @@ class Gallery:
 
         people: numbers of the nearest ones.
         """
-        found = ranked([self.people[number] for number in people], probe, self._model)
-        if not found:
+        found = identified(ranked([self.people[number] for number in people], probe, self._model))
+        if found is None:
             return -1, np.inf
-        employee, distance = found[0]
+        employee, distance = found
         return employee.employee_id, distance
 
     def _distances(
