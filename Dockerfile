@@ -26,7 +26,7 @@ COPY . .
 ARG MODELS="dlib auto"
 RUN for model in $MODELS; do \
         FACE_MODEL=$model DEVICE=cpu SQLITE_PATH=/tmp/build/$model.db python -c \
-            "from app import create_app; create_app().extensions['service'].wait(60)" || exit; \
+            "from app import create_app; create_app()" || exit; \
     done; \
     rm -r /tmp/build
 

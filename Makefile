@@ -16,8 +16,13 @@ LOCKED_requirements-dev := requirements-dev.lock
 RUN := $(VENV)/requirements.txt-$(KEY)
 DEV := $(VENV)/requirements-dev.txt-$(KEY)
 
-# The tests of one file share services, so they run in one process.
-PYTEST := $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile --no-loadscope-reorder
+# The tests of one file share services, so they run in one process. Those that measure time come
+# last, with no more processes than there are cores.
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+define RUN_TESTS
+$(PYTEST) --numprocesses $(JOBS) -m "not timed" $(1) $(ARGS)
+$(PYTEST) --numprocesses $(CORES) -m timed $(1) $(ARGS)
+endef
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes \
   --custom-compile-command "make lock"
@@ -46,16 +51,16 @@ stack: $(DEV) ## serve with a MongoDB and a stand-in for the liveness service
 	@exec $(BIN)/python -m tools.stack $(ARGS)
 
 test: $(DEV) ## run all tests; ARGS="-k word" selects some
-	$(PYTEST) tests $(ARGS)
+	$(call RUN_TESTS,tests)
 
 test-unit: $(DEV) ## run the tests that need no process and no network, in seconds
 	$(PYTEST) --numprocesses $(CORES) tests/unit $(ARGS)
 
 test-integration: $(DEV) ## run the tests of real parts in the test's process
-	$(PYTEST) tests/integration $(ARGS)
+	$(call RUN_TESTS,tests/integration)
 
 test-system: $(DEV) ## run the tests of the running service and its commands
-	$(PYTEST) tests/system $(ARGS)
+	$(call RUN_TESTS,tests/system)
 
 demo: $(DEV) ## enrol people from sample photos and log them in
 	@$(BIN)/python demo.py $(ARGS)

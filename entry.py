@@ -101,7 +101,8 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def build(self, settings: Settings) -> Flask:
         """Build the app."""
-        return app.create_app(settings, create_store=bool(settings.mongo_db_url))
+        create_store = bool(settings.mongo_db_url)  # `main` has created the SQLite file
+        return app.create_app(settings, bootstrap.make_service(settings, create_store=create_store))
 
 
 def _max_connections() -> int:

@@ -13,14 +13,11 @@ from app.usecases.enrolment import Enrolment
 from app.usecases.login import Login
 
 
-def create_app(
-    settings: Settings | None = None, service: Service | None = None, *, create_store: bool = True
-) -> Flask:
+def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
     """Build the app and start its service.
 
     settings: by default, those of the environment; the process is then set up as well.
     service: a service made from these settings and not started yet; by default, a new one.
-    create_store: whether to create the store if it does not exist.
 
     The app answers at once; `/readyz` and the endpoints that need the gallery answer 503 until it
     is loaded. Raises any of `bootstrap.CANNOT_START`.
@@ -31,9 +28,7 @@ def create_app(
     limits = bootstrap.make_rate_limits(settings)
     access = Access(keys, limits, audit, settings.trusted_proxies)
     warn_if_open(keys)
-    if service is None:
-        store = bootstrap.open_store(settings, create=create_store)
-        service = bootstrap.make_service(settings, store=store)
+    service = service or bootstrap.make_service(settings)
     service.start()
     liveness = bootstrap.make_liveness_client(settings)
 

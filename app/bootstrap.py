@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import structlog
 from aiohttp import BasicAuth
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from app import log as log_lines
 from app.access.api_keys import KeyRing, KeysError
@@ -21,13 +21,16 @@ from app.limiter import Limiter
 from app.liveness.client import LivenessClient, Timeouts
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
+from app.sentences import what_is_wrong
 from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys
 from app.watchdog import Watchdog
+from models import onnx_description
 from models.catalogue import Catalogue, FaceModel, ModelUnavailable
 from models.choice import choose_model
 from models.network import Runtime, RuntimeUnavailable
+from models.onnx_description import OnnxDescription
 from models.runtime import choose_runtime
 from models.weights import WeightsUnavailable
 
@@ -62,30 +65,24 @@ def set_up_process() -> Settings:
 
 def make_service(
     settings: Settings,
+    *,
+    create_store: bool = True,
     runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
     watch: Callable[[Limiter], Watchdog] = Watchdog,
-    store: EmployeeStore | None = None,
 ) -> Service:
-    """Make the service without starting it.
+    """Open the store and make the service, without starting it.
 
-    runtime_for: as `choose_runtime`. watch: makes the watchdog for the recogniser's slots. store:
-    one that is open already.
+    create_store: whether to create the store if it does not exist. runtime_for: as
+    `choose_runtime`. watch: makes the watchdog for the recogniser's slots.
     """
     catalogue = make_catalogue(settings)
-    requirements = PictureRequirements(
-        megapixels=settings.max_image_megapixels,
-        formats=tuple(settings.image_formats.split()),
-        quality=settings.quality,
-    )
-
     choose = partial(choose_model, settings.face_model, catalogue=catalogue)
     slots = Limiter(settings.max_in_flight)
 
     def build(model: FaceModel) -> Recogniser:
-        runtime = runtime_for(settings.device, settings.models_dir / "converted")
-        return Recogniser(runtime, model, requirements, slots)
+        return make_recogniser(settings, model, runtime_for, slots)
 
-    store = store or open_store(settings)
+    store = open_store(settings, create=create_store)
     return Service(
         store,
         settings.login_match_threshold,
@@ -97,12 +94,45 @@ def make_service(
     )
 
 
+def make_recogniser(
+    settings: Settings,
+    model: FaceModel,
+    runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
+    slots: Limiter | None = None,
+) -> Recogniser:
+    """Make the recogniser of a model. Raises ModelUnavailable, RuntimeUnavailable."""
+    requirements = PictureRequirements(
+        megapixels=settings.max_image_megapixels,
+        formats=tuple(settings.image_formats.split()),
+        quality=settings.quality,
+    )
+    runtime = runtime_for(settings.device, settings.models_dir / "converted")
+    return Recogniser(runtime, model, requirements, slots)
+
+
 def make_catalogue(settings: Settings) -> Catalogue:
-    """Make the catalogue of face models."""
+    """Make the catalogue of face models. Raises SettingsError."""
     own_weights = None
     if settings.facenet_weights and settings.facenet_weights_sha256:
         own_weights = (settings.facenet_weights, settings.facenet_weights_sha256)
-    return Catalogue(settings.models_dir, own_weights)
+    onnx = None
+    if settings.onnx_model:
+        onnx = (settings.onnx_model, _description(settings.onnx_model))
+    return Catalogue(settings.models_dir, own_weights, onnx=onnx)
+
+
+def _description(path: Path) -> OnnxDescription:
+    """Read the description of an ONNX network. Raises SettingsError naming every bad field."""
+    try:
+        return onnx_description.read(path)
+    except OSError as error:
+        raise SettingsError(f"{path} (ONNX_MODEL) cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        sentences = [
+            ": ".join((*map(str, problem["loc"][:1]), what_is_wrong(problem)))
+            for problem in error.errors(include_url=False)
+        ]
+        raise SettingsError(f"{path} (ONNX_MODEL): {'; '.join(sentences)}") from None
 
 
 def make_gallery(settings: Settings, store: EmployeeStore) -> Gallery:

@@ -78,7 +78,6 @@ class Service:
         self._recogniser: Recogniser | None = None
         self._gallery: Gallery | None = None
         self._waiting_for: tuple[str, str | None] = ("the service is starting", None)
-        self._ready = Event()
         self._stop = Event()
 
     def start(self) -> None:
@@ -102,10 +101,6 @@ class Service:
     def watch(self, slots: Limiter, longest_s: float) -> None:
         """End the process if a slot is held for longer than this."""
         self._watchdog.watch(slots, longest_s)
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until the service is ready. Return whether it is."""
-        return self._ready.wait(timeout_s)
 
     @property
     def recogniser(self) -> Recogniser:
@@ -189,7 +184,6 @@ class Service:
         gallery = self._make_gallery(model)
         gallery.load()
         self._gallery = gallery
-        self._ready.set()
         log.info(
             "ready",
             model=model.name,

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+from typing import TextIO
 
 import structlog
 
@@ -11,9 +12,13 @@ import structlog
 _OWN = ("app", "models", "entry", "__main__")
 
 
-def configure(level: str, log_format: str) -> None:
-    """Send everything at `level` or above to stdout, as `text` or `json`."""
+def configure(level: str, log_format: str, stream: TextIO | None = None) -> None:
+    """Send everything at `level` or above to the stream, as `text` or `json`.
+
+    stream: by default, standard output.
+    """
     json = log_format == "json"
+    stream = stream or sys.stdout
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -24,12 +29,12 @@ def configure(level: str, log_format: str) -> None:
         structlog.processors.JSONRenderer()
         if json
         else structlog.dev.ConsoleRenderer(
-            colors=sys.stdout.isatty(),
+            colors=stream.isatty(),
             # The default formatter shows local variables, which may hold photos.
             exception_formatter=structlog.dev.plain_traceback,
         )
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],

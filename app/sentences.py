@@ -16,13 +16,16 @@ _SENTENCES = {
     "float_parsing": "must be a number",
     "finite_number": "must be a finite number",
     "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
     "greater_than": "must be more than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
     "less_than_equal": "must be at most {le:g}",
     "literal_error": "must be {expected}",
     "model_type": "must be a JSON object",
     "model_attributes_type": "must be a JSON object",
     "json_invalid": "is not valid JSON",
+    "extra_forbidden": "is unknown, remove it",
 }
 
 

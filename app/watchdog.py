@@ -30,8 +30,8 @@ class Watchdog:
     """Watches the slots in which pictures are processed, and those of whole requests.
 
     Inference runs in native code, which Python cannot interrupt, so a slot whose work never ends is
-    lost until the process ends. Only time in which this thread was awake counts: while the process
-    is suspended, or when a clock jumps, no work is late.
+    lost until the process ends. Count only the time this thread was awake, so that a suspended
+    process or a clock jump makes nothing look late.
 
     slots: the recogniser's. longest_s: how long one picture may take, far longer than any honest
     picture does. end: ends the process; called once.
@@ -88,8 +88,7 @@ class Watchdog:
             self._seen = {each: self._seen.get(each, self._awake_s) for each in held}
             if self.is_stuck:
                 log.critical(
-                    "a slot has been held for too long: "
-                    "this process ends, so that another takes its place",
+                    "a slot has been held too long: ending this process so that it is replaced",
                     longest_s=round(self._awake_s - min(self._seen.values())),
                 )
                 self._end()

@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from app.evaluation import rates
+from app.evaluation.rates import Distances, Rate
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
 from app.settings import load_settings
-from benchmarks import accuracy_report, rates
+from benchmarks import accuracy_report
 from benchmarks.comparisons import (
     Pairs,
     Search,
@@ -26,7 +28,6 @@ from benchmarks.comparisons import (
     person,
     search,
 )
-from benchmarks.rates import Distances, Rate
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
 
@@ -135,13 +136,7 @@ def main() -> None:
 
 
 def _rate(rate: Rate) -> dict[str, Any]:
-    low, high = rate.interval
-    return {
-        "value": round(rate.value, 6),
-        "count": rate.count,
-        "of": rate.of,
-        "interval_95": [round(low, 6), round(high, 6)],
-    }
+    return rate.figures()
 
 
 def _spread(distances: Distances) -> dict[str, float]:

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
-from benchmarks.rates import Distances, curve
+from app.evaluation.rates import Distances, curve
 
 _PAGE = """\
 # Accuracy of the model `{model}`

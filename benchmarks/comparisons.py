@@ -1,54 +1,17 @@
-"""Turn photos into feature vectors, and these into the distances that error rates count."""
+"""Make the distances that error rates count from the photos of LFW."""
 
 import csv
-import os
-from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
-from app.recognition import NotAnImage, UnusableImage
+from app.evaluation.rates import Distances
+from app.evaluation.templates import Templates
+from app.evaluation.templates import embed as embed_photos
 from app.recognition.recogniser import Recogniser
-from benchmarks.rates import Distances
-
-
-@dataclass(frozen=True, slots=True)
-class Templates:
-    """The photos' feature vectors.
-
-    rows: photo → row of `vectors`. vectors: (photos, dimension) of unit length, or NaN if the photo
-    was refused. refusals: reason → photos. scale: the model's distance_scale.
-    """
-
-    rows: dict[str, int]
-    vectors: NDArray[np.float64]
-    refusals: Counter[str]
-    scale: float
-
-    def compare(self, first: list[str], second: list[str]) -> Distances:
-        """Return the distance between each photo of `first` and its counterpart in `second`."""
-        a, b = self._of(first), self._of(second)
-        return self._distances(np.einsum("ij,ij->i", a, b))
-
-    def compare_all(self, first: list[str], second: list[str]) -> Distances:
-        """Return the distances from each of `first` (rows) to each of `second` (columns)."""
-        return self._distances(self._of(first) @ self._of(second).T)
-
-    def usable(self, photo: str) -> bool:
-        return not np.isnan(self.vectors[self.rows[photo], 0])
-
-    def _of(self, photos: list[str]) -> NDArray[np.float64]:
-        return self.vectors[[self.rows[photo] for photo in photos]]
-
-    def _distances(self, cosines: NDArray[np.float64]) -> Distances:
-        distances: Distances = np.sqrt(np.maximum(2 - 2 * cosines, 0)) * self.scale
-        distances[np.isnan(distances)] = np.inf
-        return distances
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +26,7 @@ class Pairs:
 def embed(recogniser: Recogniser, folder: Path) -> Templates:
     """Return the feature vectors of all photos below the folder."""
     photos = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/*.jpg"))
-    refusals: Counter[str] = Counter()
-
-    def vector(photo: str) -> NDArray[np.float32]:
-        try:
-            return recogniser.for_login((folder / photo).read_bytes())
-        except (UnusableImage, NotAnImage) as error:
-            refusals[getattr(error, "code", "not_an_image")] += 1
-            return np.full(recogniser.model.dimension, np.nan, np.float32)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        vectors = list(tqdm(pool.map(vector, photos), total=len(photos), unit=" photos"))
-    rows = {photo: row for row, photo in enumerate(photos)}
-    scale = recogniser.model.distance_scale
-    return Templates(rows, np.stack(vectors).astype(np.float64), refusals, scale)
+    return embed_photos(photos, folder, recogniser.for_login, recogniser.model)
 
 
 def compare_pairs(templates: Templates, list_of_pairs: Path) -> Pairs:

@@ -121,7 +121,7 @@ def _run(command: str, variables: dict[str, str]) -> dict[str, Any]:
         text=True,
         check=False,
     )
-    match = re.search(r"rows: (\d+) missing, (\d+) wrong, (\d+) garbage", process.stdout)
+    match = re.search(r"entries: (\d+) missing, (\d+) wrong, (\d+) garbage", process.stdout)
     assert match, process.stdout + process.stderr
     return {
         "exit_code": process.returncode,

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from app.evaluation import rates
 from app.recognition import UnusableImage
 from app.recognition.detector import FaceDetector
 from app.recognition.frame_sequence import FrameSequence, fused
 from app.recognition.recogniser import Recogniser
 from app.settings import load_settings
 from app.usecases.login import SURELY_SAME
-from benchmarks import rates
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
 from testbed import films

@@ -21,7 +21,8 @@ from models.openvino import OpenVinoRuntime
 from testbed import films
 from testbed.photos import ASTRONAUT, picture
 from testbed.serving import MODELS_DIR, ROOT, RunningService
-from tools.liveness_service import FAULTS, PATH, LivenessService
+from tools.liveness_faults import FAULTS
+from tools.liveness_service import PATH, LivenessService
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 VERDICT_S = 0.3

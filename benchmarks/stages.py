@@ -27,7 +27,7 @@ from benchmarks.straightforward import Timed
 from models.runtime import choose_runtime
 from testbed.missing import Missing
 from testbed.mongod import Mongod
-from testbed.serving import MODELS_DIR
+from testbed.serving import MODELS_DIR, wait_until_loaded
 
 Login = Callable[[bytes, Timed], Any]
 
@@ -76,7 +76,7 @@ def _own(setup: Setup, folder: Path) -> Iterator[Login]:
     fill(folder / "employees.db", model)
     service = make_service(setup.settings(folder))
     service.start()
-    assert service.wait(60)
+    wait_until_loaded(service)
     runtime = choose_runtime("cpu", MODELS_DIR / "converted")
     detector, network = FaceDetector(runtime), runtime.compile(model.network())
 

@@ -6,13 +6,18 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from models import state_dict, weights
-from models.network import NetworkSource, Tensors, sha256
+from models.network import NetworkSource, OnnxSource, Tensors, sha256
+from models.onnx_description import OnnxDescription
 from models.package_data import package_file
 from models.weights import WeightsUnavailable
 
 if TYPE_CHECKING:
     from torch import nn
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class FaceModel:
     dimension: int  # length of the feature vector
     alignment: LandmarkAlignment | BoxAlignment
     distance_scale: float  # factor on L2 distances, so that α means about the same with each model
-    network: Callable[[], NetworkSource] = field(repr=False)
+    network: Callable[[], NetworkSource | OnnxSource] = field(repr=False)
 
 
 class ModelUnavailable(Exception):
@@ -58,6 +63,7 @@ class Catalogue:
     models_dir: folder for downloaded weights.
     own_weights: file with the operator's own InceptionResnetV1 state dict, and its SHA-256.
     vggface2: the published weights.
+    onnx: path and content of the description of the operator's own ONNX network.
     """
 
     def __init__(
@@ -65,10 +71,12 @@ class Catalogue:
         models_dir: Path,
         own_weights: tuple[Path, str] | None = None,
         vggface2: weights.WeightsFile = weights.VGGFACE2,
+        onnx: tuple[Path, OnnxDescription] | None = None,
     ) -> None:
         self._models_dir = models_dir
         self._own_weights = own_weights
         self._vggface2 = vggface2
+        self._onnx = onnx
 
     @property
     def own_name(self) -> str | None:
@@ -77,6 +85,11 @@ class Catalogue:
             return None
         checksum = self._own_weights[1].lower()
         return "vggface2" if checksum == self._vggface2.sha256 else f"facenet-{checksum[:12]}"
+
+    @property
+    def onnx_name(self) -> str | None:
+        """The name of the model that is the operator's own ONNX network; None if there is none."""
+        return self._onnx[1].name if self._onnx else None
 
     def has_vggface2(self) -> bool:
         """Return whether a file of its weights is in `models_dir`; it may turn out damaged."""
@@ -90,10 +103,14 @@ class Catalogue:
             return _facenet(name, partial(self._own_network, name, *self._own_weights))
         if name == "vggface2":
             return _facenet(name, self._vggface2_network)
-        raise ModelUnavailable(
-            f"The model {name} is not known here. Set FACENET_WEIGHTS and "
-            "FACENET_WEIGHTS_SHA256 to the weights that made it"
-        )
+        if self._onnx is not None and name == self.onnx_name:
+            return _onnx_model(*self._onnx)
+        ways_out = "FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 to the weights that made it"
+        if name.startswith("onnx-"):
+            ways_out = "ONNX_MODEL to the description that it was made with"
+            if self._onnx is not None:
+                ways_out += f"; that in {self._onnx[0]} makes the model {self.onnx_name}"
+        raise ModelUnavailable(f"The model {name} is not known here. Set {ways_out}")
 
     def _own_network(self, name: str, path: Path, checksum: str) -> NetworkSource:
         try:
@@ -178,5 +195,40 @@ def _facenet(name: str, network: Callable[[], NetworkSource]) -> FaceModel:
         dimension=512,
         alignment=BoxAlignment(margin=14 / 160),
         distance_scale=1.0,
+        network=network,
+    )
+
+
+# Where ArcFace and its successors want the landmarks in a chip of 112 pixels (InsightFace's
+# `arcface_dst`). There, the centre of the top left pixel is (0, 0); here it is (0.5, 0.5).
+_ARCFACE_POINTS = (
+    *((38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366)),
+    *((41.5493, 92.3655), (70.7299, 92.2041)),
+)
+
+
+def _onnx_model(path: Path, description: OnnxDescription) -> FaceModel:
+    def network() -> OnnxSource:
+        file = path.parent / description.file
+        try:
+            content = weights.read(file, description.sha256)
+        except WeightsUnavailable as error:
+            raise ModelUnavailable(
+                f"{error}. Check file and sha256 in {path} (ONNX_MODEL)"
+            ) from error
+        log.info("using an ONNX network", file=str(file), licence=description.licence)
+        return OnnxSource(path, description, content)
+
+    points = tuple(
+        ((x + 0.5) * description.side / 112, (y + 0.5) * description.side / 112)
+        for x, y in _ARCFACE_POINTS
+    )
+    aligned = description.alignment == "arcface"
+    return FaceModel(
+        name=description.name,
+        side=description.side,
+        dimension=description.dimension,
+        alignment=LandmarkAlignment(points) if aligned else BoxAlignment(description.margin),
+        distance_scale=description.distance_scale,
         network=network,
     )

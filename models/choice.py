@@ -41,12 +41,15 @@ def chosen_name(wanted: str, stored: Mapping[str, int], catalogue: Catalogue) ->
 
     The catalogue may not know that model. Raise ModelUnavailable if the decision is impossible.
     """
-    if wanted == "facenet":
-        if catalogue.own_name is None:
-            raise ModelUnavailable(
-                "FACE_MODEL is facenet: set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256, too"
-            )
-        return catalogue.own_name
+    if wanted == "facenet" and catalogue.own_name is None:
+        raise ModelUnavailable(
+            "FACE_MODEL is facenet: set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256, too"
+        )
+    if wanted == "onnx" and catalogue.onnx_name is None:
+        raise ModelUnavailable("FACE_MODEL is onnx: set ONNX_MODEL, too")
+    own = {"facenet": catalogue.own_name, "onnx": catalogue.onnx_name}
+    if wanted in own:
+        return own[wanted]
     if wanted != "auto":
         return wanted
     if len(stored) > 1:
@@ -54,4 +57,4 @@ def chosen_name(wanted: str, stored: Mapping[str, int], catalogue: Catalogue) ->
         raise ModelUnavailable(
             f"The store holds vectors of several models ({counts}): set FACE_MODEL to one of them"
         )
-    return next(iter(stored), catalogue.own_name)
+    return next(iter(stored), catalogue.own_name or catalogue.onnx_name)

@@ -90,8 +90,8 @@ class ConvertedNetworks:
         if kept := self._read(source):
             return kept
         log.warning(
-            "this network will be converted at each start, because the result is not the expected "
-            "one: are PyTorch and OpenVINO of the versions in requirements.lock?",
+            "the converted network is not the expected one and will be converted again at every "
+            "start: install the versions in requirements.lock",
             network=source.name,
         )
         return Converted(model, size, folder)

@@ -1,4 +1,4 @@
-"""Checks that a converted network on disk is the one that its weights make.
+"""Verify that a converted network on disk was made from its weights.
 
 OpenVINO runs any network it is given, and an attacker who can write to the folder could also write
 a checksum file there. So the reference comes from elsewhere: each network's digest is a constant in

@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 @contextmanager
 def lock(folder: Path) -> Iterator[bool]:
-    """Hold the folder's lock; yield whether another process had to be waited for.
+    """Hold the folder's lock. Yield whether it had to wait.
 
     The operating system releases the lock if the process dies. Raise OSError if there is no such
     folder.

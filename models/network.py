@@ -3,10 +3,13 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.onnx_description import OnnxDescription
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,13 +48,38 @@ class NetworkSource:
     embeds: bool = False  # whether it returns unit vectors, which may be as good in bfloat16
 
 
+@dataclass(frozen=True, slots=True)
+class OnnxSource:
+    """An embedding network of the operator's own, which OpenVINO reads without PyTorch."""
+
+    path: Path  # of the description
+    description: OnnxDescription
+    content: bytes  # of the network's file, which was verified
+    embeds = True
+
+    @property
+    def name(self) -> str:
+        """The name of the model."""
+        return self.description.name
+
+    @property
+    def side(self) -> int:
+        """Rows and columns of the input."""
+        return self.description.side
+
+    @property
+    def weights_sha256(self) -> str:
+        """The SHA-256 of the network's file, in hexadecimal."""
+        return self.description.sha256
+
+
 class Runtime(Protocol):
     """Makes networks for one device."""
 
     device: str
 
-    def compile(self, source: NetworkSource) -> Network:
-        """Return the network, ready to run."""
+    def compile(self, source: NetworkSource | OnnxSource) -> Network:
+        """Return the network, ready to run. Raise RuntimeUnavailable, WeightsUnavailable."""
 
 
 def sha256(*parts: bytes) -> str:

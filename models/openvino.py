@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import openvino
 
+from models import onnx
 from models.conversion import Converted, ConvertedNetworks
-from models.network import Network, NetworkSource, Outputs, Pixels, sha256
+from models.network import Network, NetworkSource, OnnxSource, Outputs, Pixels, sha256
 
 # Concurrent inferences get a share of the cores each. OpenVINO uses fewer streams on fewer cores.
 _STREAMS = 4
@@ -39,12 +40,17 @@ class OpenVinoRuntime:
         openvino.Type.u8.to_dtype()
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._bfloat16 = bfloat16 and "BF16" in capabilities
+        self._cache = cache
         self._networks = ConvertedNetworks(cache, self._core)
         self._inferences = _Counter()
 
-    def compile(self, source: NetworkSource) -> Network:
+    def compile(self, source: NetworkSource | OnnxSource) -> Network:
         """Return the network, ready to run. Raise RuntimeUnavailable, WeightsUnavailable."""
-        converted = self._networks.get(source)
+        if isinstance(source, OnnxSource):
+            network = onnx.read(source, self._core)
+            converted = Converted(network, len(source.content), self._cache / source.name)
+        else:
+            converted = self._networks.get(source)
         precision = self._precision(source, converted)
         all_cores = self._compile(converted, precision, {"PERFORMANCE_HINT": "LATENCY"})
         share = all_cores
@@ -56,7 +62,7 @@ class OpenVinoRuntime:
         hints = hints | {"INFERENCE_PRECISION_HINT": precision}
         return self._core.compile_model(converted.model, "CPU", hints)
 
-    def _precision(self, source: NetworkSource, converted: Converted) -> str:
+    def _precision(self, source: NetworkSource | OnnxSource, converted: Converted) -> str:
         """Return `bf16` if this CPU supports it and it leaves vectors the same, else `f32`.
 
         The answer is kept in a file, as finding it takes a second.
@@ -74,6 +80,7 @@ class OpenVinoRuntime:
         )
         precision = "bf16" if (exact * rounded).sum(axis=1).min() >= _MIN_COSINE else "f32"
         with suppress(OSError):  # the folder may be read-only
+            note.parent.mkdir(parents=True, exist_ok=True)
             note.write_text(precision)
         return precision
 

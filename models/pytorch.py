@@ -2,7 +2,14 @@
 
 import torch
 
-from models.network import Network, NetworkSource, Outputs, Pixels
+from models.network import (
+    Network,
+    NetworkSource,
+    OnnxSource,
+    Outputs,
+    Pixels,
+    RuntimeUnavailable,
+)
 
 
 class TorchRuntime:
@@ -11,8 +18,12 @@ class TorchRuntime:
     def __init__(self, device: str) -> None:
         self.device = device
 
-    def compile(self, source: NetworkSource) -> Network:
-        """Return the network, ready to run."""
+    def compile(self, source: NetworkSource | OnnxSource) -> Network:
+        """Return the network, ready to run. Raise RuntimeUnavailable if it is an ONNX network."""
+        if isinstance(source, OnnxSource):
+            raise RuntimeUnavailable(
+                f"the model {source.name} is an ONNX network, which runs on the CPU: set DEVICE=cpu"
+            )
         module = source.build().to(self.device)
         half = self.device == "cuda"
 

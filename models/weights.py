@@ -59,9 +59,9 @@ def read(path: Path, expected: str) -> bytes:
 def fetch(weights: WeightsFile, folder: Path, timeout_s: tuple[float, float] = TIMEOUT_S) -> Path:
     """Return the path of the verified file in `folder`; download it first if necessary.
 
-    Of processes that start at once, one downloads; if nothing arrives, the others fail as well, as
-    each would wait for the time-out in turn. A file with another SHA-256 stays until the right one
-    is complete. Raise WeightsUnavailable.
+    If several processes start at once, one downloads. If it gets nothing, the others fail too
+    instead of each waiting for its own timeout. A file with another SHA-256 stays until the right
+    one is complete. Raise WeightsUnavailable.
     """
     path, part = folder / weights.name, folder / f"{weights.name}.part"
     host = urlsplit(weights.url).hostname

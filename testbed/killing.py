@@ -16,14 +16,18 @@ def workers_being_killed(
 ) -> Iterator[list[int]]:
     """Kill a random worker again and again while the block runs; gunicorn replaces each.
 
-    Yields the process ids of the killed workers.
+    The next one is killed once the last one's replacement is ready. Yields the process ids of the
+    killed workers. The service must log at `info` or below.
     """
     over = Event()
     choose = random.Random(seed)
     dead: list[int] = []
+    ready = service.times_ready
 
     def kill() -> None:
         while not over.wait(pause_s):
+            if service.times_ready < ready + len(dead):
+                continue
             with suppress(ProcessLookupError, IndexError):
                 os.kill(worker := choose.choice(service.workers()), signal.SIGKILL)
                 dead.append(worker)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from app.gallery import IndexUnavailable
 from app.gallery.milvus_index import Address, MilvusIndex, import_client
-from testbed.serving import free_port
+from testbed.serving import drain, free_port
 
 _START_S = 30.0
 
@@ -57,7 +57,7 @@ class MilvusServer:
             stderr=subprocess.STDOUT,
         )
         assert self._process.stdout
-        Thread(target=_drain, args=(self._process.stdout,), daemon=True).start()
+        Thread(target=drain, args=(self._process.stdout,), daemon=True).start()
         deadline = time.monotonic() + _START_S
         while True:
             try:
@@ -99,8 +99,3 @@ class MilvusServer:
             # pings"); the next one works
             index.prepare()
         return index
-
-
-def _drain(output: IO[bytes]) -> None:
-    for _ in output:
-        pass

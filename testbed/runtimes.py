@@ -1,14 +1,15 @@
-"""Runtimes that spare tests work: each network is compiled once, and its outputs are remembered."""
+"""Runtimes that compile each network once and cache its outputs."""
 
 from collections import OrderedDict
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from threading import Lock
 
-from models.network import Network, NetworkSource, Outputs, Pixels, Runtime
+from models.network import Network, NetworkSource, OnnxSource, Outputs, Pixels, Runtime
 from models.openvino import OpenVinoRuntime
 
-_REMEMBERED = 64  # outputs of each network: those of a few films, at up to 3 MB each
+_REMEMBERED_BYTES = 256e6  # of each network's outputs: those of some ten films
 
 
 class _Once:
@@ -23,7 +24,7 @@ class _Once:
         self._remembers = remembers
         self._networks: dict[tuple[str, str], Network] = {}
 
-    def compile(self, source: NetworkSource) -> Network:
+    def compile(self, source: NetworkSource | OnnxSource) -> Network:
         key = source.name, source.weights_sha256
         if key not in self._networks:
             network = self._runtime.compile(source)
@@ -33,17 +34,26 @@ class _Once:
 
 def _remembering(network: Network) -> Network:
     remembered: OrderedDict[bytes, Outputs] = OrderedDict()
+    size = 0
+    lock = Lock()
 
     def run(pixels: Pixels) -> Outputs:
+        nonlocal size
         key = blake2b(repr(pixels.shape).encode() + pixels.tobytes()).digest()
-        outputs = remembered.pop(key, None)
-        if outputs is None:
-            outputs = network(pixels)
-            for output in outputs:
-                output.flags.writeable = False
-        remembered[key] = outputs
-        if len(remembered) > _REMEMBERED:
-            remembered.popitem(last=False)
+        with lock:
+            if key in remembered:
+                remembered.move_to_end(key)
+                return remembered[key]
+        outputs = network(pixels)
+        for output in outputs:
+            output.flags.writeable = False
+        with lock:
+            if key not in remembered:
+                remembered[key] = outputs
+                size += sum(output.nbytes for output in outputs)
+            while size > _REMEMBERED_BYTES:
+                _, oldest = remembered.popitem(last=False)
+                size -= sum(output.nbytes for output in oldest)
         return outputs
 
     return run

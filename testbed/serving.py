@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 import requests
 from flask import Flask
 
 from app import create_app, log
 from app.bootstrap import make_service
+from app.lifecycle import NotReady, Service
 from app.settings import Settings
 from models.network import Runtime
 from testbed.log_scan import leaks
@@ -112,17 +113,19 @@ class RunningService:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(pid) for pid in children.read_text().split()]
 
+    @property
+    def times_ready(self) -> int:
+        """How many workers have logged, at `info` or below, that they are ready."""
+        return len(re.findall(r"\] ready +", self.log))
+
     def wait_ready(self, timeout_s: float = START_S) -> None:
         """Return when /readyz says 200."""
         self.wait_for("/readyz", 200, timeout_s)
 
     def wait_workers(self, count: int) -> None:
-        """Return when so many workers have logged, at `info` or below, that they are ready.
-
-        /readyz tells of one of them.
-        """
+        """Return when so many workers have been ready. /readyz tells of one of them."""
         deadline = time.monotonic() + START_S
-        while len(re.findall(r"\] ready +", self.log)) < count:
+        while self.times_ready < count:
             assert time.monotonic() < deadline, self.log
             time.sleep(_POLL_S)
 
@@ -175,9 +178,22 @@ def ready_app(
     """
     chosen = only(**{"sqlite_path": folder / "employees.db"} | settings)
     log.configure(chosen.log_level, chosen.log_format)
-    app = create_app(chosen, make_service(chosen, runtime_for))
-    assert app.extensions["service"].wait(START_S)
+    app = create_app(chosen, make_service(chosen, runtime_for=runtime_for))
+    wait_until_loaded(app.extensions["service"])
     return app
+
+
+def wait_until_loaded(service: Service) -> None:
+    """Return when the service has loaded its gallery."""
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            _ = service.gallery
+        except NotReady:
+            assert time.monotonic() < deadline
+            time.sleep(_POLL_S)
+        else:
+            return
 
 
 def only(**settings: object) -> Settings:
@@ -193,3 +209,9 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
     return port
+
+
+def drain(output: IO[bytes]) -> None:
+    """Read and discard the output of a process, so that it can go on writing."""
+    for _ in output:
+        pass

@@ -1,8 +1,6 @@
 """Fixtures for every test."""
 
-import fcntl
 import os
-import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,30 +32,23 @@ settings.load_profile("patient")
 
 _TESTS = Path(__file__).parent
 _TIERS = ("system", "integration", "unit")
+_LONGEST = ("test_read_your_writes.py", "test_fraud_detection.py", "test_outages.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the tests that wait most: side by side, the short ones then fill the gaps."""
-    items.sort(key=lambda item: _TIERS.index(item.path.relative_to(_TESTS).parts[0]))
+    """Start with the files that take longest: side by side, the short ones then fill the gaps."""
+
+    def turn(item: pytest.Item) -> tuple[bool, int]:
+        tier = item.path.relative_to(_TESTS).parts[0]
+        return item.path.name not in _LONGEST, _TIERS.index(tier)
+
+    items.sort(key=turn)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Run a test that is marked `alone` while no other test process of this run does anything.
-
-    Readers and a writer: the first lock keeps others from entering while a writer waits.
-    """
-    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    if run is None:  # all tests run one after the other
-        return (yield)
-    alone = item.get_closest_marker("alone") is not None
-    folder = Path(tempfile.gettempdir())
-    with (folder / f"{run}.door").open("w") as door, (folder / f"{run}.room").open("w") as room:
-        fcntl.flock(door, fcntl.LOCK_EX)
-        fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
-        if not alone:
-            fcntl.flock(door, fcntl.LOCK_UN)
-        return (yield)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Pass if no test is selected in one of the two runs that `make test` consists of."""
+    if exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED and session.config.option.markexpr:
+        session.exitstatus = pytest.ExitCode.OK
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,7 +35,7 @@ def audit(lock: str) -> dict[str, Any] | str:
 
 
 def vulnerabilities(report: dict[str, Any] | str) -> tuple[list[str], str]:
-    """What was found, and a sentence that says how many packages were looked up."""
+    """Return the vulnerabilities found, and a summary sentence."""
     if isinstance(report, str):
         return [], f"NOT AUDITED, the database of vulnerabilities was not reached: {report}"
     packages = report["dependencies"]

@@ -11,8 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "licences.md"
 
-# What a deployed package may be under, in words that its metadata uses. The Lesser GPL asks nothing
-# of a service that uses a library unchanged, as a wheel of its own that can be exchanged.
+# Licences that deployed packages may have, as their metadata spell them. The Lesser GPL asks
+# nothing of a service that uses a library unchanged, as a wheel of its own that can be exchanged.
 ACCEPTED = re.compile(
     r"MIT|BSD|Apache|Python Software Foundation|PSF|ISC|MPL|Mozilla|HPND|CC0|Unlicense|Zlib|NVIDIA"
     r"|Lesser General"
@@ -32,6 +32,7 @@ MODELS = """\
 | dlib's ResNet-29 | CC0-1.0, public domain | in the package face_recognition_models |
 | `vggface2` | MIT; trained on VGGFace2, whose pictures are for research | facenet-pytorch |
 | `facenet` | that of your file | `FACENET_WEIGHTS` |
+| `onnx` | what its description says | `ONNX_MODEL` |
 """
 
 

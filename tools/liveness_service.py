@@ -10,10 +10,8 @@ has faults on demand:
 
 import argparse
 import base64
-import gzip
 import json
 import socket
-import struct
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,13 +25,12 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
+from tools.liveness_faults import FAULTS, Handler, sends
+
 PATH = "/liveness_check"
 TOLD = "/told"
 FRAMES = 15
-STEPS_S = 0.2  # between two bytes of an answer that trickles
-HUGE = 1 << 30  # bytes
 
-Handler = BaseHTTPRequestHandler
 Rule = Callable[[Sequence[str]], object]
 
 
@@ -65,101 +62,6 @@ def rules() -> dict[str, Rule]:
     }
 
 
-def _sends(body: bytes, status: int = 200, **headers: str) -> Callable[[Handler], None]:
-    def send(handler: Handler) -> None:
-        handler.send_response(status)
-        for name, value in {"Content_Length": str(len(body)), **headers}.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(body)
-
-    return send
-
-
-ALIVE = b'{"result": true}'
-
-
-def _slow(handler: Handler) -> None:
-    time.sleep(20)
-    _sends(ALIVE)(handler)
-
-
-def _trickles(handler: Handler) -> None:
-    _sends(b"", Content_Type="application/json", Content_Length=str(len(ALIVE)))(handler)
-    for byte in ALIVE:
-        handler.wfile.write(bytes([byte]))
-        time.sleep(STEPS_S * 4)
-
-
-def _trickles_headers(handler: Handler) -> None:
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    for number in range(100):
-        handler.wfile.write(b"X-%d: y\r\n" % number)
-        time.sleep(STEPS_S)
-    handler.wfile.write(b"Content-Length: %d\r\n\r\n" % len(ALIVE) + ALIVE)
-
-
-def _huge(handler: Handler) -> None:
-    _sends(b"", Content_Type="application/json", Content_Length=str(HUGE))(handler)
-    handler.wfile.write(b'{"result": true, "more": "')
-    part = b" " * (1 << 20)
-    for _ in range(HUGE // len(part)):
-        handler.wfile.write(part)
-
-
-def _cuts_off(handler: Handler) -> None:
-    _sends(ALIVE, Content_Length="1000")(handler)
-    handler.close_connection = True
-
-
-def _speaks_no_http(handler: Handler) -> None:
-    handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
-    handler.close_connection = True
-
-
-def _resets(handler: Handler) -> None:
-    # closing then sends RST instead of FIN
-    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    handler.close_connection = True
-
-
-def _bomb() -> bytes:
-    return gzip.compress(b'{"result": true, "more": "' + b" " * (64 << 20) + b'"}')
-
-
-FAULTS: Mapping[str, Callable[[Handler], None]] = {
-    "slow": _slow,
-    "trickling": _trickles,
-    "trickling headers": _trickles_headers,
-    "500": _sends(ALIVE, 500),
-    "502": _sends(b"<html>Bad Gateway</html>", 502),
-    "503": _sends(b"<html>Application is not available</html>", 503),
-    "504": _sends(ALIVE, 504),
-    "401": _sends(ALIVE, 401, WWW_Authenticate="Bearer"),
-    "HTML": _sends(b"<html>Welcome</html>", Content_Type="text/html"),
-    "a string": _sends(b'{"result": "true"}'),
-    "a number": _sends(b'{"result": 1}'),
-    "another key": _sends(b'{"alive": true}'),
-    "a bare true": _sends(b"true"),
-    "false, then true": _sends(b'{"result": false, "result": true}'),
-    "true, then false": _sends(b'{"result": true, "result": false}'),
-    "two spellings": _sends(b'{"result": true, "Result": false}'),
-    "another case": _sends(b'{"Result": true}'),
-    "named twice within": _sends(b'{"result": true, "more": {"a": 1, "a": 2}}'),
-    "a verdict within": _sends(b'{"answer": {"result": true}}'),
-    "switching protocols": _sends(ALIVE, 101, Upgrade="true", Connection="Upgrade"),
-    "JSON cut off": _sends(b'{"result": true'),
-    "answer cut off": _cuts_off,
-    "nested deeply": _sends(b"[" * 60_000),
-    "a gigabyte": _huge,
-    "a gzip bomb": lambda handler: _sends(_bomb(), Content_Encoding="gzip")(handler),
-    "redirect": _sends(ALIVE, 307, Location="http://127.0.0.1:9/liveness_check"),
-    "nothing": _sends(b""),
-    "not HTTP": _speaks_no_http,
-    "reset": _resets,
-}
-
-
 class LivenessService:
     """Answers `POST /liveness_check` as told; a context manager.
 
@@ -186,7 +88,7 @@ class LivenessService:
             self._answers = FAULTS[fault]
             return
         decide = rules()[rule or self._first_rule]
-        self._answers = lambda handler: _sends(
+        self._answers = lambda handler: sends(
             json.dumps({"result": decide(self.asked[-1]["frames"])}).encode(),
             Content_Type="application/json",
         )(handler)
@@ -200,7 +102,7 @@ class LivenessService:
     ) -> None:
         """From now on answer this."""
         self._delay_s = 0
-        self._answers = _sends(body.encode(), status, **(headers or {}))
+        self._answers = sends(body.encode(), status, **(headers or {}))
 
     def hang(self) -> None:
         """From now on take questions, and answer none before `go_on`."""
@@ -294,7 +196,7 @@ class LivenessService:
         except (TypeError, KeyError, ValueError) as error:
             handler.send_error(400, f"not understood: {error}")
         else:
-            _sends(b"ok\n")(handler)
+            sends(b"ok\n")(handler)
 
 
 def main() -> None:

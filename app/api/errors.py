@@ -150,7 +150,7 @@ def _unavailable(code: str, sentence: str) -> Problem:
 _HTTP = {
     400: ("bad_request", "the request is malformed"),
     404: ("not_found", "there is nothing at this address"),
-    405: ("method_not_allowed", "this address does not take that method"),
+    405: ("method_not_allowed", "this address does not accept that method"),
 }
 
 

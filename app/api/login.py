@@ -36,9 +36,7 @@ def blueprint(log_in: Login, limits: RateLimits, slots: Limiter) -> Blueprint:
             body = read_body(FindMatchBody)
             began = time.thread_time()
             try:
-                employee = log_in(
-                    body.photo, body.encoded_frames, body.liveness, body.fraud_detection
-                )
+                employee = log_in(body.photo, body.frames, body.liveness, body.fraud_detection)
             except LoginFailed:
                 limits.login_failed(address)
                 raise

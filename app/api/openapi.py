@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterable
-from threading import Lock
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
@@ -38,15 +37,17 @@ _STATUSES = {
     408: "the request did not arrive in time",
     409: "that id is taken",
     413: "the body is too large",
+    414: "the address is too long",
     415: "the body is not JSON or is compressed, or the picture's format is not supported",
     422: "the picture can be read but not used",
     429: "too many requests, or too many failed logins",
+    431: "the headers are too large",
     503: "overloaded, starting, or a dependency is unavailable",
 }
 _NO_SUCH_EMPLOYEE = "there is no such employee"
 # Statuses that are not declared for each endpoint: of all endpoints, of those that are not public,
 # and of those that take a body.
-_ALWAYS = (400, 404, 408, 413)
+_ALWAYS = (400, 404, 408, 413, 414, 431)
 _NOT_PUBLIC = (401, 403, 429, 503)
 _WITH_BODY = (415,)
 
@@ -74,15 +75,13 @@ def blueprint() -> Blueprint:
     """Return the endpoint openapi.json."""
     api = Blueprint("openapi", __name__)
     cached: list[Json] = []  # filled by the first call, when all routes are registered
-    lock = Lock()
 
     @api.get("/openapi.json")
     @public
     @describe("Return this description", answers={"type": "object"})
     def openapi() -> Response:
-        with lock:
-            if not cached:
-                cached.append(document(current_app))
+        if not cached:  # two threads may compute it at once, to the same result
+            cached.append(document(current_app))
         return jsonify(cached[0])
 
     return api

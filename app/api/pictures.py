@@ -14,8 +14,8 @@ _MAX_PREFIX = 200  # characters of a data URL before its comma
 def decode(text: object) -> bytes:
     """Return the bytes of a base64 picture, with or without a data URL's prefix.
 
-    Accept both base64 alphabets, line breaks and missing padding. Raises ValueError, with a message
-    that lacks its subject, such as "is empty".
+    Accept both base64 alphabets, line breaks and missing padding. Raise ValueError with a predicate
+    such as "is empty"; the caller adds the field's name.
     """
     if not isinstance(text, str):
         raise ValueError("must be a picture in base64")

@@ -13,7 +13,6 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
-    PrivateAttr,
     StringConstraints,
     ValidationInfo,
     WithJsonSchema,
@@ -69,7 +68,7 @@ def _displayable(text: str) -> str:
     if not _BIDI_CONTROLS.isdisjoint(text):
         raise ValueError("holds a character that changes the direction of text")
     if text and all(unicodedata.category(char) in _INVISIBLE_CATEGORIES for char in text):
-        raise ValueError("holds nothing that shows")
+        raise ValueError("has no visible characters")
     return text
 
 
@@ -113,7 +112,10 @@ def _fold(name: str) -> str:
 
 
 def _resembles(name: str, check: str) -> bool:
-    """Return whether a folded name may be meant for a check, as "livenes" and "isliveness" are."""
+    """Return whether a folded name may be meant for a check, as "livenes" and "isliveness" are.
+
+    It contains the first word of the check, or is at least 80 % like it.
+    """
     if len(name) > _MAX_MISSPELT:
         return False
     similarity = SequenceMatcher(None, name, _fold(check), autojunk=False).ratio()
@@ -208,13 +210,6 @@ class FindMatchBody(Body):
     liveness: bool = False
     frames: list[Frame] = Field(default_factory=list)
 
-    _encoded_frames: list[bytes] = PrivateAttr(default_factory=list)
-
-    @property
-    def encoded_frames(self) -> list[bytes]:
-        """The frames as encoded pictures; empty if no check needs them."""
-        return self._encoded_frames
-
     @model_validator(mode="before")
     @classmethod
     def _single_photo(cls, given: object) -> object:
@@ -224,16 +219,16 @@ class FindMatchBody(Body):
 
     @model_validator(mode="after")
     def _decode_frames_for_checks(self) -> Self:
+        """Replace the frames by encoded pictures; drop them if no check needs them."""
+        frames, self.frames = self.frames, []
         if not self.liveness and not self.fraud_detection:
             return self
-        if len(self.frames) != FRAMES:
+        if len(frames) != FRAMES:
             check = "liveness" if self.liveness else "fraud_detection"
-            raise ValueError(
-                f"frames: {FRAMES} are needed for {check}, {len(self.frames)} were sent"
-            )
-        for number, frame in enumerate(self.frames):
+            raise ValueError(f"frames: {FRAMES} are needed for {check}, {len(frames)} were sent")
+        for number, frame in enumerate(frames):
             try:
-                self._encoded_frames.append(decode(frame))
+                self.frames.append(decode(frame))
             except ValueError as error:
                 raise ValueError(f"frames.{number}: {error}") from error
         return self

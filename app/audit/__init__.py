@@ -26,7 +26,12 @@ class Caller:
 
 
 class Sink(Protocol):
-    """Stores entries, each chained to the previous one."""
+    """Stores entries, each chained to the previous one.
+
+    last: hash of the entry that this process continues from.
+    """
+
+    last: str
 
     def append(self, fields: Fields) -> None:
         """Write an entry durably. Raises AuditUnavailable."""

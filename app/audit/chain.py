@@ -27,7 +27,7 @@ def digest(line: bytes) -> str:
 
 
 @dataclass(slots=True)
-class Verdict:
+class Report:
     """The result of `verify`.
 
     last: hash of the last line. If it is kept elsewhere, it proves later that nothing before it was
@@ -41,7 +41,7 @@ class Verdict:
     begins: list[str] = field(default_factory=list)
 
 
-def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Verdict:
+def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Report:
     """Check the files of one log, the oldest first; .gz files are unpacked. Raises OSError.
 
     This finds altered, inserted, removed and moved lines, and missing files between two others. The
@@ -50,7 +50,7 @@ def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Verdict:
 
     kept: such hashes. Each must be the hash of a line, or of the line that the first one follows.
     """
-    verdict = Verdict()
+    report = Report()
     last_of_chain: dict[str | None, str] = {}
     missing = set(kept)
     before = "the line before"
@@ -60,32 +60,32 @@ def verify(files: Iterable[Path], kept: Collection[str] = ()) -> Verdict:
             where = f"{path.name}, line {number}"
             chain, previous = _chain_and_previous(line)
             if previous is None:
-                verdict.findings.append(
+                report.findings.append(
                     f"{where} is not an entry: it was altered, or cut off by a crash"
                 )
             elif chain not in last_of_chain:
                 missing.discard(previous)
                 if previous != BEGINNING:
-                    verdict.begins.append(
+                    report.begins.append(
                         f"{where} follows the line {previous}, which is not in these files"
                     )
             elif previous != last_of_chain[chain]:
-                verdict.findings.append(
+                report.findings.append(
                     f"{where} does not follow {before}: one of the two was altered, or lines "
                     "were removed, inserted or moved here"
                 )
-            verdict.lines += 1
-            verdict.last = last_of_chain[chain] = digest(line)
-            missing.discard(verdict.last)
+            report.lines += 1
+            report.last = last_of_chain[chain] = digest(line)
+            missing.discard(report.last)
             before = "the line before"
             if raw == line:
-                verdict.findings.append(f"{where} has no line end: it was cut off")
+                report.findings.append(f"{where} has no line end: it was cut off")
         before = f"the end of {path.name} (is a file missing, or the oldest not the first?)"
-    verdict.findings += [
+    report.findings += [
         f"no line has the hash {each}: the end was cut off, or the log was rewritten"
         for each in sorted(missing)
     ]
-    return verdict
+    return report
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -14,7 +14,7 @@ from threading import Lock
 import structlog
 
 from app import private_files
-from app.audit import AuditUnavailable, Fields
+from app.audit import AuditUnavailable, Fields, Sink
 from app.audit.chain import BEGINNING, digest, link
 
 log = structlog.get_logger()
@@ -25,13 +25,12 @@ _HASH_BYTES = len(BEGINNING)
 _MIN_FREE = 1 << 16  # bytes on the disk; more than the entries of one moment take
 
 
-def open_sink(destination: str) -> "ChainedFile | ChainedStream":
+def open_sink(destination: str) -> Sink:
     """Open the sink for AUDIT_LOG: `stdout`, or the path of a file. Raises AuditUnavailable.
 
     Log the hash that the chain continues from, as an anchor outside the audit log.
     """
-    sink: ChainedFile | ChainedStream
-    sink = ChainedStream() if destination == STDOUT else ChainedFile(Path(destination))
+    sink: Sink = ChainedStream() if destination == STDOUT else ChainedFile(Path(destination))
     log.info("audit log", destination=destination, continues=sink.last)
     return sink
 

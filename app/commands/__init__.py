@@ -6,6 +6,7 @@ from app.commands.api_keys import keys
 from app.commands.audit import audit
 from app.commands.backup import backup, restore_command
 from app.commands.employees import employees
+from app.commands.evaluate import calibrate, evaluate
 from app.commands.gallery import gallery
 from app.commands.vectors import vectors
 
@@ -13,6 +14,7 @@ from app.commands.vectors import vectors
 def create_command_app() -> Flask:
     """Return an app that has these commands and no endpoints."""
     app = Flask(__name__, static_folder=None)
-    for command in (keys, audit, vectors, gallery, employees, backup, restore_command):
+    storing = (vectors, gallery, employees, backup, restore_command)
+    for command in (keys, audit, *storing, evaluate, calibrate):
         app.cli.add_command(command)
     return app

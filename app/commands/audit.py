@@ -23,17 +23,17 @@ def audit_verify(files: tuple[Path, ...], kept: tuple[str, ...]) -> None:
     The oldest files may have expired. Files that end in .gz are unpacked.
     """
     try:
-        verdict = verify(files, kept)
+        report = verify(files, kept)
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {error.strerror or error}") from None
-    for finding in verdict.findings:
+    for finding in report.findings:
         click.echo(finding, err=True)
-    for sentence in verdict.begins:
+    for sentence in report.begins:
         click.echo(sentence)
-    click.echo(f"{verdict.lines} lines, the last one has the hash {verdict.last}")
-    if verdict.findings:
+    click.echo(f"{report.lines} lines, the last one has the hash {report.last}")
+    if report.findings:
         raise click.ClickException(
-            f"places where the log was altered or damaged: {len(verdict.findings)}"
+            f"places where the log was altered or damaged: {len(report.findings)}"
         )
     if not kept:
         click.echo("Keep that hash elsewhere: with --kept, it shows whether lines were cut off.")

@@ -1,15 +1,22 @@
 """The first steps of every command on stored employees: load the settings, open the store."""
 
+import sys
+
 import click
 
+from app import log
 from app.bootstrap import open_store
 from app.settings import Settings, doubtful, load_settings
 from app.storage import EmployeeStore
 
 
 def command_settings() -> Settings:
-    """Return the settings of this environment, and print warnings. Raises SettingsError."""
+    """Return the settings of this environment, and print warnings. Raises SettingsError.
+
+    Log lines go to standard error, because standard output holds what the command reports.
+    """
     settings = load_settings()
+    log.configure(settings.log_level, settings.log_format, sys.stderr)
     for sentence in doubtful():
         click.echo(f"Warning: {sentence}", err=True)
     return settings

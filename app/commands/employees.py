@@ -1,13 +1,11 @@
 """`flask --app entry employees …`: list employees."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 
 import click
-import structlog
 from flask.cli import AppGroup
 
 from app.bootstrap import make_catalogue
@@ -28,8 +26,6 @@ def to_enrol_again(as_json: bool) -> None:
     Their vectors cannot be read, or were computed by another model than FACE_MODEL says. With
     FACE_MODEL=auto, that is the model of the stored vectors. Nothing is changed or downloaded.
     """
-    # Keep log lines out of the list on standard output.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         settings = command_settings()
         with closing(open_existing_store(settings)) as store:

@@ -8,7 +8,6 @@ import structlog
 from flask.cli import AppGroup
 from tqdm import tqdm
 
-from app import log as log_lines
 from app.bootstrap import make_gallery
 from app.commands.common import command_settings, open_existing_store
 from app.gallery import IndexUnavailable, index_repair
@@ -60,7 +59,6 @@ def rebuild(after: int) -> None:
 def _shared_gallery() -> SharedGallery:
     try:
         settings = command_settings().model_copy(update=_LONG_TIMEOUTS)
-        log_lines.configure(settings.log_level, settings.log_format)
         found = make_gallery(settings, open_existing_store(settings))
     except Exception as error:  # for example, the model or the store is unavailable
         raise _Failed(str(error)) from error
@@ -71,7 +69,7 @@ def _shared_gallery() -> SharedGallery:
 
 
 def _report(shared: SharedGallery, steps: Iterator[index_repair.Step], title: str) -> bool:
-    """Run the steps, and print how many rows of each kind they found. Return whether any."""
+    """Run the steps, and print how many entries of each kind they found. Return whether any."""
     totals = {"missing": 0, "wrong": 0, "garbage": 0}
     employees, ids, began = 0, list[int](), time.monotonic()
     try:
@@ -83,7 +81,7 @@ def _report(shared: SharedGallery, steps: Iterator[index_repair.Step], title: st
     except (StoreUnavailable, IndexUnavailable) as error:
         raise _Failed(str(error)) from error
     found = ", ".join(f"{count} {kind}" for kind, count in totals.items())
-    click.echo(f"{employees} employees in {time.monotonic() - began:.1f} s; rows: {found}.")
+    click.echo(f"{employees} employees in {time.monotonic() - began:.1f} s; entries: {found}.")
     if ids:
         click.echo(f"Employees concerned: {', '.join(map(str, ids))}{', …' * (len(ids) > 9)}")
     return any(totals.values())

@@ -29,9 +29,9 @@ def vectors_rotate() -> None:
             closing(open_existing_store(settings)) as store,
             tqdm(unit=" employees", mininterval=1) as progress,
         ):
-            for done, total in store.seal_anew():
+            for done, total in store.reseal():
                 progress.total = total
                 progress.update(done - progress.n)
     except (SettingsError, StoreUnavailable, UnknownSeal) as error:
         raise click.ClickException(str(error)) from None
-    click.echo("All vectors are now stored as the first entry of VECTOR_KEYS says.")
+    click.echo("All vectors now use the first entry of VECTOR_KEYS.")

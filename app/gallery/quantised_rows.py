@@ -12,9 +12,9 @@ _BITS = 512
 _WORDS = _BITS // 64
 _PREFIX_WORDS = _WORDS // 2  # compared for every row
 _SUFFIX_FACTOR = 8  # rows whose suffix is compared, per finalist
-_ROWS_PER_FINALIST = 512  # once this gives more than `Sizes.finalists`
+_ROWS_PER_FINALIST = 512  # rank one row in 512, if that is more than `Sizes.finalists`
 _ENCODING_BATCH = 4_096  # rows encoded at a time, to bound the memory of temporary arrays
-_SAMPLE_RANK = 256  # sampled distances within the threshold, which fixes it to about ±6 %
+_SAMPLE_RANK = 256  # rank of the threshold in the sample; 1/sqrt(256) gives ±6 %
 
 
 @dataclass(frozen=True, slots=True)

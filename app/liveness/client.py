@@ -24,11 +24,11 @@ from app.liveness.breaker import Breaker
 
 log = structlog.get_logger()
 
-_MAX_ANSWER = 1 << 16  # bytes; a verdict takes about 20
-_MAX_CONNECTIONS = 64  # more questions than these wait for a connection
+_MAX_RESPONSE = 1 << 16  # bytes; a verdict takes about 20
+_MAX_CONNECTIONS = 64  # further requests wait for a free connection
 _RETRYABLE = (HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 _FIRST_RETRY_S = 0.05  # doubled for each further retry; up to 50 ms of jitter are added
-# The breaker: after so many failures in a row, make no calls for so long.
+# Stop calling after this many consecutive failures, and for this long.
 _MAX_FAILURES = 5
 _BREAKER_PAUSE_S = 2.0
 _UNAVAILABLE = "the liveness service is unavailable, try again"
@@ -54,10 +54,10 @@ class Timeouts:
     byte. retries: further attempts if the service cannot be reached or is unavailable.
     """
 
-    total_s: float = 5.0
-    connect_s: float = 1.0
-    read_s: float = 4.0
-    retries: int = 2
+    total_s: float
+    connect_s: float
+    read_s: float
+    retries: int
 
 
 class _Unavailable(Exception):
@@ -75,22 +75,22 @@ class _Unclear(Exception):
 class LivenessClient:
     """Calls `POST {url}/liveness_check`, on a new connection each time. Thread-safe.
 
-    One connection carries one question, so a duplicate or late answer cannot reach another login.
-    All questions run in one event loop, in its own thread, where a deadline holds even against a
+    Each connection carries one request, so a duplicate or late response cannot reach another login.
+    All requests run in one event loop, in its own thread, where a deadline holds even against a
     service that sends one byte a second.
 
-    url: None if no liveness service is set up; every question then raises.
+    url: None if no liveness service is set up; every request then raises.
     authorization: the value of that header, if the service needs one.
     """
 
     def __init__(
         self,
         url: str | None,
-        timeouts: Timeouts | None = None,
+        timeouts: Timeouts,
         authorization: str | None = None,
     ) -> None:
         self._url = url
-        self._timeouts = timeouts or Timeouts()
+        self._timeouts = timeouts
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         if authorization:
             self._headers["Authorization"] = authorization
@@ -123,20 +123,20 @@ class LivenessClient:
             asyncio.run_coroutine_threadsafe(self._session.close(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
 
-    def _run(self, question: Coroutine[Any, Any, bool]) -> "Future[bool]":
+    def _run(self, verdict: Coroutine[Any, Any, bool]) -> "Future[bool]":
         with self._loop_lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 Thread(target=self._loop.run_forever, name="liveness", daemon=True).start()
-            return asyncio.run_coroutine_threadsafe(question, self._loop)
+            return asyncio.run_coroutine_threadsafe(verdict, self._loop)
 
-    async def _verdict(self, question: bytes) -> bool:
+    async def _verdict(self, request: bytes) -> bool:
         if not self._breaker.allows():
             raise LivenessUnavailable(_UNAVAILABLE)
         began = time.monotonic()
         try:
             async with asyncio.timeout(self._timeouts.total_s):
-                verdict = await self._ask_with_retries(question)
+                verdict = await self._ask_with_retries(request)
         except (TimeoutError, _Unavailable) as error:
             self._breaker.note(reachable=False)
             raise _no_verdict(_UNAVAILABLE, str(error) or "no answer in time", began) from error
@@ -146,33 +146,33 @@ class LivenessClient:
         self._breaker.note(reachable=True)
         return verdict
 
-    async def _ask_with_retries(self, question: bytes) -> bool:
+    async def _ask_with_retries(self, request: bytes) -> bool:
         attempts = AsyncRetrying(
             stop=stop_after_attempt(1 + self._timeouts.retries),
             wait=wait_exponential_jitter(multiplier=_FIRST_RETRY_S, jitter=_FIRST_RETRY_S),
             retry=retry_if_exception_type(_Retryable),
             reraise=True,
         )
-        return await attempts(self._ask_once, question)
+        return await attempts(self._ask_once, request)
 
-    async def _ask_once(self, question: bytes) -> bool:
+    async def _ask_once(self, request: bytes) -> bool:
         sent = asyncio.Event()
         try:
             async with self._client_session().post(
                 f"{self._url}/liveness_check",
-                data=_body(question, sent),
-                headers={"Content-Length": str(len(question))},
+                data=_body(request, sent),
+                headers={"Content-Length": str(len(request))},
                 allow_redirects=False,
-            ) as answer:
-                if answer.status in _RETRYABLE:
-                    raise _Retryable(f"status {answer.status}")
-                if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                    raise _Unavailable(f"status {answer.status}")
-                if answer.status != HTTPStatus.OK:
-                    raise _Unclear(f"status {answer.status}")
+            ) as response:
+                if response.status in _RETRYABLE:
+                    raise _Retryable(f"status {response.status}")
+                if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                    raise _Unavailable(f"status {response.status}")
+                if response.status != HTTPStatus.OK:
+                    raise _Unclear(f"status {response.status}")
                 if not sent.is_set():
-                    raise _Unclear("an answer before the whole question was sent")
-                return _parse(await _read(answer))
+                    raise _Unclear("a response before the whole request was sent")
+                return _parse(await _read(response))
         except aiohttp.SocketTimeoutError as error:
             raise _Unavailable("it stopped answering") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -201,18 +201,18 @@ def _no_verdict(sentence: str, reason: str, began: float) -> LivenessUnavailable
     return LivenessUnavailable(sentence)
 
 
-async def _body(question: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:
-    """Yield the question in one piece. Set `sent` when the connection has accepted it."""
-    yield question
+async def _body(request: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:
+    """Yield the request in one piece. Set `sent` when the connection has accepted it."""
+    yield request
     sent.set()
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse) -> bytes:
     body = b""
-    async for part in answer.content.iter_any():
+    async for part in response.content.iter_any():
         body += part
-        if len(body) > _MAX_ANSWER:
-            raise _Unclear(f"more than {_MAX_ANSWER} bytes")
+        if len(body) > _MAX_RESPONSE:
+            raise _Unclear(f"more than {_MAX_RESPONSE} bytes")
     return body
 
 

@@ -133,8 +133,8 @@ def _standardised(field: _Field) -> _Floats:
 def _affine(parameters: _Floats) -> _Floats:
     """Return the (2, 3) transform with six parameters, all in pixels, zero for the identity.
 
-    Three each for x and y: how far the centre moves, and how much farther than the centre a point
-    moves that lies _RADIUS to the right of it, or _RADIUS below it.
+    Three for x, then three for y: the shift of the centre, then how much farther the points _RADIUS
+    to its right and _RADIUS below it move.
     """
     shift_and_slopes = parameters.reshape(2, 3)
     slopes = shift_and_slopes[:, 1:] / _RADIUS

@@ -131,10 +131,12 @@ def _unexplained(
     explanations = [one, x, y, focus, tone, tone**2, tone**3]
     explanations += [gradient * factor for gradient in gradients for factor in (one, x, y)]
     columns = np.stack(explanations, axis=1).astype(np.float64)
+    columns /= np.linalg.norm(columns, axis=0) + 1e-9
     residuals = np.zeros(len(pictures))
     for number, shown in enumerate(visible[:, region]):
         if shown.mean() > _MIN_VISIBLE:
-            basis, _ = np.linalg.qr(columns[shown])
-            values = pictures[number, region][shown]
-            residuals[number] = np.square(values - basis @ (values @ basis)).mean()
+            known, values = columns[shown], pictures[number, region][shown]
+            # the normal equations: BLAS would spread a QR decomposition over threads that spin
+            share = np.linalg.pinv(known.T @ known, hermitian=True) @ (known.T @ values)
+            residuals[number] = np.square(values - known @ share).mean()
     return residuals

@@ -22,7 +22,7 @@ class PixelBudget:
 
     @contextmanager
     def share(self, pixels: float) -> Iterator[None]:
-        """Hold so many pixels, or the whole budget if it is smaller. Raises Overloaded."""
+        """Hold `pixels` of the budget, or all of it if `pixels` exceeds it. Raises Overloaded."""
         pixels, ticket = min(pixels, self._total), object()
         with self._changed:
             self._queue.append(ticket)

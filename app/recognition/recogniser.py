@@ -31,7 +31,7 @@ from app.recognition.pyramid import Pyramid, magnification
 from models.catalogue import FaceModel
 from models.network import Runtime
 
-# A face as the model takes it, and a function that adds its vector to all else that is observed.
+# The model's input crop, and a function that makes an ObservedFace from the crop's vector.
 # Nothing more of a picture is kept, so that the whole picture can be released.
 _Crop = tuple[Picture, Callable[[NDArray[np.float32]], ObservedFace]]
 

@@ -28,8 +28,8 @@ Send = Callable[[Message], Awaitable[None]]
 
 _LARGE = 16 << 20  # bytes; bodies above have memory trimmed, most frame sequences are smaller
 _SMALL = 64 << 10  # bytes of an answer that take no budget, so that listings cannot fail logins
-# Most clients read no answer before they have sent everything. So the rest of a refused body is
-# discarded, for at most so long in all, and until the client pauses for so long.
+# Most clients read no answer before they have sent everything. So read and discard the rest of a
+# refused body, for at most _DRAIN_S, or until the client is silent for _DRAIN_PAUSE_S.
 _DRAIN_S = 5.0
 _DRAIN_PAUSE_S = 1.0
 

@@ -29,7 +29,7 @@ _TARGET_TOO_LONG = Refusal(414, "target_too_long", "the address is too long")
 _HEAD_TOO_LARGE = Refusal(
     431,
     "head_too_large",
-    f"the headers are larger than {_MAX_HEAD >> 10} kB, or more than {_MAX_FIELDS}",
+    f"the headers exceed {_MAX_HEAD >> 10} kB or {_MAX_FIELDS} fields",
 )
 _TOO_SLOW = Refusal(408, "too_slow", "the request did not arrive within {:g} seconds")
 _TOO_MANY_CHUNKS = Refusal(400, "bad_request", "the body comes in too many small chunks")

@@ -91,14 +91,17 @@ class Fields(BaseSettings):
     milvus_timeout_s: float = Field(2.0, gt=0, le=60)
     """Seconds that one Milvus operation may take."""
 
-    face_model: Literal["auto", "vggface2", "dlib", "facenet"] = "auto"
+    face_model: Literal["auto", "vggface2", "dlib", "facenet", "onnx"] = "auto"
     """The [face model](operations.md#face-models). `auto` takes the model of the stored vectors;
-    for an empty database `facenet` if `FACENET_WEIGHTS` is set, else `vggface2` if its weights are
-    present or can be downloaded, else `dlib`."""
+    for an empty database `facenet` if `FACENET_WEIGHTS` is set, `onnx` if `ONNX_MODEL` is set, else
+    `vggface2` if its weights are present or can be downloaded, else `dlib`."""
     facenet_weights: AbsolutePath | None = None
     """Your own InceptionResnetV1 state dict, for the model `facenet`."""
     facenet_weights_sha256: Sha256 | None = None
     """SHA-256 of `FACENET_WEIGHTS`; set both."""
+    onnx_model: AbsolutePath | None = None
+    """The JSON file that [describes your own ONNX network](models.md#describe-a-network), for the
+    model `onnx`. It runs on the CPU: on a machine with an NVIDIA GPU, set `DEVICE=cpu`."""
     models_dir: AbsolutePath = ROOT / "models/weights"
     """Folder of downloaded weights and converted networks."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

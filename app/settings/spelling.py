@@ -17,7 +17,7 @@ _PADDING = re.compile(
 )
 _LEAST_LIKENESS = 0.845  # MATCH_THRESHOLD is caught (0.849), KEYS_FILE is not (0.842)
 _LEAST_LETTERS = 5  # in shorter names one letter makes another word: PORT, POST
-_MOST_LETTERS = 60  # of a variable that is compared; no setting is half as long
+_MOST_LETTERS = 60  # longer names are not compared; the longest setting has 28 characters
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:

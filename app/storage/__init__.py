@@ -135,9 +135,8 @@ class EmployeeStore(Protocol):
         Raises NoSuchEmployee if that has happened to this enrolment.
 
         check: gets all remembered probes of the employee, oldest first, and returns how many of the
-            oldest to forget. It may be called again, and no other probe is remembered between the
-            last call and this one. So if two probes are used at once, one is checked against the
-            other.
+            oldest to forget. It may run several times. No other probe is stored between its last
+            run and this write, so of two simultaneous logins one is checked against the other.
         """
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
@@ -152,7 +151,7 @@ class EmployeeStore(Protocol):
     def check_seals(self) -> None:
         """Raise UnknownSeal if a record is sealed with a key that VECTOR_KEYS does not hold."""
 
-    def seal_anew(self) -> Iterator[tuple[int, int]]:
+    def reseal(self) -> Iterator[tuple[int, int]]:
         """Reseal with the first key all records sealed otherwise, while others read and write.
 
         Yields the number of records done so far, and their total. Raises UnknownSeal at once if a

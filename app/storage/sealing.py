@@ -97,7 +97,7 @@ class VectorKeys:
         if name not in self._ciphers:
             raise CannotOpen(f"sealed with {name}, which VECTOR_KEYS does not hold")
 
-    def check_all_sealed(self, sealed_with: Mapping[str, int], unread: int) -> None:
+    def check_resealed(self, sealed_with: Mapping[str, int], unread: int) -> None:
         """Raise UnknownSeal if records are not sealed with the first key.
 
         sealed_with: the number of records for each key name.
@@ -115,7 +115,7 @@ class VectorKeys:
                 "log names them; remove them, or enrol them again"
             )
 
-    def check(self, sealed_with: Mapping[str, int]) -> None:
+    def check_keys(self, sealed_with: Mapping[str, int]) -> None:
         """Raise UnknownSeal if records are sealed with a key that VECTOR_KEYS does not hold.
 
         sealed_with: the number of records for each key name.

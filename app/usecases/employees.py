@@ -20,9 +20,10 @@ class Employees:
     def export(self, employee_id: int) -> tuple[Employee, list[UsedProbe]]:
         """Return all that is stored of an employee. Raises NoSuchEmployee, StoreUnavailable."""
         with self._audit.entry("export", employee_id=employee_id):
-            for employee in self._service.store.get([employee_id]):
-                return employee, self._service.store.used_probes(employee_id)
-            raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+            found = self._service.store.get([employee_id])
+            if not found:
+                raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+            return found[0], self._service.store.used_probes(employee_id)
 
     def remove(self, employee_id: int) -> None:
         """Remove all that is stored of an employee.

@@ -53,16 +53,16 @@ def key_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def closed_app(tmp_path_factory: pytest.TempPathFactory, key_file: Path) -> Iterator[Flask]:
-    app = ready_app(tmp_path_factory.mktemp("closed"), api_keys_file=key_file)
+def keyed_app(tmp_path_factory: pytest.TempPathFactory, key_file: Path) -> Iterator[Flask]:
+    app = ready_app(tmp_path_factory.mktemp("keyed"), api_keys_file=key_file)
     yield app
     app.extensions["service"].stop()
 
 
 @pytest.fixture
-def closed(closed_app: Flask) -> FlaskClient:
+def keyed(keyed_app: Flask) -> FlaskClient:
     """A client of a service with one key of each role, in which employee 5 is enrolled."""
-    client = closed_app.test_client()
+    client = keyed_app.test_client()
     for employee_id in (1, 5):
         client.delete(f"/api/{employee_id}", headers=bearer("admin"))
     assert client.post("/api/store/5", json=ENROLMENT, headers=bearer("enrol")).status_code == 200
@@ -75,8 +75,8 @@ def bearer(who: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {KEYS[who][0] if who in KEYS else 'login-1.abc'}"}
 
 
-def test_every_endpoint_is_in_the_matrix(closed_app: Flask) -> None:
-    assert set(closed_app.view_functions) == set(CALLS)
+def test_every_endpoint_is_in_the_matrix(keyed_app: Flask) -> None:
+    assert set(keyed_app.view_functions) == set(CALLS)
 
 
 def test_an_endpoint_that_does_not_say_who_may_call_it_is_for_admins(tmp_path: Path) -> None:
@@ -91,19 +91,19 @@ def test_an_endpoint_that_does_not_say_who_may_call_it_is_for_admins(tmp_path: P
 
 @pytest.mark.parametrize("who", sorted(EVERYONE))
 @pytest.mark.parametrize("endpoint", CALLS)
-def test_each_key_may_call_only_its_endpoints(closed: FlaskClient, endpoint: str, who: str) -> None:
+def test_each_key_may_call_only_its_endpoints(keyed: FlaskClient, endpoint: str, who: str) -> None:
     method, path, body, status, allowed = CALLS[endpoint]
     refused = 401 if who in ("nobody", "unknown") else 403
     expected = status if who in allowed else refused
     for headers in (bearer(who), {"X-API-Key": bearer(who).get("Authorization", "")[7:]}):
-        response = closed.open(path, method=method, json=body, headers=headers)
+        response = keyed.open(path, method=method, json=body, headers=headers)
         assert response.status_code == expected
         assert ("WWW-Authenticate" in response.headers) == (expected == 401)
-        closed.delete("/api/1", headers=bearer("admin"))
+        keyed.delete("/api/1", headers=bearer("admin"))
         if who in allowed and endpoint == "employees.remove":
             break
     if who not in allowed:
-        listed = closed.get("/api/get_all/30/1", headers=bearer("admin")).get_json()["users"]
+        listed = keyed.get("/api/get_all/30/1", headers=bearer("admin")).get_json()["users"]
         assert [user["_id"] for user in listed] == [5]
 
 
@@ -121,29 +121,29 @@ def test_each_key_may_call_only_its_endpoints(closed: FlaskClient, endpoint: str
     ],
 )
 def test_refusals_are_sentences_with_a_code(
-    closed: FlaskClient, headers: dict[str, str], status: int, code: str
+    keyed: FlaskClient, headers: dict[str, str], status: int, code: str
 ) -> None:
-    problem = closed.delete("/api/5", headers=headers | {"Accept": "application/json"})
+    problem = keyed.delete("/api/5", headers=headers | {"Accept": "application/json"})
     assert (problem.status_code, problem.get_json()["code"]) == (status, code)
-    plain = closed.delete("/api/5", headers=headers)
+    plain = keyed.delete("/api/5", headers=headers)
     assert plain.mimetype == "text/plain"
     assert plain.text == problem.get_json()["title"]
     assert status != 403 or plain.text == "this needs an API key with the role admin"
 
 
 def test_only_admins_get_vectors_and_others_an_empty_list(
-    closed: FlaskClient,
+    keyed: FlaskClient,
 ) -> None:
     def listed(who: str) -> dict[str, Any]:
-        (user,) = closed.get("/api/get_all/30/1", headers=bearer(who)).get_json()["users"]
+        (user,) = keyed.get("/api/get_all/30/1", headers=bearer(who)).get_json()["users"]
         return user
 
     assert listed("enrol") == {"_id": 5, "name": "Grace", "surname": "Hopper", "img": []}
     assert listed("admin")["img"][0] == pytest.approx(random_vector(1), abs=1e-6)
 
 
-def test_an_export_is_all_that_is_held(closed: FlaskClient) -> None:
-    export = closed.get("/api/employees/5/export", headers=bearer("admin")).get_json()
+def test_an_export_is_all_that_is_held(keyed: FlaskClient) -> None:
+    export = keyed.get("/api/employees/5/export", headers=bearer("admin")).get_json()
     vectors = export.pop("feature_vectors")
     assert len(export.pop("enrolment_id")) == 32
     assert vectors == [pytest.approx(random_vector(1), abs=1e-6)]
@@ -157,11 +157,11 @@ def test_an_export_is_all_that_is_held(closed: FlaskClient) -> None:
     }
     described = set(EXPORT["required"])
     assert described == {*export, "feature_vectors", "enrolment_id"}
-    missing = closed.get("/api/employees/6/export", headers=bearer("admin"))
+    missing = keyed.get("/api/employees/6/export", headers=bearer("admin"))
     assert (missing.status_code, missing.text) == (404, "no such employee")
 
 
-def test_an_unauthorised_body_is_not_received(closed_app: Flask) -> None:
+def test_an_unauthorised_body_is_not_received(keyed_app: Flask) -> None:
     """Whoever has no key must not make the service hold 64 MB for them."""
 
     class Body:
@@ -174,21 +174,21 @@ def test_an_unauthorised_body_is_not_received(closed_app: Flask) -> None:
     body = Body()
     environ = EnvironBuilder("/api/store/1", method="POST").get_environ()
     environ |= {"wsgi.input": body, "CONTENT_LENGTH": "60000000"}
-    _, status, _ = run_wsgi_app(closed_app, environ)
+    _, status, _ = run_wsgi_app(keyed_app, environ)
     assert status == "401 UNAUTHORIZED"
     assert not body.read_from
 
 
-def test_ready_tells_whether_keys_are_needed(closed: FlaskClient, client: FlaskClient) -> None:
-    assert closed.get("/readyz").get_json()["access"] == "keys"
+def test_ready_tells_whether_keys_are_needed(keyed: FlaskClient, client: FlaskClient) -> None:
+    assert keyed.get("/readyz").get_json()["access"] == "keys"
     assert client.get("/readyz").get_json()["access"] == "open to everyone"
 
 
-def test_a_wrong_key_costs_no_more_than_a_right_one(closed: FlaskClient) -> None:
+def test_a_wrong_key_costs_no_more_than_a_right_one(keyed: FlaskClient) -> None:
     """No slow hash for each request."""
     started = time.process_time()
     for _ in range(200):
-        closed.delete("/api/5", headers={"X-API-Key": "wrong"})
+        keyed.delete("/api/5", headers={"X-API-Key": "wrong"})
     assert time.process_time() - started < 5
 
 

@@ -172,8 +172,8 @@ def test_rotated_files_may_be_compressed(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(path.read_bytes()))
     path.unlink()
     log.write("test", "ok")
-    verdict = verify([packed, path])
-    assert (verdict.lines, verdict.findings, verdict.begins) == (4, [], [])
+    report = verify([packed, path])
+    assert (report.lines, report.findings, report.begins) == (4, [], [])
     packed.write_bytes(packed.read_bytes()[:-20])
     damaged = verified(packed)
     assert damaged.returncode == 1

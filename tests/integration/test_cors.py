@@ -87,7 +87,7 @@ def test_cookies_are_never_let_in(shared: FlaskClient) -> None:
     assert "Access-Control-Allow-Credentials" not in preflight.headers
 
 
-def test_any_origin_is_let_in_where_that_is_said(tmp_path: Path) -> None:
+def test_a_star_allows_any_origin(tmp_path: Path) -> None:
     app = ready_app(tmp_path, cors_origins="*")
     response = app.test_client().get("/healthz", headers={"Origin": "https://anything.example"})
     app.extensions["service"].stop()

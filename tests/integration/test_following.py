@@ -1,4 +1,4 @@
-"""The gallery follows the store in the background, whatever happens there."""
+"""The gallery catches up with the store in the background, whatever happens there."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +19,9 @@ from app.storage.sqlite.store import SqliteStore
 from app.watchdog import Watchdog
 from models.catalogue import FaceModel
 from testbed.employees import someone
+from testbed.serving import wait_until_loaded
 
-FOLLOW_S = 0.01
+CATCH_UP_S = 0.01
 
 
 class FailingGallery(MemoryGallery):
@@ -45,7 +46,7 @@ def store(tmp_path: Path) -> Iterator[SqliteStore]:
 
 @pytest.fixture
 def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
-    """Starts a service whose gallery meets these errors when it follows."""
+    """Starts a service whose gallery meets these errors when it catches up."""
     services: list[Service] = []
     made: list[FailingGallery] = []
 
@@ -64,11 +65,11 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
             build=lambda _: recogniser,
             make_gallery=make_gallery,
             watchdog=Watchdog(Limiter(1)),
-            catch_up_s=FOLLOW_S,
+            catch_up_s=CATCH_UP_S,
         )
         services.append(service)
         service.start()
-        assert service.wait(10)
+        wait_until_loaded(service)
         (gallery,) = made
         return gallery
 
@@ -81,7 +82,7 @@ def wait_for(happened: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not happened():
         assert time.monotonic() < deadline
-        time.sleep(FOLLOW_S)
+        time.sleep(CATCH_UP_S)
 
 
 def test_unexpected_errors_do_not_stop_catching_up(store: SqliteStore, start: Start) -> None:
@@ -115,5 +116,5 @@ def test_retries_become_less_frequent(start: Start) -> None:
     start(errors)
     wait_for(lambda: len(errors.times) >= 7)
     pauses = [later - earlier for earlier, later in pairwise(errors.times)]
-    assert pauses[3] > 4 * FOLLOW_S
-    assert max(pauses) < 2 + 16 * FOLLOW_S
+    assert pauses[3] > 4 * CATCH_UP_S
+    assert max(pauses) < 2 + 16 * CATCH_UP_S

@@ -90,7 +90,7 @@ def test_as_many_values_as_an_employee_may_have_are_read(client: FlaskClient) ->
         ("Gr\u2028ace", "holds a control character or a line break"),
         ("\u202eecarG", "holds a character that changes the direction of text"),
         ("Gr\u2066ace", "holds a character that changes the direction of text"),
-        ("\u200b\u200d", "holds nothing that shows"),
+        ("\u200b\u200d", "has no visible characters"),
         ("\ud800", "is not valid Unicode"),
         ("x" * 1_900_000, "has more than 200 characters"),
     ],

@@ -57,7 +57,7 @@ def test_a_method_that_is_not_taken(
     response = client.open(path, method=method)
     assert (response.status_code, response.text) == (
         405,
-        "this address does not take that method",
+        "this address does not accept that method",
     )
     assert set(response.headers["Allow"].split(", ")) == allowed
 

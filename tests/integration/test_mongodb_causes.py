@@ -81,7 +81,7 @@ def test_a_host_without_the_record_that_srv_needs() -> None:
 
 
 @pytest.mark.mongod
-def test_tls_with_a_server_that_speaks_none(mongod: Mongod) -> None:
+def test_tls_to_a_server_without_tls_is_explained(mongod: Mongod) -> None:
     said = cause(f"{mongod.address}/people?tls=true")
     assert said.startswith(f"{mongod.address} (MONGO_DB_URL) does not speak TLS")
 
@@ -113,7 +113,7 @@ def test_a_certificate_that_is_not_trusted(with_tls: Mongod, certificate: Path) 
         (b"", "closes the connection: it may want TLS"),
     ],
 )
-def test_something_that_is_no_mongod(answer: bytes, expected: str) -> None:
+def test_another_service_on_the_port_is_reported(answer: bytes, expected: str) -> None:
     with something_else(answer) as address:
         assert cause(f"{address}/people").startswith(f"{address} (MONGO_DB_URL) {expected}")
 

@@ -104,7 +104,7 @@ def test_a_damaged_document_locks_nobody_else_out(
         assert ids(mongo_store.page(10, 1)) == [1, 3]
         assert ids(mongo_store.get([1, 2, 3])) == [1, 3]
         assert ids(mongo_store.read_all()) == [1, 3]
-    assert {entry["log_level"] for entry in logs} == {"warning"}
+    assert {entry["log_level"] for entry in logs} == {"error"}
     assert {str(entry["employee_id"]) for entry in logs} == {str(damage.get("_id", 2))}
     assert mongo_store.models()["dlib"] >= 2
 

@@ -197,7 +197,7 @@ class TestAServerThatIsAway:
             assert ids(store.get([1])) == [1]
             store.close()
 
-    @pytest.mark.alone
+    @pytest.mark.timed
     def test_killed_and_back_with_all_that_was_acknowledged(self) -> None:
         with Mongod() as mongod:
             store = connected(mongo_db_url=f"{mongod.address}/database")

@@ -15,26 +15,26 @@ from app.audit.chain import verify
 from app.bootstrap import make_service
 from app.limiter import Limiter
 from app.watchdog import Watchdog
-from testbed.serving import START_S, only, ready_app
+from testbed.serving import only, ready_app, wait_until_loaded
 
-TURNS = 2
+SLOTS = 2
 
 
 def test_a_stuck_process_answers_503_to_healthz(tmp_path: Path) -> None:
     """For a process manager that asks over HTTP, where the process cannot end itself."""
-    turns: list[Limiter] = []
+    limiters: list[Limiter] = []
     ended = Event()
 
     def watch(limiter: Limiter) -> Watchdog:
-        turns.append(limiter)
+        limiters.append(limiter)
         return Watchdog(limiter, longest_s=0.6, end=ended.set)
 
-    settings = only(sqlite_path=tmp_path / "employees.db", max_in_flight=TURNS)
+    settings = only(sqlite_path=tmp_path / "employees.db", max_in_flight=SLOTS)
     app = create_app(settings, make_service(settings, watch=watch))
     service = app.extensions["service"]
-    assert service.wait(START_S)
+    wait_until_loaded(service)
     client = app.test_client()
-    (limiter,) = turns
+    (limiter,) = limiters
     for _ in range(20):  # one after the other takes longer than the patience, none of them does
         with limiter:
             time.sleep(0.04)
@@ -53,12 +53,12 @@ def test_a_stuck_process_answers_503_to_healthz(tmp_path: Path) -> None:
 def test_a_request_that_never_ends_is_noticed_too() -> None:
     """As one that waits for a disk that hangs, after its picture was looked at."""
     ended = Event()
-    turns, places = Limiter(1), Limiter(2)
-    watchdog = Watchdog(turns, longest_s=0.12, end=ended.set)
-    watchdog.watch(places, longest_s=1.2)
+    slots, requests = Limiter(1), Limiter(2)
+    watchdog = Watchdog(slots, longest_s=0.12, end=ended.set)
+    watchdog.watch(requests, longest_s=1.2)
     watchdog.start()
-    with places:
-        with places:
+    with requests:
+        with requests:
             time.sleep(0.5)
             assert watchdog.is_blocked
         assert not watchdog.is_blocked

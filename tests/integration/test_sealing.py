@@ -112,26 +112,26 @@ def test_keys_are_changed_while_others_read_and_write(
     store = open_with(f"{after} {before}")
     steps = []
     with suppress(UnknownSeal):  # the pod came in between
-        for done, total in store.seal_anew():
+        for done, total in store.reseal():
             steps.append(0 < done <= total)
     work.join()
     assert steps
     assert all(steps)
     # the pod still sealed with the key that was the first when it started
-    list(store.seal_anew())
+    list(store.reseal())
     last = open_with(after)
     last.check_seals()
     assert everything(last) == [as_stored(people[number]) for number in sorted(people)]
-    assert list(last.seal_anew()) == []
+    assert list(last.reseal()) == []
 
 
 def test_a_change_of_keys_that_was_interrupted_goes_on(open_with: OpenWith) -> None:
     store = open_with(OLD)
     for number in range(PEOPLE):
         store.add(someone(number))
-    first = next(iter(open_with(f"{NEW} {OLD}").seal_anew()))
+    first = next(iter(open_with(f"{NEW} {OLD}").reseal()))
     assert first[1] == PEOPLE
-    second = list(open_with(f"{NEW} {OLD}").seal_anew())
+    second = list(open_with(f"{NEW} {OLD}").reseal())
     assert second[-1] == (PEOPLE - first[0], PEOPLE - first[0])
     open_with(NEW).check_seals()
 
@@ -140,16 +140,16 @@ def test_a_change_of_keys_is_no_change_of_an_employee(open_with: OpenWith) -> No
     store = open_with(OLD)
     store.add(someone(1))
     position = store.position()
-    list(open_with(f"{NEW} {OLD}").seal_anew())
+    list(open_with(f"{NEW} {OLD}").reseal())
     assert store.changes_since(position).employee_ids == frozenset()
 
 
-def test_who_is_removed_meanwhile_stays_removed(open_with: OpenWith) -> None:
+def test_employees_removed_during_rotation_stay_removed(open_with: OpenWith) -> None:
     store = open_with(f"{OLD} {NEW}")
     for number in range(PEOPLE):
         store.add(someone(number))
     removed: set[int] = set()
-    for done, _ in open_with(f"{NEW} {OLD}").seal_anew():
+    for done, _ in open_with(f"{NEW} {OLD}").reseal():
         # the last of those that were done and the first of those that were not
         for number in {*range(done - 50, min(PEOPLE, done + 50))} - removed:
             store.remove(number)
@@ -169,7 +169,7 @@ def test_mongodb_documents_that_cannot_be_read_stop_no_change_of_keys(
     with closing(MongoStore(settings, VectorKeys(f"{NEW} plain"))) as store:
         store.add(someone(300))
         with pytest.raises(UnknownSeal, match="300 records cannot be read"):
-            list(store.seal_anew())
+            list(store.reseal())
 
 
 def test_old_mongodb_documents_are_sealed_too(mongod: Mongod, database: str) -> None:
@@ -181,7 +181,7 @@ def test_old_mongodb_documents_are_sealed_too(mongod: Mongod, database: str) -> 
         )
         settings = Settings(mongo_db_url=f"{mongod.address}/{database}", mongo_db_timeout_s=20)
         with closing(MongoStore(settings, VectorKeys(f"{NEW} plain"))) as store:
-            assert list(store.seal_anew()) == [(1, 1)]
+            assert list(store.reseal()) == [(1, 1)]
         with closing(MongoStore(settings, VectorKeys(NEW))) as store:
             (found,) = store.get([1])
             assert isinstance(found, Employee)

@@ -1,5 +1,8 @@
 """Commands of `flask --app entry`, run in this process."""
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -22,11 +25,21 @@ class Done:
 def run(*words: str, **variables: str) -> Done:
     """Run a command with these settings, and defaults for all others."""
     unset = dict.fromkeys(name.upper() for name in Settings.model_fields)
-    logging = structlog.get_config()
-    try:
+    with _logging_restored():
         runner = create_command_app().test_cli_runner()
         result = runner.invoke(args=words, env=unset | environment(**variables))
-    finally:
-        structlog.configure(**logging)
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return Done(result.exit_code, result.stdout, result.stderr, result.output)
+
+
+@contextmanager
+def _logging_restored() -> Iterator[None]:
+    """Undo a command's logging set-up, whose stream ends with the command."""
+    root = logging.getLogger()
+    configured, handlers, level = structlog.get_config(), root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        structlog.configure(**configured)
+        root.handlers[:] = handlers
+        root.setLevel(level)

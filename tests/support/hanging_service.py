@@ -56,8 +56,8 @@ class HangingServer(Server):
     def build(self, settings: Settings) -> Flask:
         service = make_service(
             settings,
-            lambda _, cache: HangingRuntime(settings.sqlite_path.parent, cache),
-            lambda turns: Watchdog(turns, PATIENCE_S, partial(end_process, GRACE_S)),
+            runtime_for=lambda _, cache: HangingRuntime(settings.sqlite_path.parent, cache),
+            watch=lambda slots: Watchdog(slots, PATIENCE_S, partial(end_process, GRACE_S)),
         )
         return create_app(settings, service)
 

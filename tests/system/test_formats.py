@@ -78,7 +78,7 @@ def test_every_format_logs_the_man_in(name: str, service: RunningService) -> Non
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_shows_nobody_is_refused(name: str, service: RunningService) -> None:
+def test_pictures_without_a_person_are_refused(name: str, service: RunningService) -> None:
     photo = FACES / "formats" / name
     assert_refused(log_in(service, photo), REFUSED[name])
     assert_refused(enrol(service, 1000, photo), REFUSED[name])

@@ -63,7 +63,7 @@ class Deployment:
         return done.returncode, done.output
 
     def is_right(self) -> bool:
-        """Whether the index holds the rows of the store's records and no others, to the bit."""
+        """Whether the index holds the entries of the store's records and no others, to the bit."""
         there = self.index.entries_between(index_repair.FIRST_ID, index_repair.LAST_ID)
         wanted = [row for employee in self.store.read_all() for row in expected_entries(employee)]
         return {(r.name, r.employee_id, r.vector.tobytes()) for r in there} == {
@@ -88,8 +88,8 @@ def enrol(deployment: Deployment, count: int) -> None:
 
 
 def found(output: str) -> tuple[int, int, int]:
-    """How many rows were missing, wrong, garbage."""
-    match = re.search(r"rows: (\d+) missing, (\d+) wrong, (\d+) garbage", output)
+    """How many entries were missing, wrong, garbage."""
+    match = re.search(r"entries: (\d+) missing, (\d+) wrong, (\d+) garbage", output)
     assert match, output
     missing, wrong, garbage = map(int, match.groups())
     return missing, wrong, garbage

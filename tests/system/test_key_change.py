@@ -62,6 +62,7 @@ def test_a_record_that_cannot_be_opened_stops_no_change_of_keys(tmp_path: Path) 
     done = rotated(tmp_path, f"{NEW} {OLD}")
     assert done.returncode == 1
     assert "1 records cannot be read and stay as they are, all others are sealed" in done.stderr
+    assert ("unreadable employee skipped" in done.stderr, done.stdout) == (True, "")
     with closing(SqliteStore(file, VectorKeys(NEW))) as store:
         assert ids(store.read_all()) == [0, 2]
         store.remove(1)

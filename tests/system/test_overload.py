@@ -11,7 +11,7 @@ from testbed.serving import RunningService
 from tests.support import sent_photos as photos
 from tools.liveness_service import LivenessService
 
-pytestmark = pytest.mark.alone
+pytestmark = pytest.mark.timed
 
 THREADS, PLACES = 8, 7
 FIND = "/api/find_match"

@@ -17,17 +17,17 @@ from tests.support.hanging_service import PATIENCE_S, SLOW_S
 
 PHOTO = {"img_base64": photos.astronaut()}
 
-TURNS = 2
+SLOTS = 2
 
 
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[RunningService]:
-    """A service with two turns; one person is enrolled."""
+    """A service with two slots; one person is enrolled."""
     with RunningService(
         tmp_path,
         script="tests/support/hanging_service.py",
         PYTHONPATH=str(ROOT),
-        MAX_IN_FLIGHT=str(TURNS),
+        MAX_IN_FLIGHT=str(SLOTS),
     ) as service:
         body = {"name": "Grace", "surname": "Hopper"} | PHOTO
         assert service.call("POST", "/api/store/1", json=body).status_code == 200
@@ -65,24 +65,24 @@ def replaced(service: RunningService, worker: int) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.alone
-def test_a_process_whose_turns_all_hang_is_not_ready_and_is_replaced(
+@pytest.mark.timed
+def test_a_process_with_all_slots_stuck_is_replaced(
     service: RunningService, tmp_path: Path
 ) -> None:
     (worker,) = service.workers()
-    with told_to(service, tmp_path, "hang", TURNS) as hung:
+    with told_to(service, tmp_path, "hang", SLOTS) as hung:
         refused = service.wait_for("/readyz", 503, PATIENCE_S)
         assert "taking too long" in refused.text
         assert service.call("GET", "/healthz").status_code == 200
         replaced(service, worker)
-    assert hung == [0] * TURNS
+    assert hung == [0] * SLOTS
     service.wait_ready()
     assert login(service) == 200
-    assert "this process ends" in service.log
+    assert "ending this process" in service.log
 
 
-@pytest.mark.alone
-def test_a_process_with_one_turn_that_hangs_answers_until_it_is_replaced(
+@pytest.mark.timed
+def test_a_process_with_one_stuck_slot_answers_until_it_is_replaced(
     service: RunningService, tmp_path: Path
 ) -> None:
     (worker,) = service.workers()
@@ -94,19 +94,19 @@ def test_a_process_with_one_turn_that_hangs_answers_until_it_is_replaced(
     assert login(service) == 200
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_a_process_that_was_suspended_is_not_replaced(
     service: RunningService, tmp_path: Path
 ) -> None:
     (worker,) = service.workers()
-    with told_to(service, tmp_path, "slow", TURNS) as slow:
+    with told_to(service, tmp_path, "slow", SLOTS) as slow:
         os.killpg(service.process.pid, signal.SIGSTOP)
         time.sleep(2 * PATIENCE_S)
         os.killpg(service.process.pid, signal.SIGCONT)
         time.sleep(SLOW_S / 2)
         assert service.workers() == [worker]
-    assert slow == [200] * TURNS
+    assert slow == [200] * SLOTS
     time.sleep(PATIENCE_S / 4)
     assert service.workers() == [worker]
     assert service.call("GET", "/readyz").status_code == 200
-    assert "this process ends" not in service.log
+    assert "ending this process" not in service.log

@@ -76,7 +76,7 @@ STALLS = {
 }
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_stalled_clients_block_nobody_and_get_408(service: RunningService) -> None:
     began = time.monotonic()
     with ExitStack() as stack:
@@ -181,7 +181,7 @@ def test_expect_100_continue_is_answered(service: RunningService) -> None:
     assert service.call("DELETE", "/api/1").status_code == 200
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_bodies_that_never_end_share_a_budget(service: RunningService) -> None:
     """Who has been sending for longer than two seconds makes room for others."""
     half = head(7_000_000) + b" " * 6_900_000
@@ -200,7 +200,7 @@ def test_bodies_that_never_end_share_a_budget(service: RunningService) -> None:
         assert "HTTP/1.1 503 " in answer(one)
 
 
-@pytest.mark.alone
+@pytest.mark.timed
 def test_a_client_that_never_reads_does_not_block_others(service: RunningService) -> None:
     """gunicorn's own worker waits two seconds for each of these, in its only event loop."""
     with ExitStack() as stack:

@@ -46,7 +46,7 @@ def test_the_log_says_what_runs(tmp_path: Path) -> None:
     assert (request["method"], request["path"], request["status"]) == ("DELETE", "/api/5", 200)
 
 
-def test_redis_that_is_away_is_said_once_at_the_start(tmp_path: Path) -> None:
+def test_unavailable_redis_is_logged_once_at_start(tmp_path: Path) -> None:
     address = f"redis://:hunter2@127.0.0.1:{free_port()}"
     with RunningService(tmp_path, REDIS_URL=address, LOGIN_FAILURES="5") as service:
         (line,) = [line for line in service.log.splitlines() if "REDIS_URL" in line]
@@ -55,7 +55,7 @@ def test_redis_that_is_away_is_said_once_at_the_start(tmp_path: Path) -> None:
         assert "hunter2" not in service.log
 
 
-def test_a_store_that_is_new_is_said_to_be(tmp_path: Path) -> None:
+def test_creating_a_store_is_logged(tmp_path: Path) -> None:
     with RunningService(tmp_path) as first:
         assert first.log.count("creating a new, empty store") == 1
     with RunningService(tmp_path) as second:

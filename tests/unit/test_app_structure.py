@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "recognition": {"limiter"},
     "storage": {"settings", "private_files"},
     "gallery": {"storage"},
+    "evaluation": {"recognition", "gallery", "storage", "limiter", "private_files"},
     "watchdog": {"limiter"},
     "model_check": {"storage"},
     "lifecycle": {"gallery", "recognition", "storage", "limiter", "model_check", "watchdog"},
@@ -33,9 +34,10 @@ MAY_IMPORT = {
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences"},
-    "bootstrap": {"settings", "log", "access", "audit", "storage", "gallery"}
+    "bootstrap": {"settings", "sentences", "log", "access", "audit", "storage", "gallery"}
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle"},
-    "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"},
+    "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}
+    | {"evaluation"},
 }
 
 PARTS = sorted(MAY_IMPORT)

@@ -131,8 +131,8 @@ def test_a_service_that_starts_after_a_rotation_continues_the_chain(tmp_path: Pa
         note(path, 2)
         rotate(path)
     note(path)
-    verdict = verify(parts(path))
-    assert (verdict.lines, verdict.findings, verdict.begins) == (7, [], [])
+    report = verify(parts(path))
+    assert (report.lines, report.findings, report.begins) == (7, [], [])
 
 
 def test_a_worker_that_was_silent_for_two_rotations_continues_the_chain(tmp_path: Path) -> None:
@@ -145,8 +145,8 @@ def test_a_worker_that_was_silent_for_two_rotations_continues_the_chain(tmp_path
         busy.write("test", "ok")
         rotate(path)
         silent.write("test", "ok")
-    verdict = verify(parts(path))
-    assert (verdict.lines, verdict.findings) == (7, [])
+    report = verify(parts(path))
+    assert (report.lines, report.findings) == (7, [])
 
 
 def test_a_file_that_was_made_for_us_continues_the_chain(tmp_path: Path) -> None:
@@ -178,11 +178,11 @@ def test_files_that_have_expired_are_no_tampering(tmp_path: Path) -> None:
         rotate(path)
     oldest, *rest = parts(path)
     last = verify([oldest]).last
-    verdict = verify(rest)
-    assert verdict.findings == []
-    (begins,) = verdict.begins
+    report = verify(rest)
+    assert report.findings == []
+    (begins,) = report.begins
     assert f"audit.log.2, line 1 follows the line {last}" in begins
-    assert verify(rest, [last, verdict.last]).findings == []
+    assert verify(rest, [last, report.last]).findings == []
     lines = rest[0].read_bytes().splitlines(keepends=True)
     rest[0].write_bytes(lines[1])
     assert verify(rest).findings == []  # that cannot be known

@@ -62,7 +62,7 @@ def test_pixels_are_shared(held: PixelBudget) -> None:
         pass
 
 
-def test_who_is_refused_a_share_takes_none(held: PixelBudget) -> None:
+def test_a_refused_request_holds_no_pixels(held: PixelBudget) -> None:
     with pytest.raises(Overloaded), held.share(41):
         pass
     with held.share(40):

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from app.recognition.image import FORMATS
 from app.settings import Settings, SettingsError, load_settings
 from testbed.serving import ROOT
 
@@ -17,7 +18,7 @@ BAD = [
     ("MAX_IN_FLIGHT", "0", "must be at least 1"),
     ("MONGO_DB_PROTOCOL", "http", "'mongodb' or 'mongodb+srv'"),
     ("MONGO_DB_TIMEOUT_S", "0", "must be more than 0"),
-    ("FACE_MODEL", "arcface", "'auto', 'vggface2', 'dlib' or 'facenet'"),
+    ("FACE_MODEL", "arcface", "'auto', 'vggface2', 'dlib', 'facenet' or 'onnx'"),
     ("FACENET_WEIGHTS", "weights.pt", "FACENET_WEIGHTS_SHA256 must be set together"),
     ("FACENET_WEIGHTS_SHA256", "abc", "64 hexadecimal digits"),
     ("FACENET_WEIGHTS_SHA256", "0" * 64, "must be set together"),
@@ -150,3 +151,7 @@ def test_a_liveness_token_and_a_password_exclude_each_other(
     with pytest.raises(SettingsError, match="LIVENESS_TOKEN") as caught:
         load_settings()
     assert "hunter2" not in str(caught.value)
+
+
+def test_by_default_every_format_that_can_be_decoded_is_accepted() -> None:
+    assert Settings.model_fields["image_formats"].default.split() == list(FORMATS)

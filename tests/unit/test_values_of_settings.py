@@ -159,6 +159,7 @@ def test_relative_paths_start_in_the_folder_of_the_service(
         AUDIT_LOG="logs/audit.log",
         FACENET_WEIGHTS="own.pt",
         FACENET_WEIGHTS_SHA256="0" * 64,
+        ONNX_MODEL="own.json",
         MILVUS_URI="gallery.db",
     )
     assert settings.sqlite_path == ROOT / "people.db"
@@ -166,4 +167,5 @@ def test_relative_paths_start_in_the_folder_of_the_service(
     assert settings.models_dir == ROOT / "weights"
     assert settings.audit_log == str(ROOT / "logs/audit.log")
     assert settings.facenet_weights == ROOT / "own.pt"
+    assert settings.onnx_model == ROOT / "own.json"
     assert settings.milvus_uri == str(ROOT / "gallery.db")

@@ -32,7 +32,9 @@ def bounded(data: bytes) -> bytes:
             try:
                 return walk(data)
             except TooMuch as error:
-                raise NotAnImage("the picture holds too much besides its pixels") from error
+                raise NotAnImage(
+                    "the picture contains too much data in addition to the image"
+                ) from error
             except (IndexError, ValueError) as error:  # the file ends early, or contradicts itself
                 raise NotAnImage("the picture is damaged or cut off") from error
     return data

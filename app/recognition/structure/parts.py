@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from itertools import count
 
-MAX_OVERLAP = 2  # times the file's size: what all its parts together may claim to be
+# All parts of a file together may claim at most this many times its size.
+MAX_OVERLAP = 2
 MAX_METADATA = 1 << 18  # bytes of Exif or XMP data searched for the orientation
 _MAX_TAGS = 1_000
 _ORIENTATION, _SHORT, _LONG = 0x0112, 3, 4

@@ -151,9 +151,9 @@ class MongoStore:
         return self._count_by(MODEL)
 
     def check_seals(self) -> None:
-        self._keys.check(self._count_by(SEALED_WITH))
+        self._keys.check_keys(self._count_by(SEALED_WITH))
 
-    def seal_anew(self) -> Iterator[tuple[int, int]]:
+    def reseal(self) -> Iterator[tuple[int, int]]:
         self.check_seals()
         counts = self._count_by(SEALED_WITH)
         done, unread, total = 0, 0, sum(counts.values()) - counts.get(self._keys.first, 0)
@@ -166,7 +166,7 @@ class MongoStore:
                     self._employees.bulk_write(updates, ordered=False)
             done, unread = done + len(updates), unread + len(batch) - len(updates)
             yield done, total
-        self._keys.check_all_sealed(self._count_by(SEALED_WITH), unread)
+        self._keys.check_resealed(self._count_by(SEALED_WITH), unread)
 
     def _count_by(self, expression: Mapping[str, Any]) -> dict[str, int]:
         """Return the number of documents for each string value of an aggregation expression."""
@@ -248,6 +248,6 @@ class MongoStore:
             try:
                 yield from_document(document, self._keys)
             except UnreadableDocument as error:
-                log.warning(
+                log.error(
                     "unreadable employee skipped", employee_id=document["_id"], reason=str(error)
                 )

@@ -47,7 +47,7 @@ class SqliteFile:
             private_files.warn_if_others_read(self._path, "SQLITE_PATH")
         except OSError as error:
             raise self._unavailable(str(error)) from error
-        with self.connection() as database, _locked(self._path.parent):
+        with self.connection() as database, _folder_lock(self._path.parent):
             self._prepare(database)
 
     @contextmanager
@@ -178,7 +178,7 @@ def _inode(path: Path) -> tuple[int, int] | None:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _folder_lock(folder: Path) -> Iterator[None]:
     """Let one process at a time prepare the file; SQLite would fail at once if two did."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:

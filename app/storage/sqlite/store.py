@@ -123,9 +123,9 @@ class SqliteStore:
         return self._count_by("model")
 
     def check_seals(self) -> None:
-        self._keys.check(self._count_by("sealed_with"))
+        self._keys.check_keys(self._count_by("sealed_with"))
 
-    def seal_anew(self) -> Iterator[tuple[int, int]]:
+    def reseal(self) -> Iterator[tuple[int, int]]:
         self.check_seals()
         counts = self._count_by("sealed_with")
         total = sum(counts.values()) - counts.get(self._keys.first, 0)
@@ -143,7 +143,7 @@ class SqliteStore:
             done, unread = done + len(resealed), unread + len(rows) - len(resealed)
             yield done, total
         self._file.wipe_log()
-        self._keys.check_all_sealed(self._count_by("sealed_with"), unread)
+        self._keys.check_resealed(self._count_by("sealed_with"), unread)
 
     def _count_by(self, column: str) -> dict[str, int]:
         """Return the number of employees for each value of an indexed column."""
