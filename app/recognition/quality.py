@@ -53,8 +53,8 @@ class Quality:
 
 LIMITS = {
     "off": None,
-    "standard": Quality(40, 0.5, 0.65, 10, 0.25, 0.11, 0.3, 0.068, 0.078, 0.05),
-    "strict": Quality(60, 0.4, 0.7, 13, 0.1, 0.09, 0.2, 0.075, 0.1, 0.06),
+    "standard": Quality(40, 0.5, 0.65, 10, 0.25, 0.09, 0.3, 0.068, 0.075, 0.05),
+    "strict": Quality(60, 0.4, 0.7, 13, 0.1, 0.08, 0.2, 0.075, 0.1, 0.06),
 }
 """The values of QUALITY, and the worst measures that each accepts."""
 

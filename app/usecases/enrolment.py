@@ -92,8 +92,8 @@ class Enrolment:
             faces = _faces(recogniser, request.photos)
             vectors = np.stack([face.vector for face in faces])
             hashes = tuple(each for face in faces for each in photo_hashes(face.aligned))
-            distances = np.linalg.norm(vectors[:, None] - vectors, axis=2)
-            if distances.max() * recogniser.model.distance_scale > _SAME_PERSON:
+            farthest = np.sqrt(max(2 - 2 * float((vectors @ vectors.T).min()), 0))
+            if farthest * recogniser.model.distance_scale > _SAME_PERSON:
                 raise DifferentPeople("the pictures show different people, enrol one person")
         self._compare_with_others(request, vectors, facts)
         return Employee(
