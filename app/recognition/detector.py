@@ -3,18 +3,15 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from app.recognition.boxes import Boxes, Scores, around, moved, overlaps, squared, suppress
 from app.recognition.image import Picture
 from app.recognition.mosaic import mosaic
 from app.recognition.pyramid import Pyramid
 from models import mtcnn
 from models.network import Network, Outputs, Runtime
-
-Boxes = NDArray[np.float64]
-Scores = NDArray[np.float32]
 
 _CELL, _STRIDE = 12, 2  # P-Net looks at 12×12 pixels every 2 pixels
 _MARGIN = _CELL // 2  # around the picture, so that a face may lie half outside it
@@ -25,6 +22,7 @@ _TILE_SIDE = 432  # pixels of a scale that P-Net sees at a time; a multiple of i
 _BATCH = 64  # boxes that R-Net or O-Net sees at a time
 _SAME_FACE = 0.7  # overlap from which two boxes are one face, as a share of the smaller box
 _MIN_SCORES = (0.6, 0.7)  # to pass the first and the second stage
+_VIEWS_OF_CLOSE_UP = 8  # of the 45 boxes that `around` returns, those that must hold a face
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,6 +83,16 @@ class FaceDetector:
                 faces = distinct(faces + self._search(pyramid, batch))
         return faces
 
+    def detect_close_up(self, pyramid: Pyramid) -> list[DetectedFace]:
+        """Return the faces that fill the picture, the largest first.
+
+        P-Net does not propose a face that is cut off closely, so R-Net gets boxes about as large as
+        the picture instead. A face is seen from many of them, what only resembles one from a few.
+        """
+        boxes = self._second_stage(pyramid, around(*pyramid.picture.shape[:2]), max_overlap=1)
+        faces = self._last_stage(pyramid, boxes) if len(boxes) else []
+        return distinct(faces) if len(faces) >= _VIEWS_OF_CLOSE_UP else []
+
     def _scales(self, pyramid: Pyramid, smallest_share: float) -> list[float]:
         """Return the factors by which to resize the picture, those for large faces first."""
         shorter = min(pyramid.picture.shape[:2])
@@ -130,11 +138,11 @@ class FaceDetector:
         scale = np.array([each.scale for each in tiles])[tile]
         return cells, scale, offsets[0][:, row, column].T, scores
 
-    def _second_stage(self, pyramid: Pyramid, boxes: Boxes) -> Boxes:
+    def _second_stage(self, pyramid: Pyramid, boxes: Boxes, max_overlap: float = 0.7) -> Boxes:
         offsets, certainty = _run(self._refine, pyramid, boxes, 24)
         passed = certainty[:, 1] > _MIN_SCORES[1]
         boxes, offsets, score = boxes[passed], offsets[passed], certainty[passed, 1]
-        keep = suppress(boxes, score, 0.7)
+        keep = suppress(boxes, score, max_overlap)
         return squared(moved(boxes[keep], offsets[keep]))
 
     def _last_stage(self, pyramid: Pyramid, boxes: Boxes) -> list[DetectedFace]:
@@ -172,7 +180,7 @@ def distinct(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
     while len(others):
         best, others = others[0], others[1:]
         keep.append(by_score[best])
-        others = others[_overlaps(boxes[best], boxes[others]) <= _SAME_FACE]
+        others = others[overlaps(boxes[best], boxes[others]) <= _SAME_FACE]
     return sorted(keep, key=lambda face: face.side, reverse=True)
 
 
@@ -247,36 +255,3 @@ def _cell_boxes(
     corner = cells * float(_STRIDE) - begins[tile] - _MARGIN
     boxes: Boxes = np.hstack((corner, corner + _CELL)) * np.tile(per_pixel, 2)[tile]
     return boxes
-
-
-def moved(boxes: Boxes, offsets: NDArray[np.float32]) -> Boxes:
-    """Return boxes with their corners moved by `offsets` (n, 4), given in widths and heights."""
-    size = boxes[:, 2:] - boxes[:, :2]
-    return boxes + offsets * np.hstack((size, size))
-
-
-def squared(boxes: Boxes) -> Boxes:
-    """Return squares with the boxes' centres and longer sides."""
-    centre = (boxes[:, :2] + boxes[:, 2:]) / 2
-    half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
-    return np.hstack((centre - half, centre + half))
-
-
-def suppress(boxes: Boxes, scores: Scores, max_overlap: float) -> NDArray[np.intp]:
-    """Return the indices of the boxes that non-maximum suppression keeps, the best score first.
-
-    max_overlap: share of two boxes' union beyond which the box with the lower score goes. At
-    exactly this overlap, which is common among P-Net's cells, both stay.
-    """
-    corners_and_sizes = np.hstack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]))
-    keep = cv2.dnn.NMSBoxes(corners_and_sizes.tolist(), scores.tolist(), 0.0, max_overlap)
-    return np.asarray(keep, np.intp)
-
-
-def _overlaps(box: NDArray[np.float64], others: Boxes) -> NDArray[np.float64]:
-    """Return (n,) the area shared with each other box, as a share of the smaller of the two."""
-    size = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
-    shared = np.prod(np.maximum(size, 0), axis=1)
-    area = np.prod(others[:, 2:] - others[:, :2], axis=1)
-    overlaps: NDArray[np.float64] = shared / np.minimum(np.prod(box[2:] - box[:2]), area)
-    return overlaps

@@ -15,6 +15,8 @@ from app.recognition.image import Photo, Picture
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pyramid import Pyramid
 
+_GREY = 128  # of [0, 255]; about 0 as the detector's networks take it
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -53,14 +55,29 @@ class FaceSearch:
             rotated = self._search_rotated(photo, picture, quarters)
             if rotated.score > max(best.score, self._requirements.sure_score):
                 best = rotated
-        return best if best.faces else self._finer_view(photo)
+        if best.faces:
+            return best
+        close_up = self._close_up(photo, picture, 0)
+        return close_up if close_up.faces else self._finer_view(photo)
 
     def view(self, photo: Photo, quarters: int) -> View:
         """Return the photo rotated by so many quarter turns. Raises UnusableImage."""
-        view = self._search_rotated(photo, self._coarse(photo), quarters)
+        picture = self._coarse(photo)
+        view = self._search_rotated(photo, picture, quarters)
+        if not view.faces:
+            view = self._close_up(photo, picture, quarters)
         if not view.faces:
             raise NoFace("no face was found in the picture")
         return view
+
+    def _close_up(self, photo: Photo, picture: Picture, quarters: int) -> View:
+        """Search for a face that fills the picture.
+
+        MTCNN learned what surrounds a face. If that is cut off, black in its place is an edge that
+        a face does not have. Grey, which its networks take as 0, is nothing.
+        """
+        pyramid = _rotated(picture, quarters, beyond=_GREY)
+        return self._view(photo, pyramid, self._detector.detect_close_up(pyramid), quarters)
 
     def _finer_view(self, photo: Photo) -> View:
         """Return the upright photo at a higher resolution, to find a small face.
@@ -96,8 +113,14 @@ class FaceSearch:
         self, photo: Photo, picture: Picture, quarters: int, smallest_share: float | None = None
     ) -> View:
         """Search the photo, decoded as `picture`, after so many quarter turns."""
-        pyramid = Pyramid(np.ascontiguousarray(np.rot90(picture, quarters)))
+        pyramid = _rotated(picture, quarters)
         faces = self._detector.detect(pyramid, self._requirements.rival, smallest_share)
+        return self._view(photo, pyramid, faces, quarters)
+
+    def _view(
+        self, photo: Photo, pyramid: Pyramid, faces: list[DetectedFace], quarters: int
+    ) -> View:
+        """Return a view of the photo with the main face and its rivals among `faces`."""
         centre = np.array(pyramid.picture.shape[1::-1]) / 2
 
         def rank(face: DetectedFace) -> tuple[bool, float]:
@@ -105,5 +128,9 @@ class FaceSearch:
             return face.side < self._requirements.tie * faces[0].side, float(off_centre)
 
         large = [face for face in faces if face.side > self._requirements.rival * faces[0].side]
-        detail = min(picture.shape[:2]) / photo.shorter_side
+        detail = min(pyramid.picture.shape[:2]) / photo.shorter_side
         return View(pyramid, sorted(large, key=rank), quarters, detail)
+
+
+def _rotated(picture: Picture, quarters: int, beyond: int = 0) -> Pyramid:
+    return Pyramid(np.ascontiguousarray(np.rot90(picture, quarters)), beyond)

@@ -16,21 +16,24 @@ class Pyramid:
 
     Beyond the picture's edge, crops are black, as in the original MTCNN. If crops were clipped at
     the edge and stretched, the boxes of close-ups would fly far out of the picture.
+
+    beyond: a grey in [0, 255] to use there instead of black.
     """
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: Picture, beyond: int = 0) -> None:
         self.picture = picture
+        self._beyond = (beyond,) * 3
         self._halves = [picture]
 
     def resized(self, scale: float, margin: int) -> Picture:
-        """Return the picture resized by `scale`, with a black margin.
+        """Return the picture resized by `scale`, with a plain margin.
 
         The size is rounded to whole pixels. margin: in pixels.
         """
         rows, columns = self.picture.shape[:2]
         size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
         small = cv2.resize(self._at(1 / scale), size, interpolation=cv2.INTER_AREA)
-        padded = cv2.copyMakeBorder(small, *(margin,) * 4, cv2.BORDER_CONSTANT)
+        padded = cv2.copyMakeBorder(small, *(margin,) * 4, cv2.BORDER_CONSTANT, value=self._beyond)
         return np.asarray(padded, np.uint8)
 
     def warped(self, to_picture: NDArray[np.float64], side: int) -> Picture:
@@ -67,6 +70,7 @@ class Pyramid:
                 dst=chip,
                 flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                 borderMode=cv2.BORDER_CONSTANT,
+                borderValue=self._beyond,
             )
         return chips
 

@@ -1,5 +1,7 @@
 """Faces are found where they are, and the geometry around them is exact to the half pixel."""
 
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -7,10 +9,11 @@ import numpy as np
 import pytest
 
 from app.recognition.detector import FaceDetector
+from app.recognition.image import Picture
 from app.recognition.mosaic import mosaic
 from app.recognition.pyramid import Pyramid
-from testbed.photos import GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, picture
-from tests.support.chips import largest_face
+from testbed.photos import FACES, GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, picture
+from tests.support.chips import cut_closely, largest_face
 
 
 @pytest.mark.parametrize("photo", PORTRAITS, ids=lambda photo: photo.stem)
@@ -63,6 +66,46 @@ def test_a_close_up_is_found_with_its_landmarks_inside(photo: Path, detector: Fa
     landmarks = largest_face(detector, pixels[top:bottom, left:right].copy()).landmarks
     expected = largest_face(detector, pixels).landmarks - (left, top)
     assert np.abs(landmarks - expected).max() < 0.1 * (x2 - x1)
+
+
+@pytest.mark.parametrize("margin", [0.2, 0.1])
+@pytest.mark.parametrize("photo", PORTRAITS, ids=lambda photo: photo.stem)
+def test_a_face_without_its_surroundings_is_found_as_a_close_up(
+    photo: Path, margin: float, detector: FaceDetector
+) -> None:
+    pixels = picture(photo)
+    whole = largest_face(detector, pixels).landmarks
+    close_up = cut_closely(pixels, whole, margin)
+    assert detector.detect(Pyramid(close_up)) == []
+    (face,) = detector.detect_close_up(Pyramid(close_up, beyond=128))
+    size = np.ptp(whole, axis=0)
+    expected = whole - np.rint(whole.min(axis=0) - margin * size)
+    assert np.abs(face.landmarks - expected).max() < 0.1 * size[0]
+
+
+@pytest.mark.parametrize("photo", WITHOUT_FACE, ids=lambda photo: photo.stem)
+def test_nothing_else_passes_for_a_close_up(photo: Path, detector: FaceDetector) -> None:
+    assert [form.shape for form in pieces(picture(photo)) if is_close_up(detector, form)] == []
+
+
+@pytest.mark.parametrize("photo", sorted(FACES.glob("no_face/*")), ids=lambda photo: photo.stem)
+@pytest.mark.faces
+def test_no_photo_without_a_face_passes_for_a_close_up(photo: Path, detector: FaceDetector) -> None:
+    assert [form.shape for form in pieces(picture(photo)) if is_close_up(detector, form)] == []
+
+
+def is_close_up(detector: FaceDetector, pixels: Picture) -> bool:
+    return bool(detector.detect_close_up(Pyramid(pixels, beyond=128)))
+
+
+def pieces(pixels: Picture) -> Iterator[Picture]:
+    """The whole picture and nine overlapping quarters of it, also mirrored and turned."""
+    rows, columns = pixels.shape[:2]
+    shares = product((0, 0.25, 0.5), repeat=2)
+    corners = [(int(down * rows), int(right * columns)) for down, right in shares]
+    for piece in (pixels, *(pixels[r : r + rows // 2, c : c + columns // 2] for r, c in corners)):
+        for form in (piece, piece[:, ::-1], *(np.rot90(piece, quarters) for quarters in (1, 2, 3))):
+            yield np.ascontiguousarray(form)
 
 
 def test_of_a_face_beyond_the_edge_only_what_shows_counts_as_its_size(

@@ -16,12 +16,14 @@ from app.recognition import (
     NotAnImage,
     SeveralFaces,
 )
+from app.recognition.detector import FaceDetector
 from app.recognition.image import Picture
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
 from models.catalogue import FaceModel
 from models.network import Runtime
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, PORTRAITS, WITHOUT_FACE, encoded, picture
+from tests.support.chips import cut_closely, largest_face
 
 FACE_SIDE = {GRACE_HOPPER: 203, ASTRONAUT: 95}  # in pixels
 
@@ -121,6 +123,20 @@ def test_a_small_face_in_the_background_does_not_prevent_enrolment(
 def test_a_photo_without_a_face_raises_no_face(photo: Path, recogniser: Recogniser) -> None:
     with pytest.raises(NoFace, match="no face was found in the picture"):
         recogniser.for_login(photo.read_bytes())
+
+
+@pytest.mark.parametrize("photo", PORTRAITS, ids=lambda photo: photo.stem)
+def test_a_face_that_fills_the_picture_is_recognised(
+    photo: Path, detector: FaceDetector, recogniser: Recogniser
+) -> None:
+    pixels = picture(photo)
+    close_up = cut_closely(pixels, largest_face(detector, pixels).landmarks, margin=0.2)
+    vector = recogniser.for_login(encoded(close_up))
+    own, others = (
+        [distance(recogniser, recogniser.for_login(each.read_bytes()), vector) for each in group]
+        for group in ([photo], set(PORTRAITS) - {photo})
+    )
+    assert max(own) < 0.8 < min(others)
 
 
 @pytest.mark.parametrize("photo", PORTRAITS, ids=lambda photo: photo.stem)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from app.recognition.alignment import chip_to_picture, similarity
-from app.recognition.detector import DetectedFace, distinct, moved, squared, suppress
+from app.recognition.boxes import moved, squared, suppress
+from app.recognition.detector import DetectedFace, distinct
 from app.recognition.pyramid import Pyramid
 from models.catalogue import BoxAlignment, FaceModel, LandmarkAlignment
 from models.network import NetworkSource
@@ -112,6 +113,17 @@ def test_what_lies_outside_is_black() -> None:
     assert (crop[21:, 21:] == 255).all()
     (away,) = white.boxes(np.array([[100.0, 0, 140, 40]]), 24)
     assert (away == 0).all()
+
+
+def test_what_lies_outside_can_be_grey() -> None:
+    white = Pyramid(np.full((50, 80, 3), 255, np.uint8), beyond=128)
+    (crop,) = white.boxes(np.array([[-20.0, -20, 20, 20]]), 40)
+    assert (crop[:19] == 128).all()
+    assert (crop[:, :19] == 128).all()
+    assert (crop[21:, 21:] == 255).all()
+    level = white.resized(0.5, margin=6)
+    assert (level[:6] == 128).all()
+    assert (level[6:-6, 6:-6] == 255).all()
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5, 0.13])
