@@ -1,7 +1,7 @@
 """Compute error rates of comparisons, named as in ISO/IEC 19795-1. Distances below α match."""
 
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,13 +80,3 @@ def equal_error_rate(mated: Distances, non_mated: Distances) -> float:
 def threshold_at(non_mated: Distances, rate: float) -> float:
     """Return the largest threshold with at most `rate` of the non-mated comparisons below it."""
     return float(np.sort(non_mated)[int(rate * len(non_mated))])
-
-
-def fpir_in_smaller_gallery(hits: NDArray[np.int64], enrolled: int, size: int) -> float:
-    """Return the expected FPIR in a gallery of `size` people drawn from the `enrolled`.
-
-    hits: for each non-mated probe, how many of the enrolled it matches.
-    """
-    values, counts = np.unique(hits, return_counts=True)
-    none = [comb(enrolled - int(value), size) / comb(enrolled, size) for value in values]
-    return float(1 - np.average(none, weights=counts))
