@@ -1,12 +1,12 @@
 """Make the distances that error rates count from the photos of LFW."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from app.evaluation.rates import Distances
 from app.evaluation.templates import Templates
@@ -49,43 +49,48 @@ def all_non_mated(templates: Templates, photos: list[str]) -> Distances:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The results of an identification experiment. Each array has a number for each probe.
+    """The results of identification experiments. Each array has a number for each probe.
 
     mated_right: distance to the nearest person of the gallery if that is the probe's own, else
     infinite. mated_wrong: the same if it is another person. non_mated: distance to the nearest.
-    hits: how many people of the gallery a non-mated probe matches at α.
     """
 
     enrolled: int
+    draws: int
     mated_right: Distances
     mated_wrong: Distances
     non_mated: Distances
-    hits: NDArray[np.int64]
 
 
-def search(templates: Templates, alpha: float) -> Search:
-    """Enrol people with several photos by the first usable one, and search for all others."""
-    gallery, mated, non_mated = [], [], []
-    for _, group in groupby(sorted(templates.rows), key=person):
-        photos = list(group)
-        if len(photos) == 1:
-            non_mated += photos
-            continue
-        enrolment = next((photo for photo in photos if templates.usable(photo)), photos[0])
-        gallery.append(enrolment)
-        mated += [photo for photo in photos if photo != enrolment]
-    distances = templates.compare_all(mated, gallery)
-    nearest = distances.argmin(axis=1)
-    own = np.array([person(gallery[i]) == person(p) for i, p in zip(nearest, mated, strict=True)])
-    least = distances.min(axis=1)
-    strangers = templates.compare_all(non_mated, gallery)
-    return Search(
-        enrolled=len(gallery),
-        mated_right=np.where(own, least, np.inf),
-        mated_wrong=np.where(own, np.inf, least),
-        non_mated=strangers.min(axis=1),
-        hits=(strangers < alpha).sum(axis=1),
-    )
+def search(
+    templates: Templates, enrolled: int, draws: int, measure: Callable[[Distances], Distances]
+) -> Search:
+    """Enrol random people with one photo each, and search for another photo of each.
+
+    Everybody else is searched for with one photo, as a stranger.
+
+    draws: how often to begin again with other people and photos. measure: returns the distance
+    (n,) to the nearest person, given those (n, people) to all.
+    """
+    rng = np.random.default_rng(enrolled)
+    everybody = [list(photos) for _, photos in groupby(sorted(templates.rows), key=person)]
+    right, wrong, non_mated = [], [], []
+    for _ in range(draws):
+        people = [list(rng.permutation(photos)) for photos in everybody]
+        several = [photos for photos in people if len(photos) > 1]
+        rng.shuffle(several)
+        gallery = [photos[0] for photos in several[:enrolled]]
+        mated = [photos[1] for photos in several[:enrolled]]
+        known = {person(photo) for photo in gallery}
+        strangers = [photos[0] for photos in people if person(photos[0]) not in known]
+        distances = templates.compare_all(mated, gallery)
+        own = distances.argmin(axis=1) == np.arange(len(gallery))
+        nearest = measure(distances)
+        right.append(np.where(own, nearest, np.inf))
+        wrong.append(np.where(own, np.inf, nearest))
+        distances = templates.compare_all(strangers, gallery)
+        non_mated.append(measure(distances))
+    return Search(enrolled, draws, *map(np.concatenate, (right, wrong, non_mated)))
 
 
 def person(photo: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from app.bootstrap import make_service
-from app.recognition.alignment import chip_to_picture
+from app.recognition.alignment import chip_to_picture, middle
 from app.recognition.detector import FaceDetector
 from app.recognition.image import Photo
 from app.recognition.picture_requirements import PictureRequirements
@@ -87,12 +87,18 @@ def _own(setup: Setup, folder: Path) -> Iterator[Login]:
         face = timed("detect", lambda: detector.detect(pyramid, LIMITS.rival))[0]
 
         def align() -> Any:  # noqa: ANN401
-            chip = pyramid.warped(chip_to_picture(face, model), model.side)
-            assert sharpness(chip) >= LIMITS.sharpness
-            return chip
+            whole = chip_to_picture(face, model)
+            crops = [middle(whole, share, model.side) for share in model.crops]
+            chips = np.stack([pyramid.warped(crop, model.side) for crop in crops])
+            assert sharpness(chips[0]) >= LIMITS.sharpness
+            return chips
 
-        chip = timed("align", align)
-        vector = timed("embed", lambda: network(chip[None])[0][0])
+        def embed() -> Any:  # noqa: ANN401
+            total = network(chips)[0].sum(axis=0)
+            return total / np.linalg.norm(total)
+
+        chips = timed("align", align)
+        vector = timed("embed", embed)
         return timed("search", lambda: service.gallery.nearest(vector))
 
     try:

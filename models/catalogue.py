@@ -43,6 +43,8 @@ class FaceModel:
 
     network: returns the source of the network, (n, side, side, 3) uint8 RGB → (n, dimension)
         float32 of unit length. Fetches and verifies the weights. Raises ModelUnavailable.
+    crops: shares of the chip's side. A face's vector is the mean over these middle parts of its
+        chip, as the network sees a face a little differently each time. The first is 1.
     """
 
     name: str  # stored with each vector; vectors of different models are never compared
@@ -51,6 +53,7 @@ class FaceModel:
     alignment: LandmarkAlignment | BoxAlignment
     distance_scale: float  # factor on L2 distances, so that α means about the same with each model
     network: Callable[[], NetworkSource | OnnxSource] = field(repr=False)
+    crops: tuple[float, ...] = (1.0,)
 
 
 class ModelUnavailable(Exception):
@@ -185,6 +188,7 @@ _DLIB = FaceModel(
     ),
     distance_scale=2.15,
     network=_dlib_network,
+    crops=(1.0, 0.93),  # docs/matching.md compares them with others
 )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil, comb, sqrt
+from math import ceil, sqrt
 from typing import Any
 
 import numpy as np
@@ -123,13 +123,3 @@ def equal_error_rate(mated: Distances, non_mated: Distances) -> float:
 def threshold_at(non_mated: Distances, rate: float) -> float:
     """Return the largest threshold with at most `rate` of the non-mated comparisons below it."""
     return float(np.sort(non_mated)[int(rate * len(non_mated))])
-
-
-def fpir_in_smaller_gallery(hits: NDArray[np.int64], enrolled: int, size: int) -> float:
-    """Return the expected FPIR in a gallery of `size` people drawn from the `enrolled`.
-
-    hits: for each non-mated probe, how many of the enrolled it matches.
-    """
-    values, counts = np.unique(hits, return_counts=True)
-    none = [comb(enrolled - int(value), size) / comb(enrolled, size) for value in values]
-    return float(1 - np.average(none, weights=counts))

@@ -16,6 +16,16 @@ def chip_to_picture(face: DetectedFace, model: FaceModel) -> NDArray[np.float64]
             return _chip_to_box(face.box, margin, model.side)
 
 
+def middle(to_picture: NDArray[np.float64], share: float, side: int) -> NDArray[np.float64]:
+    """Return the transform of a chip that shows only the middle of another one.
+
+    to_picture: the other chip's transform. share: what to show of its side, in (0, 1].
+    """
+    linear, offset = to_picture[:, :2], to_picture[:, 2]
+    margin = np.full(2, side * (1 - share) / 2)
+    return np.hstack((linear * share, (linear @ margin + offset)[:, None]))
+
+
 def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the rotation, scale and shift that fit `source` to `target` best (least squares).
 

@@ -113,13 +113,14 @@ def measured(
     side: float,
     chip: Picture,
     landmarks: _Points,
-    vectors: NDArray[np.float32],
+    vector: NDArray[np.float32],
+    covered_vectors: NDArray[np.float32],
 ) -> Quality:
     """Return the measures of a face.
 
     side: of the face in pixels of the photo; `picture` may have fewer.
     chip: the face as the model takes it. landmarks: (5, 2), in its pixels.
-    vectors: (3, dimension), of the chip and of what `covered` makes of it.
+    vector: (dimension,), of the chip. covered_vectors: (2, dimension), of what `covered` returns.
     """
     eye, other_eye, nose, *mouth = face.landmarks
     between, middle = max(float(np.linalg.norm(other_eye - eye)), _TINY), (eye + other_eye) / 2
@@ -129,7 +130,7 @@ def measured(
     smooth = _blurred(grey, 2)
     contrast = max(float(smooth[_OVAL].std()), 1.0)
     gradient = np.hypot(_derivative(smooth, 1, 0), _derivative(smooth, 0, 1)) / contrast
-    without_eyes, without_mouth = np.linalg.norm(vectors[1:] - vectors[0], axis=1) + _TINY
+    without_eyes, without_mouth = np.linalg.norm(covered_vectors - vector, axis=1) + _TINY
     box = _box(picture, face.landmarks, between)
     # Where the network sees a smaller face than the picture shows, noise is averaged.
     shrinkage = min(1.0, _EYE_DISTANCE / between)

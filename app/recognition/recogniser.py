@@ -20,7 +20,7 @@ from app.recognition import (
     motion,
     quality,
 )
-from app.recognition.alignment import affine, chip_to_picture, similarity
+from app.recognition.alignment import affine, chip_to_picture, middle, similarity
 from app.recognition.detector import FaceDetector
 from app.recognition.face_search import FaceSearch, View
 from app.recognition.frame_sequence import BadFrame, FrameSequence, ObservedFace
@@ -31,9 +31,9 @@ from app.recognition.pyramid import Pyramid, magnification
 from models.catalogue import FaceModel
 from models.network import Runtime
 
-# The model's input crop, and a function that makes an ObservedFace from the crop's vector.
-# Nothing more of a picture is kept, so that the whole picture can be released.
-_Crop = tuple[Picture, Callable[[NDArray[np.float32]], ObservedFace]]
+# A face's chips, (crops, side, side, 3), and a function that adds its vector to all else that is
+# observed. Nothing more of a picture is kept, so that the whole picture can be released.
+_Found = tuple[Picture, Callable[[NDArray[np.float32]], ObservedFace]]
 
 
 class Recogniser:
@@ -68,15 +68,15 @@ class Recogniser:
             view = self._search.best_view(photo)
             if (count := len(view.faces)) > 1:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
-            chip, observed = self._crop(photo, view)
-            return observed(self._good_vector(view, chip))
+            chips, observed = self._found(photo, view)
+            return observed(self._good_vector(view, chips))
 
     def for_login(self, data: bytes) -> NDArray[np.float32]:
         """Return the vector (dimension,) of the main face. Raises NotAnImage, UnusableImage."""
         with self._slots:
             photo = self._photo(data)
-            chip = self._chip(photo, self._search.best_view(photo))
-            vector: NDArray[np.float32] = self._vectors(chip[None])[0]
+            chips = self._chips(photo, self._search.best_view(photo))
+            vector: NDArray[np.float32] = self._vectors(chips[None])[0]
             return vector
 
     def for_frames(self, data: bytes, frames: Sequence[bytes]) -> FrameSequence:
@@ -89,19 +89,19 @@ class Recogniser:
             pictures = [self._frame(number, frame) for number, frame in enumerate(frames)]
             photo = self._photo(data)
             view = self._search.best_view(photo)
-            crops, numbers, quarters = [self._crop(photo, view)], [], view.quarters
+            found, numbers, quarters = [self._found(photo, view)], [], view.quarters
         del photo, view
         for number, frame in enumerate(pictures):
             try:
                 with self._slots:
-                    crops.append(self._crop(frame, self._search.view(frame, quarters)))
+                    found.append(self._found(frame, self._search.view(frame, quarters)))
                 numbers.append(number)
             except UnusableImage:
                 continue  # the frame counts as one without a usable face
             except NotAnImage as error:
                 raise BadFrame(number, str(error)) from error
         with self._slots:
-            faces = self._observed(crops)
+            faces = self._observed(found)
         by_number = dict(zip(numbers, faces[1:], strict=True))
         return FrameSequence(faces[0], [by_number.get(number) for number in range(len(pictures))])
 
@@ -115,8 +115,11 @@ class Recogniser:
         max_megapixels = min(max_megapixels, self._requirements.megapixels)
         return Photo(data, max_megapixels, self._requirements.formats, self._budget)
 
-    def _chip(self, photo: Photo, view: View) -> Picture:
-        """Return the face as the model takes it. Raises FaceTooSmall, FaceTooBlurred."""
+    def _chips(self, photo: Photo, view: View) -> Picture:
+        """Return the face as the model takes it, (crops, side, side, 3).
+
+        Raises FaceTooSmall, FaceTooBlurred.
+        """
         face = view.faces[0]
         if (side := face.side / view.detail) < self._requirements.face_side:
             raise FaceTooSmall(
@@ -130,55 +133,75 @@ class Recogniser:
             with photo.decoded(coarse / view_pixels_per_pixel) as picture:
                 rotated = np.ascontiguousarray(np.rot90(picture, view.quarters))
                 finer = to_picture * (min(rotated.shape[:2]) / coarse)
-                chip = Pyramid(rotated).warped(finer, self.model.side)
+                chips = self._warped(Pyramid(rotated), finer)
         else:
-            chip = pyramid.warped(to_picture, self.model.side)
-        if sharpness(chip) < self._requirements.sharpness:
+            chips = self._warped(pyramid, to_picture)
+        if sharpness(chips[0]) < self._requirements.sharpness:
             raise FaceTooBlurred("the face is too blurred, hold the camera still")
-        return chip
+        return chips
 
-    def _good_vector(self, view: View, chip: Picture) -> NDArray[np.float32]:
-        """Return the vector of a chip. Raises UnusableImage if it is not good enough to enrol."""
+    def _warped(self, pyramid: Pyramid, to_picture: NDArray[np.float64]) -> Picture:
+        side = self.model.side
+        crops = [middle(to_picture, share, side) for share in self.model.crops]
+        return np.stack([pyramid.warped(crop, side) for crop in crops])
+
+    def _good_vector(self, view: View, chips: Picture) -> NDArray[np.float32]:
+        """Return the vector of a face. Raises UnusableImage if it is not good enough to enrol."""
         worst = quality.LIMITS[self._requirements.quality]
         if worst is None:
-            return np.asarray(self._vectors(chip[None])[0])
-        face = view.faces[0]
+            return np.asarray(self._vectors(chips[None])[0])
+        face, chip = view.faces[0], chips[0]
         to_chip = cv2.invertAffineTransform(chip_to_picture(face, self.model))
         landmarks = face.landmarks @ to_chip[:, :2].T + to_chip[:, 2]
-        vectors = self._vectors(np.stack([chip, *quality.covered(chip, landmarks)]))
+        crops = len(chips)
+        embedded = self._embedded(np.stack([*chips, *quality.covered(chip, landmarks)]))
         side, picture = face.side / view.detail, view.pyramid.picture
-        found = quality.measured(picture, face, side, chip, landmarks, vectors)
+        found = quality.measured(
+            picture, face, side, chip, landmarks, embedded[0], embedded[crops:]
+        )
         if error := quality.flaw(found, worst):
             raise error
-        return np.asarray(vectors[0])
+        return np.asarray(_mean(embedded[None, :crops])[0])
 
-    def _crop(self, photo: Photo, view: View) -> _Crop:
-        chip = self._chip(photo, view)
+    def _found(self, photo: Photo, view: View) -> _Found:
+        chips = self._chips(photo, view)
         landmarks = view.faces[0].landmarks
         to_grey = similarity(motion.POINTS, landmarks)
         grey = view.pyramid.warped(to_grey, motion.SIDE)[..., 1].copy()
         to_picture = affine(canonical.POINTS, landmarks)
         aligned = view.pyramid.warped(to_picture, canonical.SIDE)
-        return chip, partial(
+        return chips, partial(
             ObservedFace,
-            quality=sharpness(chip),
+            quality=sharpness(chips[0]),
             alone=len(view.faces) == 1,
             grey=grey,
             aligned=aligned,
             to_picture=to_picture,
         )
 
-    def _observed(self, crops: Sequence[_Crop]) -> list[ObservedFace]:
-        vectors = self._vectors(np.stack([chip for chip, _ in crops]))
-        return [make(vector) for (_, make), vector in zip(crops, vectors, strict=True)]
+    def _observed(self, found: Sequence[_Found]) -> list[ObservedFace]:
+        vectors = self._vectors(np.stack([chips for chips, _ in found]))
+        return [make(vector) for (_, make), vector in zip(found, vectors, strict=True)]
 
     def _vectors(self, chips: Picture) -> NDArray[np.float32]:
+        """Return one vector for each face. chips: (n, crops, side, side, 3)."""
+        faces, crops = chips.shape[:2]
+        return _mean(self._embedded(chips.reshape(-1, *chips.shape[2:])).reshape(faces, crops, -1))
+
+    def _embedded(self, chips: Picture) -> NDArray[np.float32]:
+        """Return one vector for each chip. chips: (n, side, side, 3)."""
         (vectors,) = self._embed(chips)
         if not np.isfinite(vectors).all():
             raise FloatingPointError(
                 f"the network of {self.model.name} returned a vector that is not finite"
             )
         return vectors
+
+
+def _mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the directions (n, dimension) of the means of (n, crops, dimension)."""
+    total = vectors.sum(axis=1)
+    return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True), np.float32)
 
 
 def sharpness(chip: Picture) -> float:

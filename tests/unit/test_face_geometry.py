@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from app.recognition.alignment import chip_to_picture, similarity
+from app.recognition.alignment import chip_to_picture, middle, similarity
 from app.recognition.boxes import moved, squared, suppress
 from app.recognition.detector import DetectedFace, distinct
 from app.recognition.pyramid import Pyramid
@@ -59,6 +59,15 @@ def test_a_box_is_stretched_to_the_chip_inside_its_margin() -> None:
     to_picture = chip_to_picture(face, model(BoxAlignment(margin=0.2), 100))
     corners = np.array([(10, 10), (90, 90)]) @ to_picture[:, :2].T + to_picture[:, 2]
     np.testing.assert_allclose(corners, [(10, 20), (110, 220)])
+
+
+def test_a_crop_is_the_middle_of_the_chip() -> None:
+    to_picture = np.array([[2.0, 1.0, 30.0], [-1.0, 2.0, 40.0]])
+    inner = middle(to_picture, 0.8, 100)
+    corners, inside = np.array([(0, 0), (100, 100)]), np.array([(10, 10), (90, 90)])
+    np.testing.assert_allclose(
+        corners @ inner[:, :2].T + inner[:, 2], inside @ to_picture[:, :2].T + to_picture[:, 2]
+    )
 
 
 def ramp(side: int, step: float = 1.0) -> np.ndarray:
