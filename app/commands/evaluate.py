@@ -8,7 +8,7 @@ from typing import Any
 import click
 import cv2
 
-from app.bootstrap import CANNOT_START, make_catalogue, make_recogniser
+from app.bootstrap import CANNOT_START, make_catalogue, make_recogniser, policy
 from app.commands.common import command_settings
 from app.evaluation import report
 from app.evaluation.figures import Goal
@@ -22,13 +22,6 @@ _OPTIONS = (
         "--people",
         type=click.IntRange(min=1),
         help="How many people will be enrolled; by default as many as are here.",
-    ),
-    click.option(
-        "--max-fpir",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        default=0.01,
-        show_default=True,
-        help="Share of strangers that the recommended α may let in.",
     ),
     click.option(
         "--report",
@@ -88,7 +81,6 @@ def _run(
     source: Path,
     *,
     people: int | None,
-    max_fpir: float,
     file: Path,
     contact_sheet: bool,
     as_json: bool,
@@ -100,7 +92,7 @@ def _run(
     try:
         settings = command_settings()
         wanted = read()
-        measured = _measure(settings, wanted, people, max_fpir)
+        measured = _measure(settings, wanted, people)
         measured.figures.update(source=source.name)
         if as_json:
             click.echo(report.as_json(measured, contact_sheet), nl=False)
@@ -115,23 +107,22 @@ def _run(
     click.echo(f"The report is {file}, its figures are in {beside}.")
 
 
-def _measure(
-    settings: Settings, wanted: Pairs | Manifest, people: int | None, max_fpir: float
-) -> Measured:
+def _measure(settings: Settings, wanted: Pairs | Manifest, people: int | None) -> Measured:
     cv2.setNumThreads(1)  # photos are processed side by side
     model = choose_model(settings.face_model, {}, make_catalogue(settings))
     recogniser = make_recogniser(settings, model)
-    alpha = 0.8 if settings.login_match_threshold == "auto" else settings.login_match_threshold
+    rule = policy(settings)
+    alpha = rule.highest
     chosen = "FACE_MODEL=auto chooses it without looking at a store"
     why = f" ({chosen})" if settings.face_model == "auto" else ""
     click.echo(f"model {model.name}{why}, α {alpha:g}", err=True)
     if isinstance(wanted, Pairs):
-        goal = Goal(people, max_fpir) if people else None
+        goal = Goal(people, rule.max_fpir) if people else None
         measured = measure_pairs(wanted, recogniser, alpha, goal)
     else:
         for note in wanted.notes:
             click.echo(note, err=True)
-        measured = measure_manifest(wanted, recogniser, alpha, people, max_fpir)
+        measured = measure_manifest(wanted, recogniser, alpha, people, rule.max_fpir)
     about = {
         "model": model.name,
         "distance_scale": model.distance_scale,

@@ -78,7 +78,8 @@ class SharedGallery:
             owners = owners[: count // _PER_EMPLOYEE]  # as Milvus finds far more than are compared
             records = comparable(self.store.get(owners, may_lag=True), self.model)
             current = {entry.name for employee in records for entry in expected_entries(employee)}
-            stale = {e for name, e in proposed if e in set(owners) and name not in current}
+            compared = set(owners)
+            stale = {e for name, e in proposed if e in compared and name not in current}
             self._suspects |= stale
             found = {employee_id for name, employee_id in proposed if name in current}
             if len(found) >= COMPARED or len(proposed) < count or (found and count == MOST_FOUND):

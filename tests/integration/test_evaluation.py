@@ -144,7 +144,6 @@ def test_no_store_is_made_or_changed(photos: Path, tmp_path: Path) -> None:
         (["calibrate", "none"], 1, "Error: none: No such file or directory\n"),
         (["calibrate", ".", "--report", "report.pdf"], 2, "must end in .html"),
         (["calibrate", ".", "--report", "none/report.html"], 2, "there is no folder none"),
-        (["calibrate", ".", "--max-fpir", "0"], 2, "--max-fpir"),
     ],
 )
 def test_mistakes_get_a_sentence(words: list[str], code: int, sentence: str) -> None:
