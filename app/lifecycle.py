@@ -1,6 +1,5 @@
 """Start the service: choose the model, load the gallery, become ready, keep catching up."""
 
-import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from threading import Event, Thread
@@ -10,7 +9,6 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import Gallery, GalleryLoading, IndexUnavailable
-from app.gallery.distances import Ranked, identified
 from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
 from app.limiter import Limiter
 from app.model_check import ModelCheck
@@ -118,9 +116,9 @@ class Service:
         return self._policy.highest
 
     def distance_of(self, share: float) -> float | None:
-        """Return the distance to employees that this share of strangers has at most.
+        """Return the distance below which at most this share of strangers come to any employee.
 
-        None if too few are enrolled to say that.
+        None if too few people are enrolled to say that.
         """
         curve = self.measurement.estimate.curve if self.measurement else None
         return curve.threshold(share, lowest=0.0) if curve else None
@@ -180,11 +178,6 @@ class Service:
             self._check_model()
         return nearest
 
-    def compared(self, people: Ranked) -> float:
-        """Return what α is compared with: the normalised distance of the nearest of them."""
-        nearest = identified(people)
-        return nearest[1] if nearest else math.inf
-
     def _check_model(self, enrolling: bool = False) -> None:
         """Raise NotReady if vectors are stored, but all undecryptable or of other models."""
         try:
@@ -217,8 +210,8 @@ class Service:
         gallery = self._make_gallery(model)
         gallery.load()
         measurement = SelfMeasurement(self.store, model, self._policy)
-        if self._policy.threshold is None:  # let nobody in at an α that nothing speaks for
-            measurement.measure()
+        if self._policy.threshold is None:
+            self._measure_first(measurement)
         self._self_measurement = measurement
         self._gallery = gallery
         log.info(
@@ -230,6 +223,15 @@ class Service:
         )
         keep = measurement.keep_measuring
         Thread(target=keep, args=[self._stop], name="self-measurement", daemon=True).start()
+
+    def _measure_first(self, measurement: SelfMeasurement) -> None:
+        """Measure before the first login. If that fails, logins begin at the lowest α."""
+        try:
+            measurement.measure()
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("the gallery cannot be measured", threshold=measurement.threshold)
 
     def _keep_catching_up(self) -> None:
         """Catch up with the store until stopped; retry after any error."""

@@ -69,7 +69,7 @@ def draw(vectors: Vectors, names: NDArray[np.str_], size: int, share: float, see
 
 def outcome(drawn: Draw) -> dict[str, Any]:
     """Return the estimates for α 0.8 and for `auto`, and the truth."""
-    found = estimate(find_neighbours(lambda: drawn.enrolled, MODEL, lambda _: None), normalised)
+    found = estimate(find_neighbours(lambda: drawn.enrolled, MODEL, lambda _: None))
     assert found.curve
     gallery = np.concatenate([employee.vectors for employee in drawn.enrolled])
     products = drawn.strangers @ gallery.T

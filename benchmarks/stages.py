@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from app.bootstrap import make_service
+from app.gallery.distances import identified
 from app.recognition.alignment import chip_to_picture, middle
 from app.recognition.detector import FaceDetector
 from app.recognition.image import Photo
@@ -99,7 +100,7 @@ def _own(setup: Setup, folder: Path) -> Iterator[Login]:
 
         chips = timed("align", align)
         vector = timed("embed", embed)
-        return timed("search", lambda: service.gallery.nearest(vector))
+        return timed("search", lambda: identified(service.gallery.nearest_people(vector)))
 
     try:
         yield login

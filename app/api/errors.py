@@ -110,7 +110,7 @@ def _problem(error: Exception) -> Problem:
         case EmployeeExists():
             return Problem(409, "employee_exists", "that employee id is taken")
         case FaceEnrolled():
-            return Problem(409, "face_enrolled", "that face is enrolled already, under another id")
+            return Problem(409, "face_enrolled", "that face is already enrolled under another id")
         case NoSuchEmployee():
             return Problem(404, "no_such_employee", "no such employee")
         case TooManyRequests():

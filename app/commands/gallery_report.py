@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from app.bootstrap import make_catalogue, policy
 from app.commands.common import command_settings, open_existing_store
-from app.gallery.false_matches import FEWEST, Share
+from app.gallery.false_matches import FEWEST, Curve, Share
 from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
 from app.settings import SettingsError
 from app.storage import StoreUnavailable, UnknownSeal
@@ -68,13 +68,31 @@ def _json(measured: Measurement, rule: Policy, models: dict[str, int]) -> dict[s
 
 
 def _lines(measured: Measurement, rule: Policy, models: dict[str, int]) -> Iterator[str]:
-    people, curve = measured.neighbours.people, measured.estimate.curve
+    people, curve = measured.people, measured.estimate.curve
     yield f"employees by model: {', '.join(f'{name} {count}' for name, count in models.items())}"
-    yield f"with one vector: {measured.neighbours.single} of {people}"
-    if curve is None:
-        yield f"{FEWEST} employees or more can tell how many strangers are let in; {people} cannot."
-        return
+    yield f"with one vector: {measured.single} of {people}"
     yield ""
+    if curve:
+        yield from _shares(curve, measured, rule)
+    elif people < FEWEST:
+        yield f"{FEWEST} employees or more can tell how many strangers are let in; {people} cannot."
+    else:
+        yield "The employees are too much alike to tell how many strangers are let in."
+    yield ""
+    same = measured.estimate.same
+    yield f"likely one person under two ids: {len(same)} pairs"
+    for pair in same[:_EXAMPLES]:
+        yield f"  {pair.one} and {pair.other}, distance {pair.distance:.3f}"
+    if len(same) > _EXAMPLES:
+        yield "  …, all with --json"
+    if measured.compared < people:
+        yield (
+            f"{measured.compared} employees, chosen by a hash of their ids, were compared with all "
+            "others."
+        )
+
+
+def _shares(curve: Curve, measured: Measurement, rule: Policy) -> Iterator[str]:
     yield "     α   strangers let in (FPIR), and the 95 % interval"
     auto = curve.threshold(rule.max_fpir)
     for threshold in _thresholds(measured, rule):
@@ -83,16 +101,6 @@ def _lines(measured: Measurement, rule: Policy, models: dict[str, int]) -> Itera
         yield f" {threshold:5.3f}   {_share(curve.fpir(threshold))}{note}"
     if curve.fpir(auto).estimate > rule.max_fpir:
         yield f"No α holds MAX_FPIR={rule.max_fpir:g} here: enrol more photos of each employee."
-    yield ""
-    same = measured.estimate.same
-    yield f"likely one person under two ids: {len(same)} pairs"
-    for pair in same[:_EXAMPLES]:
-        yield f"  {pair.one} and {pair.other}, distance {pair.distance:.3f}"
-    if len(same) > _EXAMPLES:
-        yield "  …, all with --json"
-    if len(measured.neighbours.probes) < people:
-        compared = len(measured.neighbours.probes)
-        yield f"{compared} employees, chosen by a hash of their ids, were compared with all others."
 
 
 def _share(share: Share) -> str:

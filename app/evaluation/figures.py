@@ -12,11 +12,11 @@ from app.evaluation import rates
 from app.evaluation.identification import Search
 from app.evaluation.rates import Distances
 from app.evaluation.templates import Templates
+from app.gallery.false_matches import HIGHEST
 
 FMRS = (1e-2, 1e-3, 1e-4, 1e-5)
 FPIRS = (1e-1, 1e-2, 3e-3, 1e-3)
 _ALPHAS = np.arange(0.4, 1.0001, 0.05)
-_HIGHEST_ALPHA = 0.8  # recommended; the default of LOGIN_MATCH_THRESHOLD
 
 Figures = dict[str, Any]
 
@@ -107,13 +107,11 @@ def recommendation(
             "reason": f"An FPIR of {goal.fpir:.2%} with {goal.people:,} people enrolled takes "
             f"{needed:,} {what} to measure; there are {len(non_mated):,}.",
         }
-    highest = min(_HIGHEST_ALPHA, rates.threshold_at(non_mated, allowed))
+    highest = min(HIGHEST, rates.threshold_at(non_mated, allowed))
     alpha = floor(highest * 1e3) / 1e3
     figures |= {"alpha": alpha}
     if search is not None and measured == goal.people:
         figures |= _search_errors(search, alpha)
-    elif search is not None:
-        figures["fnir"] = _fnir(search, alpha)
     return figures
 
 

@@ -10,12 +10,11 @@ from tqdm import tqdm
 from app.evaluation.lists import Manifest
 from app.evaluation.rates import Distances
 from app.evaluation.templates import Templates, Vector
-from app.gallery.distances import identified, ranked
+from app.gallery.distances import COMPARED, identified, is_ambiguous, ranked, templates
 from app.storage import Employee
 from models.catalogue import FaceModel
 
 _SIZES = (10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000)  # people in a gallery
-_CANDIDATES = 16  # people whose records decide a search, the nearest ones, as in a login
 _CHUNK = 128  # probes compared with everybody at a time
 _MOST_COMPARISONS = 10_000_000  # non-mated distances kept
 _SEED = 0
@@ -94,9 +93,8 @@ class Gallery:
         that holds its person, and in one that does not.
         """
         draws = [_Draw(self, size) for size in sizes]
-        vectors = np.concatenate([employee.vectors for employee in self.people])
-        counts = [len(employee.vectors) for employee in self.people]
-        starts = np.cumsum([0, *counts[:-1]])
+        rows = [templates(employee, self._model) for employee in self.people]
+        vectors, starts = np.concatenate(rows), np.cumsum([0, *map(len, rows[:-1])])
         mated = np.full(len(self.probes), np.inf)
         step = 1 + len(self.probes) * len(self.people) // _MOST_COMPARISONS
         others: list[NDArray[np.float32]] = []
@@ -121,13 +119,15 @@ class Gallery:
     def identify(self, probe: Vector, people: _People) -> tuple[int, float]:
         """Return the number and the distance of the person whom a login would find.
 
+        The distance is infinite if a login could not tell two people apart.
+
         people: numbers of the nearest ones.
         """
-        found = identified(ranked([self.people[number] for number in people], probe, self._model))
-        if found is None:
+        nearest = ranked([self.people[number] for number in people], probe, self._model)
+        if (found := identified(nearest)) is None:
             return -1, np.inf
         employee, distance = found
-        return employee.employee_id, distance
+        return employee.employee_id, np.inf if is_ambiguous(nearest) else distance
 
     def _distances(
         self, probes: Vector, vectors: Vector, starts: NDArray[np.intp]
@@ -173,8 +173,8 @@ class _Draw:
     def _search(
         self, vector: Vector, distances: NDArray[np.float32], people: _People
     ) -> tuple[int, float]:
-        if len(people) > _CANDIDATES:
-            people = people[np.argpartition(distances[people], _CANDIDATES)[:_CANDIDATES]]
+        if len(people) > COMPARED:
+            people = people[np.argpartition(distances[people], COMPARED)[:COMPARED]]
         return self._gallery.identify(vector, people)
 
     def result(self) -> Search:

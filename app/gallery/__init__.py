@@ -43,14 +43,13 @@ class Gallery(Protocol):
     def check_ready(self) -> None:
         """Return if a login can be answered; raise otherwise."""
 
-    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
-        """Return the nearest employee and their distance; None if the gallery is empty.
+    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
+        """Return the nearest employees and their plain distances, nearest first.
+
+        They are everybody, or one more than decide a login, so that one can be left out.
 
         probe: (dimension,) float32 of unit length.
         """
-
-    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
-        """Return the nearest employees and their plain distances, nearest first."""
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """Return a context manager around a store write; on exit the index matches the store."""

@@ -14,8 +14,16 @@ _RELATIVES = 2  # next people who are left out: relatives, or the same person un
 _COHORT = 10  # people after them, who tell how near strangers are to this probe
 COMPARED = 1 + _RELATIVES + _COHORT  # people whose distances decide a login
 
+_SEPARATES = 0.03
+"""Minimum gap between the two nearest employees. Below it, the nearest is the right one in only
+half of all cases (docs/self-measurement.md)."""
+
+SAME_PERSON = 1.0
+"""Distance up to which two photos count as one person's. Only 0.6 % of the pairs of one person are
+farther apart, half of them wrong labels. docs/quality.md says how often strangers pass."""
+
 Ranked = Sequence[tuple[Employee, float]]
-"""Employees and their distances, nearest first."""
+"""Employees and their plain distances, nearest first."""
 
 
 def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee]:
@@ -24,16 +32,35 @@ def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee
     return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
 
 
+def templates(employee: Employee, model: FaceModel) -> NDArray[np.float32]:
+    """Return what probes are compared with: the employee's vectors and, if several, their mean.
+
+    Further photos of a person are nearer to the mean of several than to any one of them. Vectors
+    that may show two people are not averaged. (n or n + 1, dimension), of unit length.
+    """
+    vectors = employee.vectors
+    if len(vectors) == 1 or not spread(vectors, model) <= SAME_PERSON:
+        return vectors
+    mean = vectors.sum(axis=0)
+    return np.vstack((vectors, mean / np.linalg.norm(mean)))
+
+
+def spread(vectors: NDArray[np.float32], model: FaceModel) -> float:
+    """Return the largest distance between two of the vectors, (n, dimension), of unit length."""
+    square = 2 - 2 * float((vectors @ vectors.T).min())
+    return math.sqrt(max(square, 0)) * model.distance_scale
+
+
 def ranked(
     employees: Sequence[Employee], probe: NDArray[np.float32], model: FaceModel
 ) -> list[tuple[Employee, float]]:
     """Return the employees and their distances, nearest first.
 
-    The distance of an employee is that of their nearest vector: L2 × `distance_scale`.
+    The distance of an employee is that of their nearest template: L2 × `distance_scale`.
 
     employees: comparable with the model. probe: (dimension,) float32 of unit length.
     """
-    found = [(each, _distance(each, probe, model.distance_scale)) for each in employees]
+    found = [(each, _distance(each, probe, model)) for each in employees]
     return sorted(found, key=lambda each: each[1])
 
 
@@ -47,13 +74,18 @@ def identified(people: Ranked) -> tuple[Employee, float] | None:
     return people[0][0], float(normalised(np.array([distance for _, distance in people])))
 
 
+def is_ambiguous(people: Ranked) -> bool:
+    """Return whether the two nearest employees are about as near as each other."""
+    return len(people) > 1 and people[1][1] - people[0][1] < _SEPARATES
+
+
 def normalised(distances: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the least distances, divided by the cohort's mean distances that are below 1.
+    """Return each least distance, divided by the mean distance of its cohort if that is below 1.
 
     The cohort is the next nearest people. A probe that is near to many people is nobody's, so a
-    match must be nearer than the cohort is. The result is at least the plain distance, so nobody is
-    let in whom that refuses. It is the plain distance if few people are enrolled, as then nobody
-    else is near. docs/matching.md names the sources and shows the gain.
+    match must be nearer than the cohort is. The result is never less than the plain distance, so it
+    lets in nobody whom the plain distance refuses. It is the plain distance if few people are
+    enrolled, as then nobody else is near. docs/matching.md names the sources and shows the gain.
 
     distances: (..., n) from each probe to people, n ≥ 1; only the `COMPARED` least ones matter.
     """
@@ -65,6 +97,6 @@ def normalised(distances: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mean > 0, least / np.where(mean > 0, mean, 1), 1)
 
 
-def _distance(employee: Employee, probe: NDArray[np.float32], scale: float) -> float:
-    shortest = float(np.linalg.norm(employee.vectors - probe, axis=1).min())
-    return shortest * scale if math.isfinite(shortest) else math.inf
+def _distance(employee: Employee, probe: NDArray[np.float32], model: FaceModel) -> float:
+    shortest = float(np.linalg.norm(templates(employee, model) - probe, axis=1).min())
+    return shortest * model.distance_scale if math.isfinite(shortest) else math.inf

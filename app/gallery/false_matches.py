@@ -4,7 +4,6 @@ Everybody enrolled is a stranger to everybody else. The method is explained and 
 docs/self-measurement.md.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import erfc, exp, expm1, log, sqrt
 from statistics import NormalDist
@@ -12,21 +11,18 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from app.gallery.distances import normalised
 from app.gallery.neighbours import Neighbours
-
-Comparison = Callable[[NDArray[np.float64]], NDArray[np.float64]]
-"""Returns what α is compared with in a login, (n,), given the distances of each probe to the
-nearest people, (n, k), ascending, infinite if there are fewer."""
 
 FEWEST = 30  # people; with fewer, nothing can be said
 LOWEST, HIGHEST = 0.6, 0.8  # bounds of a measured α, whatever is enrolled
 _STEP = 0.005  # of a measured α, so that it does not move with every enrolment
 
 _MOST_WRONG = 0.2  # share of the pairs set aside that are two people, by expectation
-_BODY = (0.05, 0.35)  # share of probes nearer than α, between which the curve is fitted
+_FITTED = (0.05, 0.35)  # share of probes nearer than α, between which the curve is fitted
 _BORROWED = 300.0  # weight of the slope that follows from all pairs, in independent probes
 _inverse = NormalDist().inv_cdf
-_MOST_WORTH = 300.0  # independent probes that say as much as the law is true
+_MOST_WORTH = 300.0  # highest weight of the data, because the law is only approximate
 _CERTAINTY = _inverse(0.975)
 
 
@@ -65,8 +61,8 @@ class Curve:
     def fpir(self, threshold: float) -> Share:
         """Return the share of strangers who are taken for somebody at this α."""
         height = self.intercept + self.slope * threshold
-        # As far off as estimates were where the truth is known (docs/self-measurement.md). They
-        # scatter, and the law is not quite true, both the more away from the middle of the fit.
+        # Fitted to the errors measured in docs/self-measurement.md. They grow with the distance
+        # from the middle of the fit, as the slope is uncertain and the law approximate.
         away = (height - log(0.5)) ** 2
         spread = sqrt((3 + 0.5 * away) * (1 / self.probes + 1 / _MOST_WORTH))
         heights = (height, height - _CERTAINTY * spread, height + _CERTAINTY * spread)
@@ -95,16 +91,16 @@ class Estimate:
     same: tuple[SamePerson, ...]
 
 
-def estimate(neighbours: Neighbours, comparison: Comparison) -> Estimate:
+def estimate(neighbours: Neighbours) -> Estimate:
     """Return what the neighbours of the probes tell."""
     people = neighbours.people
     if people < FEWEST or (body := _Body.of(neighbours)) is None:
         return Estimate(None, ())
     same = _same_people(neighbours, body)
-    nearest = np.sort(comparison(_without(neighbours, same)))
+    nearest = np.sort(normalised(_without(neighbours, same)))
     nearest = nearest[np.isfinite(nearest)]
     shares = (np.arange(len(nearest)) + 0.5) / max(len(nearest), 1)
-    fitted = (shares >= _BODY[0]) & (shares <= _BODY[1])
+    fitted = (shares >= _FITTED[0]) & (shares <= _FITTED[1])
     scores, heights = nearest[fitted], np.log(-np.log1p(-shares[fitted]))
     if len(nearest) < FEWEST or np.ptp(scores) <= 0:
         return Estimate(None, same)

@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import GalleryLoading, batched
-from app.gallery.distances import COMPARED, comparable, identified, ranked
+from app.gallery.distances import COMPARED, comparable, ranked, templates
 from app.gallery.memory_index import MemoryIndex
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
 from models.catalogue import FaceModel
@@ -68,9 +68,6 @@ class MemoryGallery:
         self._index.remove(list(unseen))
         self._position = position
 
-    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
-        return identified(self.nearest_people(probe))
-
     def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
         self.catch_up()
         count = _CANDIDATES
@@ -78,14 +75,14 @@ class MemoryGallery:
             records = comparable(self._store.get(proposed, may_lag=True), self._model)
             if not records:
                 self._remove_stale(proposed)
-            elif len(records) >= COMPARED or len(proposed) < count or count == _BATCH:
+            elif len(records) > COMPARED or len(proposed) < count or count == _BATCH:
                 return ranked(records, probe, self._model)
             count = min(4 * count, _BATCH)  # if candidates are stale, get past them quickly
         return []
 
     def check_ready(self) -> None:
         anyone = np.ones(self._model.dimension, np.float32)
-        self.nearest(anyone / np.linalg.norm(anyone))
+        self.nearest_people(anyone / np.linalg.norm(anyone))
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:
         """Do nothing: every process catches up with the change log before it searches."""
@@ -148,11 +145,9 @@ class MemoryGallery:
         """Put the employees of the gallery's model into the index, and return them."""
         known = comparable(employees, self._model)
         if known:
-            owners = [employee.employee_id for employee in known]
-            self._index.put(
-                np.repeat(np.array(owners, np.int64), [len(e.vectors) for e in known]),
-                np.concatenate([employee.vectors for employee in known]),
-            )
+            owners = np.array([employee.employee_id for employee in known], np.int64)
+            rows = [templates(employee, self._model) for employee in known]
+            self._index.put(np.repeat(owners, [len(each) for each in rows]), np.concatenate(rows))
         return known
 
     def _warn_of_others(self, employees: int) -> None:

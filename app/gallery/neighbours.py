@@ -8,13 +8,14 @@ from heapq import nsmallest
 import numpy as np
 from numpy.typing import NDArray
 
-from app.gallery.distances import comparable
+from app.gallery.distances import comparable, templates
 from app.storage import Employee
 from models.catalogue import FaceModel
 
 PROBES = 2_000  # people compared with all others; more would narrow the intervals little
 KEPT = 16  # nearest people of each: those who decide a login, and a few under a second id
-_VECTORS = 1_024  # compared at a time, which takes 8 MB
+_VECTORS = 1_024  # compared at a time; their cosines take 8 MB, and sorting them several times that
+_UNIT = 1e-3  # how far the square of a unit vector's length may be from 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +44,7 @@ def find_neighbours(
     """Read everybody twice: to choose the probes, and to compare everybody with them.
 
     The probes are chosen by a hash of their ids, so all processes choose the same people. Each is
-    compared by the first vector, with all vectors of the others.
+    compared by the first vector, with all templates of the others.
 
     read_all: as `EmployeeStore.read_all`. step: called with the number of people read since the
     last call; what it raises ends the measurement. most: probes to choose.
@@ -53,7 +54,7 @@ def find_neighbours(
     def usable() -> Iterator[list[Employee]]:
         for batch in _batches(read_all()):
             step(len(batch))
-            yield [e for e in comparable(batch, model) if np.isfinite(e.vectors).all()]
+            yield [employee for employee in comparable(batch, model) if _is_unit(employee)]
 
     def ranked() -> Iterator[tuple[bytes, int, NDArray[np.float32]]]:
         nonlocal people, single
@@ -70,7 +71,7 @@ def find_neighbours(
     others = np.full((len(probes), KEPT), -1, np.int64)
     for batch in usable():
         if batch:
-            found = _cosines(vectors, batch)
+            found = _cosines(vectors, [templates(employee, model) for employee in batch])
             ids = np.array([employee.employee_id for employee in batch], np.int64)
             _, themselves, columns = np.intersect1d(probes, ids, return_indices=True)
             found[themselves, columns] = -np.inf
@@ -92,14 +93,12 @@ def _distances(cosines: NDArray[np.float32], model: FaceModel) -> NDArray[np.flo
     return distances
 
 
-def _cosines(probes: NDArray[np.float32], people: list[Employee]) -> NDArray[np.float32]:
-    """Return how similar each probe is to each person's nearest vector, (probes, people)."""
-    similar: NDArray[np.float32] = (
-        probes @ np.concatenate([employee.vectors for employee in people]).T
-    )
+def _cosines(probes: NDArray[np.float32], people: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return how similar each probe is to each person's nearest template, (probes, people)."""
+    similar: NDArray[np.float32] = probes @ np.concatenate(people).T
     if similar.shape[1] == len(people):
         return similar
-    starts = np.cumsum([0, *(len(employee.vectors) for employee in people[:-1])])
+    starts = np.cumsum([0, *(len(each) for each in people[:-1])])
     nearest: NDArray[np.float32] = np.maximum.reduceat(similar, starts, axis=1)
     return nearest
 
@@ -133,6 +132,12 @@ def _batches(employees: Iterable[Employee]) -> Iterator[list[Employee]]:
             batch, vectors = [], 0
     if batch:
         yield batch
+
+
+def _is_unit(employee: Employee) -> bool:
+    """Return whether the vectors are as the service stores them, finite and of unit length."""
+    squares = np.square(employee.vectors, dtype=np.float64).sum(axis=1)
+    return bool((abs(squares - 1) < _UNIT).all())
 
 
 def _rank(employee_id: int) -> bytes:

@@ -9,9 +9,8 @@ from threading import Event, get_native_id
 
 import structlog
 
-from app.gallery.distances import normalised
-from app.gallery.false_matches import HIGHEST, Comparison, Estimate, Share, estimate
-from app.gallery.neighbours import Neighbours, find_neighbours
+from app.gallery.false_matches import FEWEST, HIGHEST, LOWEST, Estimate, Share, estimate
+from app.gallery.neighbours import find_neighbours
 from app.storage import EmployeeStore, StoreUnavailable
 from models.catalogue import FaceModel
 
@@ -27,23 +26,29 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What the gallery says of itself. fpir: at `threshold`; None if too few are enrolled."""
+    """What the gallery says of itself.
 
-    neighbours: Neighbours
+    people: how many have vectors that can be compared. single: how many of them have one vector.
+    compared: how many were compared with all others. fpir: at `threshold`; None if the people are
+    too few, or too much alike.
+    """
+
+    people: int
+    single: int
+    compared: int
     estimate: Estimate
     threshold: float
     fpir: Share | None
-    seconds: float
 
     def summary(self) -> dict[str, object]:
         """Return it as JSON, without anybody's id."""
         return {
-            "employees": self.neighbours.people,
-            "with_one_vector": self.neighbours.single,
+            "employees": self.people,
+            "with_one_vector": self.single,
             "threshold": self.threshold,
             "fpir": asdict(self.fpir) if self.fpir else None,
             "likely_under_two_ids": len(self.estimate.same),
-            "compared": len(self.neighbours.probes),
+            "compared": self.compared,
         }
 
 
@@ -63,7 +68,7 @@ class Policy:
 class SelfMeasurement:
     """Measures the gallery when it has changed, and holds the α in force.
 
-    comparison: what α is compared with in a login. quiet: log nothing.
+    quiet: log nothing.
     every_s: how often `keep_measuring` looks for changes.
     """
 
@@ -72,7 +77,6 @@ class SelfMeasurement:
         store: EmployeeStore,
         model: FaceModel,
         policy: Policy,
-        comparison: Comparison = normalised,
         *,
         quiet: bool = False,
         every_s: float = 60.0,
@@ -80,32 +84,36 @@ class SelfMeasurement:
         self._store = store
         self._model = model
         self._policy = policy
-        self._comparison = comparison
         self._quiet = quiet
         self._every_s = every_s
-        self._logged: tuple[float, str] | None = None
+        self._logged: tuple[float, str, int] | None = None
         self._position: int | None = None
         self.latest: Measurement | None = None
 
     @property
     def threshold(self) -> float:
-        """The α in force."""
-        return self.latest.threshold if self.latest else self._policy.highest
+        """The α in force: the lowest if `auto` has measured nothing yet."""
+        if self.latest:
+            return self.latest.threshold
+        return LOWEST if self._policy.threshold is None else self._policy.threshold
 
     def measure(self, step: Callable[[int], object] = lambda people: None) -> Measurement:
         """Read the whole store, and change α if it must. Raises StoreUnavailable.
 
         step: as in `find_neighbours`.
         """
-        began = time.monotonic()
         position = self._store.position()
         neighbours = find_neighbours(self._store.read_all, self._model, step)
-        found = estimate(neighbours, self._comparison)
-        threshold = self._policy.highest
-        if self._policy.threshold is None and found.curve:
+        found = estimate(neighbours)
+        threshold = self._policy.threshold
+        if threshold is None and found.curve:
             threshold = found.curve.threshold(self._policy.max_fpir)
+        elif threshold is None:
+            threshold = HIGHEST if neighbours.people < FEWEST else LOWEST
         fpir = found.curve.fpir(threshold) if found.curve else None
-        self.latest = Measurement(neighbours, found, threshold, fpir, time.monotonic() - began)
+        self.latest = Measurement(
+            neighbours.people, neighbours.single, len(neighbours.probes), found, threshold, fpir
+        )
         self._position = position
         if not self._quiet:
             self._log(self.latest)
@@ -126,36 +134,39 @@ class SelfMeasurement:
 
         pause_s = 0.0
         while not stop.wait(pause_s):
-            busy_since = time.monotonic()
-            pause_s = self._every_s
+            began = busy_since = time.monotonic()
             try:
                 if self._store.position() != self._position:
-                    pause_s = max(self._every_s, _REST * self.measure(give_way).seconds)
+                    self.measure(give_way)
             except (Stopped, StoreUnavailable):
-                continue
+                pass
             except Exception:
                 if not stop.is_set():
                     log.exception("the gallery cannot be measured, α stays", alpha=self.threshold)
+            pause_s = max(self._every_s, _REST * (time.monotonic() - began))
 
     def _log(self, measured: Measurement) -> None:
-        """Log what is new: a warning if more strangers are let in than MAX_FPIR allows."""
-        share = measured.fpir
-        news = measured.threshold, f"{share.estimate:.1g}" if share else ""
+        """Log what is new; warn if α rose, or if more strangers may be let in than wanted."""
+        share, same = measured.fpir, len(measured.estimate.same)
+        news = measured.threshold, f"{share.estimate:.1g}" if share else "", same
         if news == self._logged:
             return
         before, self._logged = self._logged, news
         facts: dict[str, object] = {
             "threshold": measured.threshold,
-            "employees": measured.neighbours.people,
-            "likely_under_two_ids": len(measured.estimate.same),
+            "employees": measured.people,
+            "likely_under_two_ids": same,
         }
+        if share:
+            facts["fpir"] = f"{share.estimate:.2%} ({share.low:.2%} to {share.high:.2%})"
+        moved = before and before[0] != measured.threshold
+        if before and moved:
+            say = log.warning if measured.threshold > before[0] else log.info
+            say("LOGIN_MATCH_THRESHOLD=auto has moved", before=before[0], **facts)
         if share is None:
-            log.info("too few employees to say how many strangers are let in", **facts)
-            return
-        facts["fpir"] = f"{share.estimate:.2%} ({share.low:.2%} to {share.high:.2%})"
-        if before and before[0] != measured.threshold:
-            log.info("LOGIN_MATCH_THRESHOLD=auto has moved", before=before[0], **facts)
-        if share.estimate > self._policy.max_fpir:
+            say = log.warning if self._policy.threshold is None else log.info
+            say("the employees are too few or too alike to tell how many strangers get in", **facts)
+        elif share.estimate > self._policy.max_fpir:
             log.warning("more strangers may be let in than MAX_FPIR says", **facts)
-        else:
+        elif not moved:
             log.info("the gallery was measured", **facts)

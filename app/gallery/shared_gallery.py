@@ -9,7 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import IndexUnavailable, batched
-from app.gallery.distances import COMPARED, comparable, identified, ranked
+from app.gallery.distances import COMPARED, comparable, ranked
 from app.gallery.drift import Drift, drift_between, expected_entries
 from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
 from app.storage import (
@@ -65,9 +65,6 @@ class SharedGallery:
         self._check_complete()
         self.store.get([], may_lag=True)  # as a login does
 
-    def nearest(self, probe: NDArray[np.float32]) -> tuple[Employee, float] | None:
-        return identified(self.nearest_people(probe))
-
     def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
         count = _CANDIDATES
         while True:
@@ -82,7 +79,7 @@ class SharedGallery:
             stale = {e for name, e in proposed if e in compared and name not in current}
             self._suspects |= stale
             found = {employee_id for name, employee_id in proposed if name in current}
-            if len(found) >= COMPARED or len(proposed) < count or (found and count == MOST_FOUND):
+            if len(found) > COMPARED or len(proposed) < count:
                 return ranked(records, probe, self.model)
             # Too many proposals were stale: ask for more, or remove the stale entries first.
             if count == MOST_FOUND and not self.reconcile(sorted(stale)):

@@ -13,9 +13,7 @@ from app.recognition import FaceTooSmall, NoFace
 from app.recognition.detector import DetectedFace, FaceDetector
 from app.recognition.image import Photo, Picture
 from app.recognition.picture_requirements import PictureRequirements
-from app.recognition.pyramid import Pyramid
-
-_GREY = 128  # of [0, 255]; about 0 as the detector's networks take it
+from app.recognition.pyramid import GREY, Pyramid
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class FaceSearch:
         MTCNN learned what surrounds a face. If that is cut off, black in its place is an edge that
         a face does not have. Grey, which its networks take as 0, is nothing.
         """
-        pyramid = _rotated(picture, quarters, beyond=_GREY)
+        pyramid = _rotated(picture, quarters, beyond=GREY)
         return self._view(photo, pyramid, self._detector.detect_close_up(pyramid), quarters)
 
     def _finer_view(self, photo: Photo) -> View:

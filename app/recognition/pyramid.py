@@ -11,6 +11,9 @@ from app.recognition.image import Picture
 _MIN_SIDE = 24  # pixels; smaller pictures are not halved
 
 
+GREY = 128  # of [0, 255]; about 0 as the networks take it
+
+
 class Pyramid:
     """A picture, halved again and again by area averaging, so that no crop skips pixels.
 

@@ -5,7 +5,7 @@ it: whoever is enrolled with one is taken for everybody whose photos have the sa
 
 The measures and their limits are the same for every face model. They are taken from the picture and
 from a standard view of the face, most of them as shares of its contrast, so that exposure does not
-change them; what the network adds is a ratio of distances. docs/quality.md says how the limits were
+change them. The network adds a ratio of distances. docs/quality.md says how the limits were
 chosen and what they refuse.
 """
 
@@ -25,7 +25,6 @@ from app.recognition import (
     UnusableImage,
 )
 from app.recognition.alignment import similarity
-from app.recognition.detector import DetectedFace
 from app.recognition.image import Picture
 from app.recognition.pyramid import Pyramid
 
@@ -53,8 +52,30 @@ class Quality:
 
 LIMITS = {
     "off": None,
-    "standard": Quality(40, 0.5, 0.65, 10, 0.25, 0.09, 0.3, 0.068, 0.075, 0.05),
-    "strict": Quality(60, 0.4, 0.7, 13, 0.1, 0.08, 0.2, 0.075, 0.1, 0.06),
+    "standard": Quality(
+        side=40,
+        turn=0.5,
+        width=0.65,
+        contrast=10,
+        glare=0.25,
+        noise=0.09,
+        blocks=0.3,
+        frequency=0.068,
+        eyes=0.075,
+        mouth=0.05,
+    ),
+    "strict": Quality(
+        side=60,
+        turn=0.4,
+        width=0.7,
+        contrast=13,
+        glare=0.1,
+        noise=0.08,
+        blocks=0.2,
+        frequency=0.075,
+        eyes=0.1,
+        mouth=0.06,
+    ),
 }
 """The values of QUALITY, and the worst measures that each accepts."""
 
@@ -109,7 +130,7 @@ def flaw(face: Quality, worst: Quality) -> UnusableImage | None:
 
 def measured(
     picture: Picture,
-    face: DetectedFace,
+    points: _Points,
     side: float,
     chip: Picture,
     landmarks: _Points,
@@ -118,11 +139,12 @@ def measured(
 ) -> Quality:
     """Return the measures of a face.
 
-    side: of the face in pixels of the photo; `picture` may have fewer.
+    picture: the photo, shrunk at most as much as the chip is. points: (5, 2), the landmarks in it.
+    side: of the face in pixels of the photo.
     chip: the face as the model takes it. landmarks: (5, 2), in its pixels.
     vector: (dimension,), of the chip. covered_vectors: (2, dimension), of what `covered` returns.
     """
-    eye, other_eye, nose, *mouth = face.landmarks
+    eye, other_eye, nose, *mouth = points
     between, middle = max(float(np.linalg.norm(other_eye - eye)), _TINY), (eye + other_eye) / 2
     (x, y), (u, v) = np.mean(mouth, axis=0) - middle, nose - middle
     height = max(float(np.hypot(x, y)), _TINY)
@@ -131,7 +153,7 @@ def measured(
     contrast = max(float(smooth[_OVAL].std()), 1.0)
     gradient = np.hypot(_derivative(smooth, 1, 0), _derivative(smooth, 0, 1)) / contrast
     without_eyes, without_mouth = np.linalg.norm(covered_vectors - vector, axis=1) + _TINY
-    box = _box(picture, face.landmarks, between)
+    box = _box(picture, points, between)
     # Where the network sees a smaller face than the picture shows, noise is averaged.
     shrinkage = min(1.0, _EYE_DISTANCE / between)
     return Quality(

@@ -1,8 +1,8 @@
 """The pipeline: encoded picture → decode → find the face → align → feature vector."""
 
 import math
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 import cv2
@@ -27,7 +27,7 @@ from app.recognition.frame_sequence import BadFrame, FrameSequence, ObservedFace
 from app.recognition.image import Photo, Picture
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pixel_budget import PixelBudget
-from app.recognition.pyramid import Pyramid, magnification
+from app.recognition.pyramid import GREY, Pyramid, magnification
 from models.catalogue import FaceModel
 from models.network import Runtime
 
@@ -69,7 +69,7 @@ class Recogniser:
             if (count := len(view.faces)) > 1:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
             chips, observed = self._found(photo, view)
-            return observed(self._good_vector(view, chips))
+            return observed(self._good_vector(photo, view, chips))
 
     def for_login(self, data: bytes) -> NDArray[np.float32]:
         """Return the vector (dimension,) of the main face. Raises NotAnImage, UnusableImage."""
@@ -125,27 +125,32 @@ class Recogniser:
             raise FaceTooSmall(
                 f"the face is too small ({side:.0f} pixels), come closer to the camera"
             )
-        pyramid, to_picture = view.pyramid, chip_to_picture(face, self.model)
-        view_pixels_per_pixel = magnification(to_picture)
-        if view_pixels_per_pixel < 1 and view.detail < 1:
-            # The view is too coarse for this face, so decode the photo with more pixels.
-            coarse = min(pyramid.picture.shape[:2])
-            with photo.decoded(coarse / view_pixels_per_pixel) as picture:
-                rotated = np.ascontiguousarray(np.rot90(picture, view.quarters))
-                finer = to_picture * (min(rotated.shape[:2]) / coarse)
-                chips = self._warped(Pyramid(rotated), finer)
-        else:
-            chips = self._warped(pyramid, to_picture)
+        with self._detailed(photo, view) as (pyramid, scale):
+            to_picture = chip_to_picture(face, self.model) * scale
+            side = self.model.side
+            crops = [middle(to_picture, share, side) for share in self.model.crops]
+            chips = np.stack([pyramid.warped(crop, side) for crop in crops])
         if sharpness(chips[0]) < self._requirements.sharpness:
             raise FaceTooBlurred("the face is too blurred, hold the camera still")
         return chips
 
-    def _warped(self, pyramid: Pyramid, to_picture: NDArray[np.float64]) -> Picture:
-        side = self.model.side
-        crops = [middle(to_picture, share, side) for share in self.model.crops]
-        return np.stack([pyramid.warped(crop, side) for crop in crops])
+    @contextmanager
+    def _detailed(self, photo: Photo, view: View) -> Iterator[tuple[Pyramid, float]]:
+        """Yield the view, or a finer one if the model takes more of the face's pixels.
 
-    def _good_vector(self, view: View, chips: Picture) -> NDArray[np.float32]:
+        Also yield its scale relative to the view. Beyond the picture's edge it is grey: closely cut
+        faces are more alike with black (docs/matching.md).
+        """
+        view_pixels_per_pixel = magnification(chip_to_picture(view.faces[0], self.model))
+        if view_pixels_per_pixel >= 1 or view.detail >= 1:
+            yield Pyramid(view.pyramid.picture, GREY), 1.0
+            return
+        coarse = min(view.pyramid.picture.shape[:2])
+        with photo.decoded(coarse / view_pixels_per_pixel) as picture:
+            rotated = np.ascontiguousarray(np.rot90(picture, view.quarters))
+            yield Pyramid(rotated, GREY), min(rotated.shape[:2]) / coarse
+
+    def _good_vector(self, photo: Photo, view: View, chips: Picture) -> NDArray[np.float32]:
         """Return the vector of a face. Raises UnusableImage if it is not good enough to enrol."""
         worst = quality.LIMITS[self._requirements.quality]
         if worst is None:
@@ -155,10 +160,16 @@ class Recogniser:
         landmarks = face.landmarks @ to_chip[:, :2].T + to_chip[:, 2]
         crops = len(chips)
         embedded = self._embedded(np.stack([*chips, *quality.covered(chip, landmarks)]))
-        side, picture = face.side / view.detail, view.pyramid.picture
-        found = quality.measured(
-            picture, face, side, chip, landmarks, embedded[0], embedded[crops:]
-        )
+        with self._detailed(photo, view) as (pyramid, scale):
+            found = quality.measured(
+                pyramid.picture,
+                face.landmarks * scale,
+                face.side / view.detail,
+                chip,
+                landmarks,
+                embedded[0],
+                embedded[crops:],
+            )
         if error := quality.flaw(found, worst):
             raise error
         return np.asarray(_mean(embedded[None, :crops])[0])

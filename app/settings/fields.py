@@ -113,8 +113,8 @@ class Fields(BaseSettings):
     """α: a probe matches if its distance is below it. `auto` [measures the
     gallery](self-measurement.md) and lowers α from 0.8 as far as `MAX_FPIR` asks."""
     max_fpir: float = Field(0.01, ge=0.001, le=0.5)
-    """The share of strangers who may be taken for an employee: more is a warning in the log, and
-    with `LOGIN_MATCH_THRESHOLD=auto` α is lowered until it is no more."""
+    """The highest acceptable share of strangers taken for an employee. The log warns if it is
+    higher, and `LOGIN_MATCH_THRESHOLD=auto` lowers α until it is not."""
     quality: Literal["off", "standard", "strict"] = "standard"
     """How good a photo must be to be [enrolled](quality.md); `off`: as for a login."""
     liveness_service_url: WebAddress | None = None

@@ -8,6 +8,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
+from app.gallery.distances import SAME_PERSON, identified, spread
 from app.lifecycle import Service
 from app.recognition import DifferentPeople, NotAnImage, UnusableImage
 from app.recognition.frame_sequence import ObservedFace
@@ -17,10 +18,6 @@ from app.storage import Employee, new_enrolment_id
 
 log = structlog.get_logger()
 
-# Distance up to which two photos count as the same person's. 99 % of the distances between photos
-# of one person are below 0.95; 1 % of those between two people are below 0.92. docs/quality.md says
-# how often strangers pass.
-_SAME_PERSON = 1.0
 # Shares of new employees who are as near to somebody enrolled by chance: the face is likely, or
 # surely, that person's. With few people enrolled nothing is sure.
 _LIKELY, _SURELY = 0.01, 0.001
@@ -92,8 +89,7 @@ class Enrolment:
             faces = _faces(recogniser, request.photos)
             vectors = np.stack([face.vector for face in faces])
             hashes = tuple(each for face in faces for each in photo_hashes(face.aligned))
-            farthest = np.sqrt(max(2 - 2 * float((vectors @ vectors.T).min()), 0))
-            if farthest * recogniser.model.distance_scale > _SAME_PERSON:
+            if spread(vectors, recogniser.model) > SAME_PERSON:
                 raise DifferentPeople("the pictures show different people, enrol one person")
         self._compare_with_others(request, vectors, facts)
         return Employee(
@@ -110,21 +106,21 @@ class Enrolment:
         self, request: EnrolmentRequest, vectors: NDArray[np.float32], facts: Fields
     ) -> None:
         """Note who the face likely is. Raise FaceEnrolled if it surely is that employee."""
+        likely, surely = map(self._service.distance_of, (_LIKELY, _SURELY))
         nearest = []
         for vector in vectors:
             others = [
-                (each, distance)
-                for each, distance in self._service.gallery.nearest_people(vector)
-                if each.employee_id != request.employee_id
+                each
+                for each in self._service.gallery.nearest_people(vector)
+                if each[0].employee_id != request.employee_id
             ]
-            owner = others[0][0].employee_id if others else None
-            nearest.append((self._service.compared(others), owner))
+            found = identified(others)
+            if not found or not found[1] < (self._service.threshold if likely is None else likely):
+                return
+            nearest.append((found[1], found[0].employee_id))
         distance, other = max(nearest)
-        likely, surely = map(self._service.distance_of, (_LIKELY, _SURELY))
-        if not distance < (self._service.threshold if likely is None else likely):
-            return
         facts |= {"similar_to": other, "similar_distance": round(distance, 4)}
-        log.warning("the face may be enrolled under another id", id=request.employee_id, **facts)
+        log.warning("the face may be enrolled under another id", **facts)
         one_person = len({employee_id for _, employee_id in nearest}) == 1
         is_sure = one_person and surely is not None and distance < surely
         if is_sure and not request.allow_similar:

@@ -7,6 +7,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.audit import AuditLog, Fields
+from app.gallery.distances import identified, is_ambiguous
 from app.lifecycle import Service
 from app.liveness.client import LivenessClient
 from app.recognition.frame_sequence import fused
@@ -20,11 +21,6 @@ log = structlog.get_logger()
 SURELY_SAME = 0.75
 """Share of α. Only frames whose face is nearer to the photo's than this count for identity and
 motion. Photo and frames are of one moment, so they are nearer than two photos of one person."""
-
-
-SEPARATES = 0.03
-"""If the second-nearest employee is not this much farther away than the nearest, the nearest one is
-the right one in only about half of all cases (docs/self-measurement.md)."""
 
 
 class NoMatch(LoginFailed):
@@ -115,16 +111,15 @@ class Login:
         return share * self._service.highest_threshold / scale
 
     def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
-        nearest = self._service.nearest_people(vector)
-        if not nearest:
+        people = self._service.nearest_people(vector)
+        if (found := identified(people)) is None:
             raise NoMatch
-        employee, plain = nearest[0]
-        distance = self._service.compared(nearest)
+        employee, distance = found
         facts["distance"] = round(distance, 4)
         if not distance < self._service.threshold:
             raise NoMatch
-        if len(nearest) > 1 and nearest[1][1] - plain < SEPARATES:
-            facts["between"] = [each.employee_id for each, _ in nearest[:2]]
+        if is_ambiguous(people):
+            facts["between"] = [each.employee_id for each, _ in people[:2]]
             raise Ambiguous
         facts["employee_id"] = employee.employee_id
         return employee

@@ -10,6 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.gallery import GalleryLoading
+from app.gallery.distances import identified
 from app.gallery.memory_gallery import MemoryGallery
 from app.gallery.memory_index import MemoryIndex
 from app.gallery.rows import Sizes
@@ -38,7 +39,7 @@ def gallery_of(store: SqliteStore, model: str = "dlib") -> MemoryGallery:
 def is_found(gallery: MemoryGallery, employee: Employee) -> bool:
     """Whether each of the employee's vectors leads to the employee."""
     for vector in employee.vectors:
-        match = gallery.nearest(vector)
+        match = identified(gallery.nearest_people(vector))
         if match is None or match[0].employee_id != employee.employee_id:
             return False
     return True
@@ -70,7 +71,7 @@ def test_employees_of_another_model_are_not_matched_and_the_log_says_so(store: S
         gallery = gallery_of(store, model="vggface2")
 
     assert len(gallery) == 0
-    assert gallery.nearest(someone(1).vectors[0]) is None
+    assert identified(gallery.nearest_people(someone(1).vectors[0])) is None
     assert [(entry["log_level"], entry["employees"]) for entry in logs] == [("warning", 1)]
 
 
@@ -100,7 +101,7 @@ def test_employees_deleted_by_hand_do_not_match_and_can_return(
 
     erase(path, "DELETE FROM employees")
 
-    assert gallery.nearest(someone(1).vectors[0]) is None
+    assert identified(gallery.nearest_people(someone(1).vectors[0])) is None
     assert len(gallery) == 0
     store.add(someone(1))
     assert is_found(gallery, someone(1))
@@ -142,7 +143,7 @@ def test_no_login_is_answered_until_the_reload_succeeds(path: Path) -> None:
     erase(path, "DELETE FROM changes WHERE number < 2")
     erase(path, "ALTER TABLE employees RENAME COLUMN surname TO family")
     with pytest.raises((GalleryLoading, StoreUnavailable)):
-        gallery.nearest(someone(1).vectors[0])
+        gallery.nearest_people(someone(1).vectors[0])
     erase(path, "ALTER TABLE employees RENAME COLUMN family TO surname")
     assert is_found(gallery, someone(2))
 
@@ -168,7 +169,7 @@ def test_a_failed_reload_is_logged_and_retried(path: Path) -> None:
     with capture_logs() as logs:
         for _ in range(2):
             with pytest.raises(GalleryLoading):
-                gallery.nearest(someone(1).vectors[0])
+                gallery.nearest_people(someone(1).vectors[0])
     told = [entry for entry in logs if entry["log_level"] == "error"]
     assert {entry["event"] for entry in told} == {"the gallery could not be read again"}
     assert all(entry["exc_info"] for entry in told)

@@ -61,7 +61,7 @@ def test_a_face_of_somebody_else_is_refused(crowd: Deployment) -> None:
     refused = crowd.enrol(at_distance(PERSON, 0.1))
     assert (refused.status_code, refused.text) == (
         409,
-        "that face is enrolled already, under another id",
+        "that face is already enrolled under another id",
     )
     assert {"outcome": "face_enrolled", "similar_to": 7}.items() <= crowd.audited().items()
     assert crowd.service.store.get([NEW]) == []

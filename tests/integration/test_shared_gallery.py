@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.gallery import IndexEntry, IndexUnavailable, index_repair
+from app.gallery.distances import identified
 from app.gallery.drift import expected_entries
 from app.gallery.milvus_index import MilvusIndex
 from app.gallery.shared_gallery import SharedGallery
@@ -90,7 +91,7 @@ def remove(gallery: SharedGallery, employee_id: int) -> None:
 def is_found(gallery: SharedGallery, employee: Employee) -> bool:
     """Whether each of the employee's vectors leads to this very record."""
     for vector in employee.vectors:
-        match = gallery.nearest(vector)
+        match = identified(gallery.nearest_people(vector))
         if match is None or match[0].enrolment_id != employee.enrolment_id or match[1] > 1e-6:
             return False
     return True
@@ -111,11 +112,11 @@ def test_what_one_writes_every_other_finds_at_once(open_gallery: OpenGallery) ->
     assert is_found(other, first)
     exchange(other, second)
     assert is_found(one, second)
-    match = one.nearest(first.vectors[0])
+    match = identified(one.nearest_people(first.vectors[0]))
     assert match is not None
     assert match[1] > 0.1
     remove(one, 1)
-    assert other.nearest(second.vectors[0]) is None
+    assert identified(other.nearest_people(second.vectors[0])) is None
     assert holds_exactly(other)
     assert len(other) == 0
 
@@ -170,7 +171,7 @@ def test_rows_of_a_superseded_enrolment_that_come_late_harm_nobody(gallery: Shar
     late, current = someone(1, vectors=2), someone(1, seed=1)
     add(gallery, current)
     gallery.index.put(expected_entries(late))
-    match = gallery.nearest(late.vectors[0])
+    match = identified(gallery.nearest_people(late.vectors[0]))
     assert match is None or match[1] > 0.1
     assert is_found(gallery, current)
     gallery.catch_up()
@@ -184,7 +185,7 @@ def test_any_number_of_former_enrolments_hides_nobody(gallery: SharedGallery) ->
     gallery.index.put(former)
     near = replace(employee, vectors=_turned(vector))
     add(gallery, near)
-    match = gallery.nearest(vector)
+    match = identified(gallery.nearest_people(vector))
     assert match is not None
     assert match[0].employee_id == 7
     gallery.catch_up()
@@ -202,7 +203,7 @@ def test_people_with_many_vectors_leave_room_for_the_cohort(gallery: SharedGalle
     for employee_id in range(1, 15):
         vectors = np.concatenate([_turned(probe)] * (90 if employee_id == 1 else 1))
         add(gallery, replace(someone(employee_id), vectors=vectors))
-    match = gallery.nearest(probe)
+    match = identified(gallery.nearest_people(probe))
     assert match is not None
     assert match[1] == pytest.approx(1)
 
@@ -210,7 +211,7 @@ def test_people_with_many_vectors_leave_room_for_the_cohort(gallery: SharedGalle
 def test_vectors_of_another_model_are_not_there(gallery: SharedGallery) -> None:
     other = replace(someone(1), model="vggface2")
     add(gallery, other)
-    assert gallery.nearest(other.vectors[0]) is None
+    assert identified(gallery.nearest_people(other.vectors[0])) is None
     assert holds_exactly(gallery)
 
 
@@ -307,7 +308,7 @@ def test_a_login_ends_if_no_near_record_can_be_opened(
         add(ahead, someone(number))
     behind = with_keys(new_key())
     with pytest.raises(IndexUnavailable, match="VECTOR_KEYS does not hold"):
-        behind.nearest(someone(3).vectors[0])
+        behind.nearest_people(someone(3).vectors[0])
     with pytest.raises(IndexUnavailable, match="VECTOR_KEYS does not hold"):
         behind.catch_up()
     assert holds_exactly(ahead, *ahead.store.read_all())
@@ -319,7 +320,7 @@ def test_a_vector_of_nan_hides_nobody(gallery: SharedGallery) -> None:
     add(gallery, broken)
     add(gallery, whole)
     assert is_found(gallery, whole)
-    match = gallery.nearest(broken.vectors[1])
+    match = identified(gallery.nearest_people(broken.vectors[1]))
     assert match is not None
     assert match[0].employee_id == 2 or match[1] == np.inf
 
@@ -343,7 +344,7 @@ def test_an_incomplete_index_asks_for_a_rebuild(
     for question in (
         gallery.load,
         gallery.check_ready,
-        lambda: gallery.nearest(someone(1).vectors[0]),
+        lambda: gallery.nearest_people(someone(1).vectors[0]),
         lambda: add(gallery, someone(2)),
     ):
         with pytest.raises(IndexUnavailable, match="gallery rebuild"):

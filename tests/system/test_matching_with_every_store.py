@@ -99,7 +99,7 @@ def test_a_second_id_is_refused_and_if_allowed_never_guessed(service: RunningSer
         refused = enrol(service, 101, img_base64=PHOTO)
         assert (refused.status_code, refused.text) == (
             409,
-            "that face is enrolled already, under another id",
+            "that face is already enrolled under another id",
         )
     assert enrol(service, 101, img_base64=PHOTO, allow_similar=True).status_code == 200
     assert log_in() == {(406, "no matches f")}

@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "watchdog": {"limiter"},
     "model_check": {"storage"},
     "lifecycle": {"gallery", "recognition", "storage", "limiter", "model_check", "watchdog"},
-    "usecases": {"lifecycle", "recognition", "liveness", "audit", "storage"},
+    "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage"},
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences"},

@@ -1,4 +1,4 @@
-"""The normalised distance: larger in a crowd, never smaller, and the same with few people."""
+"""The distance of a login: normalised by others nearby; several photos count as their mean, too."""
 
 import math
 from random import Random
@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.gallery.distances import COMPARED, normalised
+from app.gallery.distances import COMPARED, normalised, ranked
+from app.storage import Employee
+from testbed.employees import face_model
+from tests.support.features import DIMENSION, at_distance, random_vector
+
+MODEL = face_model(dimension=DIMENSION, distance_scale=2.15)
 
 distance = st.floats(0, 4.3) | st.just(math.inf)
 some = st.lists(distance, min_size=1, max_size=3 * COMPARED)
@@ -71,5 +76,40 @@ def test_somebody_who_is_as_near_to_many_people_is_none_of_them() -> None:
     assert of([0.0] * COMPARED) == 1
 
 
-def test_relatives_and_a_second_id_lock_nobody_out() -> None:
+def test_relatives_and_a_second_id_do_not_change_the_distance() -> None:
     assert of([0.5, 0.5, 0.55, *[1.1] * COMPARED]) == 0.5
+
+
+def enrolled(*vectors: list[float]) -> Employee:
+    return Employee(1, "Ada", "Lovelace", np.array(vectors, np.float32), "dlib")
+
+
+def distance_to(employee: Employee, probe: list[float]) -> float:
+    ((_, found),) = ranked([employee], np.array(probe, np.float32), MODEL)
+    return found
+
+
+def test_a_probe_between_two_photos_of_a_person_is_nearest_to_their_mean() -> None:
+    photo, between = random_vector(1), at_distance(random_vector(1), 0.2)
+    another = at_distance(between, 0.2, seed=2)
+    middle = np.add(photo, another)
+    middle /= np.linalg.norm(middle)
+    assert distance_to(enrolled(photo, another), middle.tolist()) == pytest.approx(0, abs=1e-3)
+    assert distance_to(enrolled(photo), middle.tolist()) > 0.2
+    assert distance_to(enrolled(photo, another), photo) == pytest.approx(0, abs=1e-3)
+
+
+def test_vectors_of_two_people_are_not_averaged() -> None:
+    photo, another = random_vector(1), at_distance(random_vector(1), 0.6)
+    middle = np.add(photo, another)
+    middle /= np.linalg.norm(middle)
+    nearest = np.linalg.norm(middle - photo) * MODEL.distance_scale
+    assert distance_to(enrolled(photo, another), middle.tolist()) == pytest.approx(nearest, 1e-3)
+
+
+@given(st.integers(0, 1_000), st.integers(1, 6))
+def test_an_employee_is_never_farther_than_their_nearest_vector(seed: int, number: int) -> None:
+    vectors = [at_distance(random_vector(seed), 0.2, each) for each in range(number)]
+    probe = at_distance(random_vector(seed), 0.3, seed)
+    apart = np.linalg.norm(np.subtract(vectors, probe), axis=1).min() * MODEL.distance_scale
+    assert distance_to(enrolled(*vectors), probe) <= apart + 1e-4
