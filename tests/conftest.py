@@ -20,6 +20,7 @@ from testbed.log_scan import leaks
 from testbed.milvus import MilvusServer
 from testbed.missing import Missing
 from testbed.mongod import Mongod
+from testbed.photos import FACES
 from testbed.redis_server import Redis
 from testbed.runtimes import shared_runtime
 from testbed.serving import MODELS_DIR, free_port
@@ -43,6 +44,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.path.name not in _LONGEST, _TIERS.index(tier)
 
     items.sort(key=turn)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests that need photos which are not here."""
+    if item.get_closest_marker("faces") and not FACES.is_dir():
+        pytest.skip("the photos of ../shared/faces are missing")
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -67,7 +67,10 @@ class Gallery:
             rows = [enrolled.rows[photo] for photo in photos if enrolled.usable(photo)]
             if rows:
                 number, vectors = len(self.people), enrolled.vectors[rows]
-                self.people.append(Employee(number, person, "", vectors, model.name))
+                hashes = (b"",) * len(vectors)  # so that they count as photos
+                self.people.append(
+                    Employee(number, person, "", vectors, model.name, photo_hashes=hashes)
+                )
             else:
                 self.not_enrolled.append(person)
         numbers = {employee.name: employee.employee_id for employee in self.people}
@@ -93,7 +96,7 @@ class Gallery:
         that holds its person, and in one that does not.
         """
         draws = [_Draw(self, size) for size in sizes]
-        rows = [templates(employee, self._model) for employee in self.people]
+        rows = [templates(employee) for employee in self.people]
         vectors, starts = np.concatenate(rows), np.cumsum([0, *map(len, rows[:-1])])
         mated = np.full(len(self.probes), np.inf)
         step = 1 + len(self.probes) * len(self.people) // _MOST_COMPARISONS

@@ -18,10 +18,6 @@ _SEPARATES = 0.03
 """Minimum gap between the two nearest employees. Below it, the nearest is the right one in only
 half of all cases (docs/self-measurement.md)."""
 
-SAME_PERSON = 1.0
-"""Distance up to which two photos count as one person's. Only 0.6 % of the pairs of one person are
-farther apart, half of them wrong labels. docs/quality.md says how often strangers pass."""
-
 Ranked = Sequence[tuple[Employee, float]]
 """Employees and their plain distances, nearest first."""
 
@@ -32,23 +28,18 @@ def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee
     return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
 
 
-def templates(employee: Employee, model: FaceModel) -> NDArray[np.float32]:
-    """Return what probes are compared with: the employee's vectors and, if several, their mean.
+def templates(employee: Employee) -> NDArray[np.float32]:
+    """Return what probes are compared with: the employee's vectors, and the mean of several photos.
 
     Further photos of a person are nearer to the mean of several than to any one of them. Vectors
-    that may show two people are not averaged. (n or n + 1, dimension), of unit length.
+    that a client sent are not averaged, because nobody knows what they are of.
+    (n or n + 1, dimension), of unit length.
     """
     vectors = employee.vectors
-    if len(vectors) == 1 or not spread(vectors, model) <= SAME_PERSON:
+    if len(vectors) == 1 or not employee.from_photos:
         return vectors
     mean = vectors.sum(axis=0)
     return np.vstack((vectors, mean / np.linalg.norm(mean)))
-
-
-def spread(vectors: NDArray[np.float32], model: FaceModel) -> float:
-    """Return the largest distance between two of the vectors, (n, dimension), of unit length."""
-    square = 2 - 2 * float((vectors @ vectors.T).min())
-    return math.sqrt(max(square, 0)) * model.distance_scale
 
 
 def ranked(
@@ -60,7 +51,7 @@ def ranked(
 
     employees: comparable with the model. probe: (dimension,) float32 of unit length.
     """
-    found = [(each, _distance(each, probe, model)) for each in employees]
+    found = [(each, _distance(each, probe, model.distance_scale)) for each in employees]
     return sorted(found, key=lambda each: each[1])
 
 
@@ -97,6 +88,6 @@ def normalised(distances: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(mean > 0, least / np.where(mean > 0, mean, 1), 1)
 
 
-def _distance(employee: Employee, probe: NDArray[np.float32], model: FaceModel) -> float:
-    shortest = float(np.linalg.norm(templates(employee, model) - probe, axis=1).min())
-    return shortest * model.distance_scale if math.isfinite(shortest) else math.inf
+def _distance(employee: Employee, probe: NDArray[np.float32], scale: float) -> float:
+    shortest = float(np.linalg.norm(templates(employee) - probe, axis=1).min())
+    return shortest * scale if math.isfinite(shortest) else math.inf

@@ -146,7 +146,7 @@ class MemoryGallery:
         known = comparable(employees, self._model)
         if known:
             owners = np.array([employee.employee_id for employee in known], np.int64)
-            rows = [templates(employee, self._model) for employee in known]
+            rows = [templates(employee) for employee in known]
             self._index.put(np.repeat(owners, [len(each) for each in rows]), np.concatenate(rows))
         return known
 

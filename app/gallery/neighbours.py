@@ -71,7 +71,7 @@ def find_neighbours(
     others = np.full((len(probes), KEPT), -1, np.int64)
     for batch in usable():
         if batch:
-            found = _cosines(vectors, [templates(employee, model) for employee in batch])
+            found = _cosines(vectors, [templates(employee) for employee in batch])
             ids = np.array([employee.employee_id for employee in batch], np.int64)
             _, themselves, columns = np.intersect1d(probes, ids, return_indices=True)
             found[themselves, columns] = -np.inf

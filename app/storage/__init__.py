@@ -32,6 +32,11 @@ class Employee:
     enrolment_id: str = field(default_factory=new_enrolment_id)
     photo_hashes: tuple[bytes, ...] = ()
 
+    @property
+    def from_photos(self) -> bool:
+        """Whether the vectors are known to be of photos that were checked to show one person."""
+        return bool(self.photo_hashes)
+
 
 @dataclass(frozen=True, slots=True)
 class Outline:

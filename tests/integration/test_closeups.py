@@ -17,9 +17,8 @@ from models.catalogue import FaceModel
 from models.network import Runtime
 from testbed.photos import encoded, people, picture
 from tests.support.chips import aligned, cut_closely, largest_face
-from tests.support.faces import needs_faces
 
-pytestmark = needs_faces
+pytestmark = pytest.mark.faces
 
 THRESHOLD = 0.8
 MARGIN = 0.4

@@ -13,7 +13,6 @@ from PIL import Image, ImageEnhance
 from testbed.crowd import THRESHOLD, faces
 from testbed.photos import FACES, WITHOUT_FACE
 from tests.support.commands import Done, run
-from tests.support.faces import needs_faces
 
 PEOPLE = 8
 
@@ -169,7 +168,7 @@ def test_a_model_that_is_not_there_is_named(photos: Path) -> None:
 
 
 class TestDevelopmentSet:
-    pytestmark = needs_faces
+    pytestmark = pytest.mark.faces
 
     def test_nobody_is_taken_for_another(self) -> None:
         found = figures("calibrate", FACES / "people", LOGIN_MATCH_THRESHOLD="0.8")

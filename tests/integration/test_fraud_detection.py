@@ -28,7 +28,6 @@ from testbed.films import FRAMES, Camera, Moment, Portrait
 from testbed.photos import ASTRONAUT, FACES, GRACE_HOPPER, picture
 from testbed.serving import ready_app
 from tests.support import sent_photos
-from tests.support.faces import needs_faces
 
 WINDOW_S = 3600
 
@@ -127,7 +126,9 @@ PEOPLE = [
 ]
 
 
-@pytest.fixture(params=[pytest.param(p, marks=needs_faces, id=p[0].parent.name) for p in PEOPLE])
+@pytest.fixture(
+    params=[pytest.param(p, marks=pytest.mark.faces, id=p[0].parent.name) for p in PEOPLE]
+)
 def someone(
     request: pytest.FixtureRequest, client: FlaskClient, portrait_of: PortraitOf
 ) -> Someone:
@@ -168,7 +169,7 @@ def lfw(name: str, *numbers: int) -> tuple[Path, ...]:
     return tuple(FACES / "lfw_dev" / name / f"{name}_{number:04}.jpg" for number in numbers)
 
 
-@pytest.mark.parametrize("attack", [pytest.param(a, marks=needs_faces) for a in films.STILLS])
+@pytest.mark.parametrize("attack", [pytest.param(a, marks=pytest.mark.faces) for a in films.STILLS])
 def test_a_still_that_is_hard_to_register(
     client: FlaskClient, portrait_of: PortraitOf, attack: str
 ) -> None:
@@ -178,7 +179,7 @@ def test_a_still_that_is_hard_to_register(
     assert log_in(client, frames[0], frames) in (STILL, ANOTHER, SEVERAL)
 
 
-@pytest.mark.parametrize("theirs", [pytest.param(n, marks=needs_faces) for n in (8, FRAMES)])
+@pytest.mark.parametrize("theirs", [pytest.param(n, marks=pytest.mark.faces) for n in (8, FRAMES)])
 def test_frames_of_a_lookalike(client: FlaskClient, portrait_of: PortraitOf, theirs: int) -> None:
     """All are nearer to the photo than α."""
     someone = Someone(client, portrait_of, *lfw("Lee_Jun", 1, 2))

@@ -1,5 +1,6 @@
 """A face that is enrolled already is refused if that is sure, and noted if it is likely."""
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,19 +13,20 @@ from app.lifecycle import Service
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
 from testbed.employees import fill
+from testbed.photos import ASTRONAUT
 from testbed.serving import ready_app
-from tests.support.features import at_distance, random_vector
+from tests.support.features import alike, at_distance, random_vector
 
 PEOPLE = 100
 NEW = 1_000
-PERSON = random_vector(7)  # enrolled under the id 7
+PERSON = alike(PEOPLE)[7]  # enrolled under the id 7
 
 
 class Deployment:
     def __init__(self, folder: Path, people: int) -> None:
         path = folder / "employees.db"
         SqliteStore(path).close()
-        everybody = (np.array([random_vector(seed)], np.float32) for seed in range(people))
+        everybody = (np.array([vector], np.float32) for vector in alike(people))
         fill(
             path, (Employee(i, "Ada", "Lovelace", each, "dlib") for i, each in enumerate(everybody))
         )
@@ -95,3 +97,24 @@ def test_with_few_people_nothing_is_sure(few: Deployment) -> None:
     assert few.enrol(PERSON).status_code == 200
     assert few.audited()["similar_to"] == 7
     assert few.audited()["similar_distance"] == 0
+
+
+def test_what_is_likely_but_not_sure_is_enrolled_and_noted(crowd: Deployment) -> None:
+    surely, likely = crowd.service.distance_of(0.001), crowd.service.distance_of(0.01)
+    assert surely
+    assert likely
+    apart = (surely + likely) / 2 / crowd.service.recogniser.model.distance_scale
+    assert crowd.enrol(at_distance(PERSON, apart)).status_code == 200
+    assert {"outcome": "ok", "similar_to": 7}.items() <= crowd.audited().items()
+
+
+def test_a_login_that_shows_two_people_alike_says_so_in_the_audit_log(crowd: Deployment) -> None:
+    photo = base64.b64encode(ASTRONAUT.read_bytes()).decode()
+    for employee_id in (NEW, NEW + 1):
+        body = {"name": "Ada", "surname": "", "img_base64": photo, "allow_similar": True}
+        assert crowd.client.post(f"/api/store/{employee_id}", json=body).status_code == 200
+    refused = crowd.client.post("/api/find_match", json={"img_base64": photo})
+    assert (refused.status_code, refused.text) == (406, "no matches found")
+    entry = crowd.audited()
+    assert entry["outcome"] == "ambiguous"
+    assert sorted(entry["between"]) == [NEW, NEW + 1]  # type: ignore[call-overload]

@@ -17,7 +17,6 @@ from models.network import Runtime
 from testbed import flaws
 from testbed.photos import ASTRONAUT, PORTRAITS, encoded, people, picture
 from tests.support.chips import largest_face
-from tests.support.faces import needs_faces
 
 POOR = {
     "grey noise": (flaws.grey_noise(15), "face_too_noisy", "more light"),
@@ -98,11 +97,8 @@ def test_enrolment_and_replacement_are_refused(
     assert answer.get_json()["title"] == sentence
 
 
-@pytest.mark.parametrize("quality", [pytest.param("standard", marks=needs_faces)])
-def test_none_of_many_good_photos_is_refused(
-    quality: str, runtime: Runtime, dlib_model: FaceModel
-) -> None:
-    recogniser = Recogniser(runtime, dlib_model, PictureRequirements(quality=quality))
+@pytest.mark.faces
+def test_none_of_many_good_photos_is_refused(recogniser: Recogniser) -> None:
     for photos in people().values():
         for photo in photos:
             recogniser.for_enrolment(photo.read_bytes())

@@ -16,19 +16,13 @@ from app.storage.sqlite.store import SqliteStore
 from testbed.employees import fill
 from testbed.serving import ready_app
 from tests.support.commands import run
-from tests.support.features import DIMENSION, at_distance
-
-# How people differ: so little that strangers get in at 0.8.
-SPREAD = 0.4 * np.arange(1, DIMENSION + 1) ** -0.5
+from tests.support.features import alike, at_distance
 
 
 def enrol(folder: Path, number: int, *, twice: int = 0) -> Path:
     """A store of people, of whom the first ones have a second id."""
-    random = np.random.default_rng(0)
-    vectors = random.standard_normal((number, DIMENSION)) * SPREAD
-    vectors[:, 0] += 1.5
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    again = [at_distance(vector.tolist(), 0.1, seed) for seed, vector in enumerate(vectors[:twice])]
+    vectors = alike(number)
+    again = [at_distance(vector, 0.1, seed) for seed, vector in enumerate(vectors[:twice])]
     everybody = np.array([*vectors, *again], np.float32)
     path = folder / "employees.db"
     SqliteStore(path).close()

@@ -9,9 +9,8 @@ import requests
 
 from testbed.photos import FACES, people
 from testbed.serving import RunningService
-from tests.support.faces import needs_faces
 
-pytestmark = needs_faces
+pytestmark = pytest.mark.faces
 
 DISTRACTORS = ("Family1-Dad", "Family1-Son", "Family3-Man", "p01", "p05", "p13")
 REFUSED = {

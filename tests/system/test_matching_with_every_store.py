@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import numpy as np
 import pytest
 import requests
 
@@ -16,7 +15,7 @@ from testbed.mongod import Mongod
 from testbed.photos import ASTRONAUT
 from testbed.serving import RunningService
 from tests.support.commands import run
-from tests.support.features import DIMENSION
+from tests.support.features import alike
 
 STORES = [
     "sqlite",
@@ -54,11 +53,8 @@ def deployment(
         variables |= {"GALLERY_INDEX": "milvus", "MILVUS_URI": milvus.uri}
         variables |= {"MILVUS_COLLECTION": name, "MILVUS_TIMEOUT_S": "20"}
     deployment = Deployment(folder, variables)
-    vectors = np.random.default_rng(0).standard_normal((PEOPLE, DIMENSION))
-    vectors *= 0.4 * np.arange(1, DIMENSION + 1) ** -0.5
-    vectors[:, 0] += 1.5
     with deployment.service() as service:
-        for number, vector in enumerate(vectors.tolist()):
+        for number, vector in enumerate(alike(PEOPLE)):
             assert enrol(service, number, img_features=[vector]).status_code == 200
     return deployment
 

@@ -8,9 +8,8 @@ import pytest
 
 from testbed.photos import people
 from testbed.serving import RunningService
-from tests.support.faces import needs_faces
 
-pytestmark = needs_faces
+pytestmark = pytest.mark.faces
 
 
 @pytest.fixture(scope="module")
