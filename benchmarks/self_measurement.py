@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from app.gallery.distances import normalised
 from app.gallery.false_matches import estimate
-from app.gallery.neighbours import KEPT, find_neighbours
+from app.gallery.neighbours import find_neighbours
 from app.gallery.self_measurement import Policy, SelfMeasurement
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
@@ -42,10 +42,16 @@ Vectors = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """enrolled: one vector for each id. twice: the ids that are one person. strangers: the rest."""
+    """A gallery, and who tries to log in.
+
+    enrolled: one vector for each id. twice: the ids that are one person. mated: other photos of
+    `owners`, who have one id each. strangers: everybody else.
+    """
 
     enrolled: list[Employee]
     twice: set[tuple[int, int]]
+    owners: list[int]
+    mated: Vectors
     strangers: Vectors
 
 
@@ -57,12 +63,19 @@ def draw(vectors: Vectors, names: NDArray[np.str_], size: int, share: float, see
     rows = [int(random.choice(photos_of[name])) for name in people]
     several = [each for each in range(size) if len(photos_of[people[each]]) > 1]
     twice = [int(each) for each in random.permutation(several)[: round(share * size)]]
-    again = [
-        int(random.choice(np.setdiff1d(photos_of[people[each]], rows[each]))) for each in twice
-    ]
+
+    def others(ids: list[int]) -> list[int]:
+        """Return another photo of each."""
+        return [
+            int(random.choice(np.setdiff1d(photos_of[people[each]], rows[each]))) for each in ids
+        ]
+
+    again, owners = others(twice), sorted(set(several) - set(twice))
     return Draw(
         list(_employees(vectors[rows[:size] + again])),
         {(one, size + other) for other, one in enumerate(twice)},
+        owners,
+        vectors[others(owners)],
         vectors[rows[size:]],
     )
 
@@ -72,17 +85,17 @@ def outcome(drawn: Draw) -> dict[str, Any]:
     found = estimate(find_neighbours(lambda: drawn.enrolled, MODEL, lambda _: None))
     assert found.curve
     gallery = np.concatenate([employee.vectors for employee in drawn.enrolled])
-    products = drawn.strangers @ gallery.T
-    distances = np.sqrt(np.maximum(2 - 2 * products, 0)) * MODEL.distance_scale
-    nearest = normalised(np.sort(np.partition(distances, KEPT, axis=1)[:, :KEPT], axis=1))
+    strangers, mated = _distances(drawn.strangers, gallery), _distances(drawn.mated, gallery)
+    right = mated.argmin(axis=1) == drawn.owners
+    strangers, mated = normalised(strangers), normalised(mated)
     auto = found.curve.threshold(MAX_FPIR)
     named = {(pair.one, pair.other) for pair in found.same}
 
     curve = found.curve
 
     def compared(alpha: float) -> dict[str, float]:
-        truth = float((nearest < alpha).mean())
-        return {"alpha": alpha, "truth": truth, **asdict(curve.fpir(alpha))}
+        truth, fnir = float((strangers < alpha).mean()), float(1 - (right & (mated < alpha)).mean())
+        return {"alpha": alpha, "truth": truth, "fnir": fnir, **asdict(curve.fpir(alpha))}
 
     return {
         "fixed": compared(ALPHA),
@@ -125,9 +138,9 @@ def cost(people: int) -> dict[str, Any]:
 def table(figures: dict[str, Any]) -> str:
     """Return the tables of docs/self-measurement.md."""
     lines = [
-        "| enrolled | twice | truth at α 0.8 | estimate, mean | within the interval | "
-        "`auto`: α | truth, mean | most | named, rightly |",
-        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| enrolled | twice | FPIR at α 0.8 | estimate | within the interval | FNIR | "
+        "`auto`: α | FPIR | most | FNIR | pairs reported |",
+        "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for group in figures["galleries"]:
         fixed = [each["fixed"] for each in group["draws"]]
@@ -140,9 +153,10 @@ def table(figures: dict[str, Any]) -> str:
         lines.append(
             f"| {group['people']:,} | {group['duplicates']:.0%} "
             f"| {_mean(fixed, 'truth'):.2%} | {_mean(fixed, 'estimate'):.2%} "
-            f"| {inside} of {len(fixed)} | {min(alphas):.3f} to {max(alphas):.3f} "
-            f"| {_mean(auto, 'truth'):.2%} | {max(each['truth'] for each in auto):.2%} "
-            f"| {named}, {rightly} of {twice} |"
+            f"| {inside} of {len(fixed)} | {_mean(fixed, 'fnir'):.1%} "
+            f"| {min(alphas):.3f} to {max(alphas):.3f} | {_mean(auto, 'truth'):.2%} "
+            f"| {max(each['truth'] for each in auto):.2%} | {_mean(auto, 'fnir'):.1%} "
+            f"| {named} ({rightly} of {twice}) |"
         )
     lines += ["", "| employees | seconds | CPU seconds | of these, reading | memory |"]
     lines.append("|---:|---:|---:|---:|---:|")
@@ -157,7 +171,7 @@ def table(figures: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=10)
-    parser.add_argument("--seed", type=int, default=0, help="of the first draw")
+    parser.add_argument("--seed", type=int, default=9_000, help="of the first draw")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     vectors, names = photo_vectors(FACES, MODELS_DIR, VECTORS)
@@ -177,6 +191,11 @@ def main() -> None:
     figures = {"machine": describe(), "galleries": galleries, "costs": costs}
     options.out.write_text(json.dumps(figures, indent=1) + "\n")
     print(table(figures))
+
+
+def _distances(probes: Vectors, gallery: Vectors) -> NDArray[np.float64]:
+    squares = 2 - 2 * (probes @ gallery.T).astype(np.float64)
+    return np.asarray(np.sqrt(np.maximum(squares, 0)) * MODEL.distance_scale)
 
 
 def _employees(vectors: Vectors) -> Iterator[Employee]:

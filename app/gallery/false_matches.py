@@ -23,7 +23,7 @@ _FITTED = (0.05, 0.35)  # share of probes nearer than α, between which the curv
 _BORROWED = 300.0  # weight of the slope that follows from all pairs, in independent probes
 _inverse = NormalDist().inv_cdf
 _MOST_WORTH = 300.0  # highest weight of the data, because the law is only approximate
-_CERTAINTY = _inverse(0.975)
+_ONE_SIDED, _TWO_SIDED = _inverse(0.95), _inverse(0.975)  # deviations, for 95 % confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +60,26 @@ class Curve:
 
     def fpir(self, threshold: float) -> Share:
         """Return the share of strangers who are taken for somebody at this α."""
-        height = self.intercept + self.slope * threshold
-        # Fitted to the errors measured in docs/self-measurement.md. They grow with the distance
-        # from the middle of the fit, as the slope is uncertain and the law approximate.
-        away = (height - log(0.5)) ** 2
-        spread = sqrt((3 + 0.5 * away) * (1 / self.probes + 1 / _MOST_WORTH))
-        heights = (height, height - _CERTAINTY * spread, height + _CERTAINTY * spread)
-        share, low, high = (-expm1(-exp(min(each, 700.0))) for each in heights)
-        return Share(share, max(low - self.set_aside, 0.0), high)
+        estimate, low, high = (self._share(threshold, z) for z in (0, -_TWO_SIDED, _TWO_SIDED))
+        return Share(estimate, max(low - self.set_aside, 0.0), high)
 
     def threshold(self, most: float, lowest: float = LOWEST) -> float:
-        """Return the highest α at which the whole interval is at or below `most`.
+        """Return the highest α at which the FPIR is at or below `most` with 95 % confidence.
 
         It is from `lowest` to `HIGHEST`, even if more strangers are let in at `lowest`.
         """
         steps = round((HIGHEST - lowest) / _STEP)
         thresholds = (round(HIGHEST - step * _STEP, 3) for step in range(steps))
-        return next((each for each in thresholds if self.fpir(each).high <= most), lowest)
+        return next((each for each in thresholds if self._share(each, _ONE_SIDED) <= most), lowest)
+
+    def _share(self, threshold: float, deviations: float) -> float:
+        """Return the FPIR at this α, so many standard deviations above the estimate."""
+        height = self.intercept + self.slope * threshold
+        # Fitted to the errors measured in docs/self-measurement.md. They grow with the distance
+        # from the middle of the fit, as the slope is uncertain and the law approximate.
+        away = (height - log(0.5)) ** 2
+        spread = sqrt((4.5 + 0.75 * away) * (1 / self.probes + 1 / _MOST_WORTH))
+        return -expm1(-exp(min(height + deviations * spread, 700.0)))
 
 
 @dataclass(frozen=True, slots=True)
