@@ -8,6 +8,7 @@ from openvino import opset13 as ops
 
 from models.network import OnnxSource, Pixels
 from models.onnx_description import KNOWN_NUMBERS, OnnxDescription
+from models.openvino_layers import mirrored, sum_of_halves, unit
 from models.weights import WeightsUnavailable
 
 # Vectors have unit length, so their numbers are about 0.04 or 0.09. Other runtimes round otherwise
@@ -77,7 +78,7 @@ def _from_pixels(network: Any, description: OnnxDescription) -> Any:  # noqa: AN
     mean, scale = (np.array(each, np.float32) for each in (description.mean, description.scale))
     x = (x - mean) / scale
     if description.mirrored:
-        x = ops.concat([x, ops.gather(x, np.arange(side)[::-1].copy(), np.int64(2))], 0)
+        x = mirrored(x, side, 2)
     if channels_first:
         x = ops.transpose(x, np.array([0, 3, 1, 2]))
     x = ops.convert(x, given.get_element_type())
@@ -86,9 +87,8 @@ def _from_pixels(network: Any, description: OnnxDescription) -> Any:  # noqa: AN
 
     vectors = ops.convert(vectors, "f32")
     if description.mirrored:
-        faces, mirrored = ops.split(vectors, np.int64(0), 2).outputs()
-        vectors = ops.add(faces, mirrored)
-    return openvino.Model([ops.normalize_l2(vectors, np.array([1]), 1e-12, "max")], [pixels])
+        vectors = sum_of_halves(vectors)
+    return openvino.Model([unit(vectors)], [pixels])
 
 
 def _vectors(network: Any, description: OnnxDescription) -> Any:  # noqa: ANN401
