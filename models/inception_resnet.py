@@ -3,6 +3,7 @@
 The layers are named as in facenet-pytorch's state dicts.
 """
 
+import re
 from hashlib import sha256
 
 import numpy as np
@@ -13,7 +14,8 @@ from models.network import Tensors
 
 SIDE = 160  # pixels
 _EPSILON = 0.001  # of the batch normalisations
-# SHA-256 of the names and shapes of the tensors that are used.
+_SCALES = {"repeat_1": 0.17, "repeat_2": 0.10, "repeat_3": 0.20}  # of what residual blocks add
+# SHA-256 of the names and shapes of the tensors
 _LAYOUT = "4b357e7c424a834dc636d553eb7bd7ac4b774f1ae49cda4165e5266a30460799"
 
 
@@ -28,20 +30,20 @@ def define(net: Layers, pixels: Tensor) -> tuple[Tensor, ...]:
     x = _convolution(net, x, "conv2d_4a")
     x = _convolution(net, x, "conv2d_4b", stride=2)
     for block in range(5):
-        x = net.relu(_residual(net, x, f"repeat_1.{block}", (1, 2, 3), 0.17))
+        x = net.relu(_residual(net, x, f"repeat_1.{block}", (1, 2, 3)))
     x = net.concat([*_branches(net, x, "mixed_6a", (1, 3), stride=2), net.max_pool(x, 3)])
     for block in range(10):
-        x = net.relu(_residual(net, x, f"repeat_2.{block}", (1, 3), 0.10))
+        x = net.relu(_residual(net, x, f"repeat_2.{block}", (1, 3)))
     x = net.concat([*_branches(net, x, "mixed_7a", (2, 2, 3), stride=2), net.max_pool(x, 3)])
     for block in range(5):
-        x = net.relu(_residual(net, x, f"repeat_3.{block}", (1, 3), 0.20))
-    x = _residual(net, x, "block8", (1, 3), 1.0)
+        x = net.relu(_residual(net, x, f"repeat_3.{block}", (1, 3)))
+    x = _residual(net, x, "block8", (1, 3))
     return (net.unit(net.dense(net.mean(x), "last_linear")),)
 
 
-def _residual(net: Layers, x: Tensor, name: str, depths: tuple[int, ...], scale: float) -> Tensor:
+def _residual(net: Layers, x: Tensor, name: str, depths: tuple[int, ...]) -> Tensor:
     y = net.concat(_branches(net, x, name, depths))
-    return x + net.times(net.convolution(y, f"{name}.conv2d"), scale)
+    return x + net.convolution(y, f"{name}.conv2d")
 
 
 def _branches(
@@ -64,7 +66,7 @@ def _convolution(net: Layers, x: Tensor, name: str, stride: int = 1, same: bool 
 
 
 def tensors(data: bytes) -> Tensors:
-    """Return the weights in a state dict, with the batch normalisations folded into them.
+    """Return the weights in a state dict, with scales and batch normalisations folded into them.
 
     data: the content of the file. Code in it does not run. Raise ValueError if it holds anything
     else; a classification layer, which published files contain, is left out.
@@ -77,6 +79,8 @@ def tensors(data: bytes) -> Tensors:
     layout = repr(sorted((name, tensor.shape) for name, tensor in found.items()))
     if sha256(layout.encode()).hexdigest() != _LAYOUT:
         raise ValueError("not the state dict of an InceptionResnetV1")
+    for name in filter(re.compile(r"repeat_.*\.conv2d\.").match, found):
+        found[name] *= _SCALES[name.partition(".")[0]]
     for norm in [name[:-13] for name in found if name.endswith(".running_mean")]:
         mean, variance = found.pop(f"{norm}.running_mean"), found.pop(f"{norm}.running_var")
         factor = found.pop(f"{norm}.weight") / np.sqrt(variance + _EPSILON)

@@ -5,43 +5,35 @@ from typing import Any, Protocol
 
 # A tensor of a runtime: (n, channels, rows, columns), or (n, values) after `dense`. `+` adds two.
 Tensor = Any
+Numbers = float | Sequence[float]  # one, or one for each channel
 
 
 class Layers(Protocol):
-    """Operations, and the weights of one network. `name` is that of the layer's weights."""
+    """The operations, with the weights of one network.
 
-    def planes(self, pixels: Tensor, mean: float | Sequence[float], scale: float) -> Tensor:
+    A layer's weights are `name.weight` and, except for `prelu`, `name.bias`.
+    """
+
+    def planes(self, pixels: Tensor, mean: Numbers, scale: Numbers) -> Tensor:
         """Turn (n, rows, columns, 3) uint8 into (n, 3, rows, columns): (pixels − mean) / scale."""
 
     def convolution(self, x: Tensor, name: str, stride: int = 1, same: bool = False) -> Tensor:
-        """Convolve. same: pad by half the kernel with zeros, which keeps the size if stride is 1.
-
-        The weights are `name.weight`, (filters, channels, rows, columns), and `name.bias`.
-        """
+        """Convolve with (filters, channels, rows, columns). same: pad by half the kernel."""
 
     def dense(self, x: Tensor, name: str) -> Tensor:
-        """Multiply the flattened rows of x with `name.weight`, (outputs, inputs); add `name.bias`.
-
-        Return (n, outputs).
-        """
-
-    def times(self, x: Tensor, factor: float) -> Tensor:
-        """Return the product."""
+        """Return (n, outputs): all values of each picture times the weights, (outputs, inputs)."""
 
     def relu(self, x: Tensor) -> Tensor:
         """Return max(x, 0)."""
 
     def prelu(self, x: Tensor, name: str) -> Tensor:
-        """Multiply negative values by `name.weight`, a factor for each channel."""
+        """Multiply negative values by the channel's weight."""
 
     def max_pool(self, x: Tensor, size: int, ceil: bool = False) -> Tensor:
-        """Return the largest of size × size values, at every other place.
-
-        ceil: whether windows may reach beyond the end.
-        """
+        """Return the largest of size × size values, every other. ceil: the last may have fewer."""
 
     def average_pool(self, x: Tensor) -> Tensor:
-        """Return the means of 2×2 values. The last row or column is dropped if there is no pair."""
+        """Return the mean of each 2×2 values. A last row or column without a pair is left out."""
 
     def mean(self, x: Tensor) -> Tensor:
         """Return the mean of each channel, (n, channels)."""

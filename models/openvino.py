@@ -39,7 +39,7 @@ class OpenVinoRuntime:
         self._inferences = _Counter()
 
     def compile(self, source: NetworkSource | OnnxSource) -> Network:
-        """Return the network, ready to run. Raise RuntimeUnavailable, WeightsUnavailable."""
+        """Return the network, ready to run. Raise WeightsUnavailable."""
         network = onnx.read(source, self._core) if isinstance(source, OnnxSource) else graph(source)
         latency = {"PERFORMANCE_HINT": "LATENCY"}
         all_cores, precision = self._compile(network, "f32", latency), "f32"

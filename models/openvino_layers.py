@@ -8,7 +8,7 @@ import openvino
 from openvino import opset1
 from openvino import opset13 as ops
 
-from models.layers import Tensor
+from models.layers import Numbers, Tensor
 from models.network import NetworkSource, Tensors
 
 _LEAST_LENGTH = 1e-12  # as PyTorch has it; without one, a vector of zeros would become NaN
@@ -22,23 +22,6 @@ def graph(source: NetworkSource) -> Any:  # noqa: ANN401  OpenVINO's stubs are i
     return openvino.Model(list(outputs), [pixels], source.name)
 
 
-def mirrored(x: Tensor, side: int, axis: int) -> Tensor:
-    """Append the mirrored pictures to a batch. side: columns. axis: that of the columns."""
-    backwards = np.arange(side)[::-1].copy()
-    return ops.concat([x, ops.gather(x, backwards, np.int64(axis))], 0)
-
-
-def sum_of_halves(x: Tensor) -> Tensor:
-    """Add the second half of a batch to the first."""
-    one, other = ops.split(x, np.int64(0), 2).outputs()
-    return ops.add(one, other)
-
-
-def unit(x: Tensor) -> Tensor:
-    """Scale the vectors in (n, values) to unit length."""
-    return ops.normalize_l2(x, np.array([1]), _LEAST_LENGTH, "max")
-
-
 class OpenVinoLayers:
     """`models.layers.Layers`, adding nodes to a graph."""
 
@@ -49,7 +32,7 @@ class OpenVinoLayers:
         tensor = self._tensors[name]
         return ops.constant(tensor.reshape(shape) if shape else tensor)
 
-    def planes(self, pixels: Tensor, mean: float | Sequence[float], scale: float) -> Tensor:
+    def planes(self, pixels: Tensor, mean: Numbers, scale: Numbers) -> Tensor:
         x = (ops.convert(pixels, "f32") - np.array(mean, np.float32)) / np.array(scale, np.float32)
         return ops.transpose(x, np.array([0, 3, 1, 2]))
 
@@ -63,9 +46,6 @@ class OpenVinoLayers:
         weight = self._constant(f"{name}.weight")
         x = ops.reshape(x, np.array([-1, weight.shape[1]]), special_zero=False)
         return ops.matmul(x, weight, False, True) + self._constant(f"{name}.bias", 1, -1)
-
-    def times(self, x: Tensor, factor: float) -> Tensor:
-        return ops.multiply(x, np.array(factor, np.float32))
 
     def relu(self, x: Tensor) -> Tensor:
         return ops.relu(x)
@@ -87,16 +67,19 @@ class OpenVinoLayers:
         return ops.softmax(x, 1)
 
     def pad(self, x: Tensor, channels: int = 0, side: int = 0) -> Tensor:
-        return ops.pad(x, np.array([0] * 4), np.array([0, channels, side, side]), "constant")
+        return ops.pad(x, np.zeros(4, int), np.array([0, channels, side, side]), "constant")
 
     def concat(self, parts: Sequence[Tensor]) -> Tensor:
         return ops.concat(list(parts), 1)
 
     def with_mirrored(self, x: Tensor) -> Tensor:
-        return mirrored(x, x.output(0).get_partial_shape()[3].get_length(), 3)
+        columns = x.get_output_partial_shape(0)[3].get_length()
+        backwards = np.arange(columns)[::-1].copy()
+        return ops.concat([x, ops.gather(x, backwards, np.int64(3))], 0)
 
     def sum_of_halves(self, x: Tensor) -> Tensor:
-        return sum_of_halves(x)
+        one, other = ops.split(x, np.int64(0), 2).outputs()
+        return ops.add(one, other)
 
     def unit(self, x: Tensor) -> Tensor:
-        return unit(x)
+        return ops.normalize_l2(x, np.array([1]), _LEAST_LENGTH, "max")

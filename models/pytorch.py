@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from models.layers import Tensor
+from models.layers import Numbers, Tensor
 from models.network import (
     Network,
     NetworkSource,
@@ -49,9 +49,9 @@ class TorchLayers:
             name: torch.from_numpy(np.array(tensor)).to(device) for name, tensor in tensors.items()
         }
 
-    def planes(self, pixels: Tensor, mean: float | Sequence[float], scale: float) -> Tensor:
-        x = (pixels.float() - torch.tensor(mean, device=pixels.device)) / scale
-        return x.permute(0, 3, 1, 2)
+    def planes(self, pixels: Tensor, mean: Numbers, scale: Numbers) -> Tensor:
+        shift, factor = (torch.tensor(each, device=pixels.device) for each in (mean, scale))
+        return ((pixels.float() - shift) / factor).permute(0, 3, 1, 2)
 
     def convolution(self, x: Tensor, name: str, stride: int = 1, same: bool = False) -> Tensor:
         weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]
@@ -61,9 +61,6 @@ class TorchLayers:
     def dense(self, x: Tensor, name: str) -> Tensor:
         weight, bias = self._tensors[f"{name}.weight"], self._tensors[f"{name}.bias"]
         return F.linear(x.flatten(1), weight, bias)
-
-    def times(self, x: Tensor, factor: float) -> Tensor:
-        return x * factor
 
     def relu(self, x: Tensor) -> Tensor:
         return F.relu(x)
