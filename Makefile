@@ -27,12 +27,6 @@ endef
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes \
   --custom-compile-command "make lock"
 
-# The lock without PyTorch, for machines that install its CPU wheels instead.
-define NO_TORCH
-/^[a-z0-9]/ { out = /^(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==/ } !out
-endef
-export NO_TORCH
-
 .DEFAULT_GOAL := help
 .PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
 
@@ -113,7 +107,7 @@ lock: | $(BIN)/pip ## pin the requirements and all their dependencies anew, with
 	$(LOCK) --upgrade --output-file requirements.lock requirements.txt
 	$(LOCK) --upgrade -c requirements.lock --output-file requirements-dev.lock requirements-dev.txt
 	$(LOCK) -c requirements-dev.lock --output-file requirements-milvus.lock requirements-milvus.txt
-	awk "$$NO_TORCH" requirements.lock > requirements-cpu.lock
+	$(LOCK) -c requirements-dev.lock --output-file requirements-cuda.lock requirements-cuda.txt
 
 audit: $(DEV) ## check pinned packages for known vulnerabilities and refused licences
 	$(BIN)/python -m tools.audit
@@ -130,7 +124,7 @@ clean: ## remove everything installed or cached, but no employees and no weights
 
 $(VENV)/%.txt-$(KEY): | $(BIN)/pip
 	@rm -f $(VENV)/*.txt-*
-	$(PIP_ENV) $(BIN)/pip install --require-hashes -r $(LOCKED_$*)
+	$(PIP_ENV) $(BIN)/pip install --no-deps --require-hashes -r $(LOCKED_$*)
 	@touch $(RUN) $@
 
 $(BIN)/pip:

@@ -47,7 +47,7 @@ def licence(name: str) -> str | None:
     if name in KNOWN:
         return KNOWN[name]
     if name.startswith(("nvidia-", "cuda-toolkit")):
-        return "NVIDIA's CUDA licence; not in the container, which takes PyTorch's CPU builds"
+        return "NVIDIA's CUDA licence"
     try:
         said = distribution(name).metadata
     except PackageNotFoundError:
@@ -71,7 +71,8 @@ def refused(name: str, said: str) -> bool:
 def page() -> str:
     """docs/licences.md."""
     deployed = locked("requirements.lock")
-    tools = sorted(set(locked("requirements-dev.lock")) - set(deployed))
+    cuda = sorted(set(locked("requirements-cuda.lock")) - set(deployed))
+    tools = sorted(set(locked("requirements-dev.lock")) - set(deployed) - set(cuda))
     return "\n".join(
         [
             "# Licences",
@@ -85,6 +86,10 @@ def page() -> str:
             "## What is deployed",
             "",
             *_table(deployed),
+            "",
+            "## What `DEVICE=cuda` adds",
+            "",
+            *_table(cuda),
             "",
             "## What builds and tests it, and is not deployed",
             "",
