@@ -16,8 +16,8 @@ from models.network import Tensors
 SHA256 = "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"  # of the file
 SIDE = 150  # pixels
 _MEAN = (122.782, 117.001, 104.298)
-# Filters and blocks of each stage; the first block halves the size, except in stage one. Two
-# convolutions make the last two sizes smaller by one than pooling does.
+# Of each stage: filters, blocks, and how many rows its first block, which halves the size except in
+# stage one, lacks in comparison with its shortcut.
 _STAGES = ((32, 3, 0), (64, 4, 0), (128, 3, 0), (256, 3, 1), (256, 1, 1))
 
 
