@@ -33,8 +33,9 @@ class OpenVinoLayers:
         return ops.constant(tensor.reshape(shape) if shape else tensor)
 
     def planes(self, pixels: Tensor, mean: Numbers, scale: Numbers) -> Tensor:
-        x = (ops.convert(pixels, "f32") - np.array(mean, np.float32)) / np.array(scale, np.float32)
-        return ops.transpose(x, np.array([0, 3, 1, 2]))
+        x = ops.convert(ops.transpose(pixels, np.array([0, 3, 1, 2])), "f32")
+        shift, factor = (np.array(each, np.float32).reshape(-1, 1, 1) for each in (mean, scale))
+        return (x - shift) / factor
 
     def convolution(self, x: Tensor, name: str, stride: int = 1, same: bool = False) -> Tensor:
         weight = self._constant(f"{name}.weight")
