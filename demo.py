@@ -26,7 +26,7 @@ from skimage import data
 from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent
-START_S = 180  # the first start converts the networks
+START_S = 180  # the first start may download weights
 KEPT = {
     "device",
     "face_model",
@@ -152,8 +152,7 @@ def service() -> Iterator[str]:
             )
         try:
             url = f"http://127.0.0.1:{port}"
-            print(f"Starting the service at {url}, model {environment['FACE_MODEL']}.")
-            print("The very first start takes longer: it converts the networks.", flush=True)
+            print(f"Starting the service at {url}, model {environment['FACE_MODEL']}.", flush=True)
             _wait_until_ready(url, process, log)
             yield url
         finally:

@@ -68,7 +68,7 @@ def make_service(
     settings: Settings,
     *,
     create_store: bool = True,
-    runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
+    runtime_for: Callable[[str], Runtime] = choose_runtime,
     watch: Callable[[Limiter], Watchdog] = Watchdog,
 ) -> Service:
     """Open the store and make the service, without starting it.
@@ -98,7 +98,7 @@ def make_service(
 def make_recogniser(
     settings: Settings,
     model: FaceModel,
-    runtime_for: Callable[[str, Path], Runtime] = choose_runtime,
+    runtime_for: Callable[[str], Runtime] = choose_runtime,
     slots: Limiter | None = None,
 ) -> Recogniser:
     """Make the recogniser of a model. Raises ModelUnavailable, RuntimeUnavailable."""
@@ -107,7 +107,7 @@ def make_recogniser(
         formats=tuple(settings.image_formats.split()),
         quality=settings.quality,
     )
-    runtime = runtime_for(settings.device, settings.models_dir / "converted")
+    runtime = runtime_for(settings.device)
     return Recogniser(runtime, model, requirements, slots)
 
 

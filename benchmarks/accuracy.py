@@ -101,7 +101,7 @@ def main() -> None:
 
     settings = load_settings()
     alpha = settings.login_match_threshold
-    runtime = choose_runtime(settings.device, settings.models_dir / "converted")
+    runtime = choose_runtime(settings.device)
     model = Catalogue(settings.models_dir).get(options.model)
     templates = embed(Recogniser(runtime, model, PictureRequirements()), options.faces)
     train = compare_pairs(templates, options.faces / "pairs_devtrain.csv")

@@ -15,7 +15,6 @@ from app.recognition.pyramid import Pyramid
 from benchmarks.pictures import FACES, people
 from benchmarks.rounds import Effort, interleave
 from models.runtime import choose_runtime
-from testbed.serving import MODELS_DIR
 
 Boxes = NDArray[np.float64]
 Detect = Callable[[Image.Image], Boxes]
@@ -47,7 +46,7 @@ def measure(effort: Effort) -> dict[str, Any]:
 
 
 def _detectors() -> dict[str, Detect]:
-    runtime = choose_runtime("cpu", MODELS_DIR / "converted")
+    runtime = choose_runtime("cpu")
     usual = FaceDetector(runtime)
     small = FaceDetector(runtime, smallest_face=20, smallest_share=0)
 

@@ -14,7 +14,6 @@ from benchmarks.rounds import Effort, Timings, interleave
 from benchmarks.services import random_weights, setups
 from benchmarks.straightforward import load_network
 from models.openvino import OpenVinoRuntime
-from testbed.serving import MODELS_DIR
 
 SIDE = 160
 PRECISIONS = {"float32": (torch.float32, "f32"), "bfloat16": (torch.bfloat16, "bf16")}
@@ -24,10 +23,7 @@ def measure(effort: Effort) -> dict[str, Any]:
     """Measure the time for one face, also in GFLOP/s, and the matrix product of this machine."""
     network = load_network(random_weights()).eval()
     source = setups()["facenet"].model().network()
-    ours = {
-        name: OpenVinoRuntime(MODELS_DIR / "converted", bfloat16=name == "bfloat16")
-        for name in PRECISIONS
-    }
+    ours = {name: OpenVinoRuntime(bfloat16=name == "bfloat16") for name in PRECISIONS}
     compiled = {name: runtime.compile(source) for name, runtime in ours.items()}
     pixels = np.random.default_rng(0).integers(0, 256, (1, SIDE, SIDE, 3), np.uint8)
 

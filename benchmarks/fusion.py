@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=250)
     options = parser.parse_args()
     settings = load_settings()
-    runtime = choose_runtime(settings.device, settings.models_dir / "converted")
+    runtime = choose_runtime(settings.device)
     model = Catalogue(settings.models_dir).get("dlib")
     recogniser, detector = Recogniser(runtime, model), FaceDetector(runtime)
     near = SURELY_SAME * settings.login_match_threshold / model.distance_scale

@@ -99,7 +99,7 @@ def photographed(faces: Path, models_dir: Path, people: int, probes: int, cache:
 def photo_vectors(faces: Path, models_dir: Path, cache: Path) -> tuple[Vectors, NDArray[np.str_]]:
     """Return the dlib vectors of all photos with a face below `faces`, and whose each is."""
     if not cache.exists():
-        runtime = choose_runtime("cpu", models_dir / "converted")
+        runtime = choose_runtime("cpu")
         recogniser = Recogniser(runtime, Catalogue(models_dir).get("dlib"), PictureRequirements())
         templates = embed(recogniser, faces)
         usable = [photo for photo in templates.rows if templates.usable(photo)]

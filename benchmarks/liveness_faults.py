@@ -20,7 +20,7 @@ from benchmarks import sections
 from models.openvino import OpenVinoRuntime
 from testbed import films
 from testbed.photos import ASTRONAUT, picture
-from testbed.serving import MODELS_DIR, ROOT, RunningService
+from testbed.serving import ROOT, RunningService
 from tools.liveness_faults import FAULTS
 from tools.liveness_service import PATH, LivenessService
 
@@ -39,9 +39,7 @@ def milliseconds(seconds: float) -> str:
 
 
 def main() -> None:
-    portrait = films.portrait(
-        picture(ASTRONAUT), FaceDetector(OpenVinoRuntime(MODELS_DIR / "converted"))
-    )
+    portrait = films.portrait(picture(ASTRONAUT), FaceDetector(OpenVinoRuntime()))
     frames = [text(frame) for frame in films.bona_fide(portrait, np.random.default_rng(1))]
     body = {"img_base64": text(ASTRONAUT.read_bytes()), "liveness": True, "frames": frames}
     with (

@@ -208,7 +208,7 @@ def main() -> None:
     if not LFW.is_dir():
         sys.exit(f"The photos are not there: {LFW}")
     settings = load_settings()
-    runtime = choose_runtime(settings.device, settings.models_dir / "converted")
+    runtime = choose_runtime(settings.device)
     recogniser = Recogniser(runtime, Catalogue(settings.models_dir).get("dlib"))
     persons = sources(runtime, options.people)
     rows = measure(Judge(recogniser, settings.login_match_threshold), persons, options.seconds)

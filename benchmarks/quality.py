@@ -79,7 +79,7 @@ class Camera:
 
     def __init__(self, quality: str) -> None:
         settings = load_settings()
-        runtime = choose_runtime(settings.device, settings.models_dir / "converted")
+        runtime = choose_runtime(settings.device)
         model = Catalogue(settings.models_dir).get("dlib")
         self.scale = model.distance_scale
         self._detector = FaceDetector(runtime)

@@ -193,13 +193,11 @@ def _load(made: Figures) -> str:
 def _starting(made: Figures) -> str:
     rows = []
     for model, figures in made["figures"].items():
-        for kind, times in figures["times"].items():
-            memory = figures["memory"][kind]
-            seconds = f"{times['median_ms'] / 1e3:.1f}"
-            rows.append((model, kind, seconds, *(f"{value:.0f}" for value in memory.values())))
+        seconds = f"{figures['times']['start']['median_ms'] / 1e3:.1f}"
+        memory = (f"{value:.0f}" for value in figures["memory"].values())
+        rows.append((model, seconds, *memory))
     heads = (
         "model",
-        "start",
         "seconds to the first login",
         "RSS of the worker",
         "peak",
@@ -209,7 +207,7 @@ def _starting(made: Figures) -> str:
         (
             "## Start-up time and memory",
             "From `python entry.py` to the answer to the first login, with 10,000 employees. "
-            "*Cold*: PyTorch first converts the networks. Memory in MB.",
+            "Memory in MB.",
             _table(heads, rows),
         )
     )

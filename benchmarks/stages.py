@@ -28,7 +28,7 @@ from benchmarks.straightforward import Timed
 from models.runtime import choose_runtime
 from testbed.missing import Missing
 from testbed.mongod import Mongod
-from testbed.serving import MODELS_DIR, wait_until_loaded
+from testbed.serving import wait_until_loaded
 
 Login = Callable[[bytes, Timed], Any]
 
@@ -78,7 +78,7 @@ def _own(setup: Setup, folder: Path) -> Iterator[Login]:
     service = make_service(setup.settings(folder))
     service.start()
     wait_until_loaded(service)
-    runtime = choose_runtime("cpu", MODELS_DIR / "converted")
+    runtime = choose_runtime("cpu")
     detector, network = FaceDetector(runtime), runtime.compile(model.network())
 
     def login(data: bytes, timed: Timed) -> Any:  # noqa: ANN401

@@ -17,50 +17,27 @@ _POLL_S = 0.01
 
 
 def measure(effort: Effort) -> dict[str, Any]:
-    """Measure each model: warm starts, without and with PyTorch imported, and cold ones."""
+    """Measure starts with each model."""
     crowd = people(2)
-    return {
-        setup.name: _starts(
-            setup, crowd, rounds=effort(1, 7), cold=effort(int(setup.name == "dlib"), 2)
-        )
-        for setup in setups().values()
-    }
+    return {setup.name: _starts(setup, crowd, effort(1, 7)) for setup in setups().values()}
 
 
-def _starts(setup: Setup, crowd: list[Person], rounds: int, cold: int) -> dict[str, Any]:
+def _starts(setup: Setup, crowd: list[Person], rounds: int) -> dict[str, Any]:
     timings, memory = Timings(), {}
     with TemporaryDirectory() as name:
         folder = Path(name)
         with service_with_gallery(setup, folder / "service", crowd):
-            pass  # this leaves employees and converted networks behind
-        imports = folder / "imports"
-        imports.mkdir()
-        (imports / "sitecustomize.py").write_text("import torch\n")
-        kinds = {
-            "warm": {},
-            "warm, PyTorch imported": {"PYTHONPATH": str(imports)},
-        }
+            pass  # this leaves employees behind
         body = login_body(jpeg(crowd[0].login))
         for _ in range(rounds):
-            for kind, variables in kinds.items():
-                memory[kind] = _start(setup, folder / "service", body, timings, kind, variables)
-        for number in range(cold):
-            empty = {"MODELS_DIR": str(folder / f"models-{number}")}
-            memory["cold"] = _start(setup, folder / "service", body, timings, "cold", empty)
+            memory = _start(setup, folder / "service", body, timings)
     return {"times": timings.summary(), "memory": memory}
 
 
-def _start(
-    setup: Setup,
-    folder: Path,
-    body: bytes,
-    timings: Timings,
-    kind: str,
-    variables: dict[str, str],
-) -> dict[str, float]:
+def _start(setup: Setup, folder: Path, body: bytes, timings: Timings) -> dict[str, float]:
     """Time one start, and return the memory right after the first login."""
     began = time.perf_counter()
-    with RunningService(folder, ready=False, **setup.variables | variables) as service:
+    with RunningService(folder, ready=False, **setup.variables) as service:
         while True:
             try:
                 Client(service.port).login(body)
@@ -69,5 +46,5 @@ def _start(
                 if service.process.poll() is not None or time.perf_counter() - began > _TIMEOUT_S:
                     raise RuntimeError(f"no login was answered:\n{service.log}") from error
                 time.sleep(_POLL_S)
-        timings.add(kind, time.perf_counter() - began)
+        timings.add("start", time.perf_counter() - began)
         return memory_of(service.process.pid)

@@ -4,18 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import structlog
 
-from models import state_dict, weights
-from models.network import NetworkSource, OnnxSource, Tensors, sha256
+from models import dlib_resnet, inception_resnet, weights
+from models.network import NetworkSource, OnnxSource
 from models.onnx_description import OnnxDescription
 from models.package_data import package_file
 from models.weights import WeightsUnavailable
-
-if TYPE_CHECKING:
-    from torch import nn
 
 log = structlog.get_logger()
 
@@ -137,51 +133,25 @@ class Catalogue:
         return _facenet_network("vggface2", path, self._vggface2.sha256)
 
 
-# see models.digest
-_DLIB_DIGEST = "e339b5013959f96cc1ee842778921e473fa600c040e73401f94e52e257fd699e"
-_FACENET_DIGEST = "8793c1de2960d57cdf071bed748437ce530093cd16f78c0c2196ff6c6e168098"
-
-_DLIB_SIDE, _FACENET_SIDE = 150, 160  # pixels
-
-
 def _dlib_network() -> NetworkSource:
     try:
         path = package_file(
             "face_recognition_models", "models/dlib_face_recognition_resnet_model_v1.dat"
         )
-        data = path.read_bytes()
-    except (WeightsUnavailable, OSError) as error:
+    except WeightsUnavailable as error:
         raise ModelUnavailable(str(error)) from error
-
-    def build() -> "nn.Module":
-        from models.dlib_resnet import load
-        from models.pixels import FromPixels, UnitVectors
-
-        return FromPixels(UnitVectors(load(path), mirrored=True), mean=0.0, scale=1.0)
-
-    return NetworkSource("dlib", sha256(data), _DLIB_SIDE, build, _DLIB_DIGEST, embeds=True)
+    net = dlib_resnet
+    return NetworkSource("dlib", net.SIDE, net.define, path, net.SHA256, net.tensors, embeds=True)
 
 
 def _facenet_network(name: str, path: Path, checksum: str) -> NetworkSource:
-    def build() -> "nn.Module":
-        from models.inception_resnet import load
-        from models.pixels import FromPixels, UnitVectors
-
-        network = load(path, weights.read(path, checksum))
-        return FromPixels(UnitVectors(network, mirrored=False), mean=127.5, scale=128.0)
-
-    def tensors() -> Tensors:
-        read = state_dict.read(weights.read(path, checksum))
-        return {f"self.network.network.{name}": tensor for name, tensor in read.items()}
-
-    return NetworkSource(
-        name, checksum, _FACENET_SIDE, build, _FACENET_DIGEST, tensors, embeds=True
-    )
+    net = inception_resnet
+    return NetworkSource(name, net.SIDE, net.define, path, checksum, net.tensors, embeds=True)
 
 
 _DLIB = FaceModel(
     name="dlib",
-    side=_DLIB_SIDE,
+    side=dlib_resnet.SIDE,
     dimension=128,
     alignment=LandmarkAlignment(
         ((47.7, 47.1), (100.3, 47.1), (74.6, 78.0), (51.5, 106.5), (98.5, 106.5))
@@ -195,7 +165,7 @@ _DLIB = FaceModel(
 def _facenet(name: str, network: Callable[[], NetworkSource]) -> FaceModel:
     return FaceModel(
         name=name,
-        side=_FACENET_SIDE,
+        side=inception_resnet.SIDE,
         dimension=512,
         alignment=BoxAlignment(margin=14 / 160),
         distance_scale=1.0,

@@ -1,22 +1,22 @@
-"""What runtimes, conversion and the model catalogue agree on: networks and where they come from."""
+"""What runtimes and the model catalogue agree on: networks and where they come from."""
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models import weights
+from models.layers import Layers, Tensor
 from models.onnx_description import OnnxDescription
-
-if TYPE_CHECKING:
-    from torch import nn
+from models.weights import WeightsUnavailable
 
 Pixels = NDArray[np.uint8]
 Outputs = tuple[NDArray[np.float32], ...]
-Tensors = Mapping[str, NDArray[Any]]
+Tensors = Mapping[str, NDArray[Any]]  # the weights of a network by their names, float32
+Define = Callable[[Layers, Tensor], tuple[Tensor, ...]]  # takes pixels; returns the outputs
 
 
 class RuntimeUnavailable(Exception):
@@ -37,20 +37,26 @@ class Network(Protocol):
 class NetworkSource:
     """All that a runtime needs to make a network."""
 
-    name: str  # appears in logs and file names
-    weights_sha256: str  # of the file that holds the weights, in hexadecimal
+    name: str
     side: int | None  # rows and columns of the input; None if it takes pictures of any size
-    build: "Callable[[], nn.Module]"  # importing PyTorch takes seconds, so call it only if needed
-    digest: str  # what `models.digest` must compute once the network is converted for OpenVINO
-    # Reads the weights, by their names in the converted network, from a file that was verified.
-    # None if `digest` covers the weights. Raises ValueError, WeightsUnavailable.
-    tensors: Callable[[], Tensors] | None = None
+    define: Define
+    file: Path  # holds the weights
+    weights_sha256: str  # of the file, in hexadecimal
+    parse: Callable[[bytes], Tensors]  # the file's content → weights; raises ValueError("not …")
     embeds: bool = False  # whether it returns unit vectors, which may be as good in bfloat16
+
+    def tensors(self) -> Tensors:
+        """Return the weights. Raise WeightsUnavailable."""
+        content = weights.read(self.file, self.weights_sha256)
+        try:
+            return self.parse(content)
+        except ValueError as error:
+            raise WeightsUnavailable(f"{self.file} is {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxSource:
-    """An embedding network of the operator's own, which OpenVINO reads without PyTorch."""
+    """An embedding network of the operator's own, which OpenVINO reads."""
 
     path: Path  # of the description
     description: OnnxDescription
@@ -80,8 +86,3 @@ class Runtime(Protocol):
 
     def compile(self, source: NetworkSource | OnnxSource) -> Network:
         """Return the network, ready to run. Raise RuntimeUnavailable, WeightsUnavailable."""
-
-
-def sha256(*parts: bytes) -> str:
-    """Return the SHA-256 of the concatenated parts, in hexadecimal."""
-    return hashlib.sha256(b"".join(parts)).hexdigest()

@@ -8,6 +8,7 @@ from openvino import opset13 as ops
 
 from models.network import OnnxSource, Pixels
 from models.onnx_description import KNOWN_NUMBERS, OnnxDescription
+from models.openvino_layers import OpenVinoLayers
 from models.weights import WeightsUnavailable
 
 # Vectors have unit length, so their numbers are about 0.04 or 0.09. Other runtimes round otherwise
@@ -70,25 +71,23 @@ def _from_pixels(network: Any, description: OnnxDescription) -> Any:  # noqa: AN
         raise ValueError(_ONE_PICTURE) from error
     vectors = _vectors(network, description)
 
-    pixels = ops.parameter(channels_last, np.uint8)
-    x = ops.convert(pixels, "f32")
+    net = OpenVinoLayers({})
+    x = pixels = ops.parameter(channels_last, np.uint8)
     if description.colours == "BGR":
         x = ops.gather(x, np.array([2, 1, 0]), np.int64(3))
-    mean, scale = (np.array(each, np.float32) for each in (description.mean, description.scale))
-    x = (x - mean) / scale
+    x = net.planes(x, description.mean, description.scale)
     if description.mirrored:
-        x = ops.concat([x, ops.gather(x, np.arange(side)[::-1].copy(), np.int64(2))], 0)
-    if channels_first:
-        x = ops.transpose(x, np.array([0, 3, 1, 2]))
+        x = net.with_mirrored(x)
+    if not channels_first:
+        x = ops.transpose(x, np.array([0, 2, 3, 1]))
     x = ops.convert(x, given.get_element_type())
     for target in given.get_target_inputs():
         target.replace_source_output(x.output(0))
 
     vectors = ops.convert(vectors, "f32")
     if description.mirrored:
-        faces, mirrored = ops.split(vectors, np.int64(0), 2).outputs()
-        vectors = ops.add(faces, mirrored)
-    return openvino.Model([ops.normalize_l2(vectors, np.array([1]), 1e-12, "max")], [pixels])
+        vectors = net.sum_of_halves(vectors)
+    return openvino.Model([net.unit(vectors)], [pixels])
 
 
 def _vectors(network: Any, description: OnnxDescription) -> Any:  # noqa: ANN401

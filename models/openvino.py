@@ -1,8 +1,7 @@
 """Runs networks in OpenVINO on the CPU."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -10,8 +9,8 @@ import numpy as np
 import openvino
 
 from models import onnx
-from models.conversion import Converted, ConvertedNetworks
-from models.network import Network, NetworkSource, OnnxSource, Outputs, Pixels, sha256
+from models.network import Network, NetworkSource, OnnxSource, Outputs, Pixels
+from models.openvino_layers import graph
 
 # Concurrent inferences get a share of the cores each. OpenVINO uses fewer streams on fewer cores.
 _STREAMS = 4
@@ -24,65 +23,44 @@ _MIN_COSINE = 0.9995  # between a vector in bfloat16 and the same one in float32
 class OpenVinoRuntime:
     """OpenVINO on the CPU.
 
-    cache: folder that keeps converted networks.
     bfloat16: whether embedding networks may run in bfloat16, if the CPU can and vectors stay the
         same.
     """
 
     device = "cpu"
 
-    def __init__(self, cache: Path, bfloat16: bool = True) -> None:
+    def __init__(self, bfloat16: bool = True) -> None:
         self._core = openvino.Core()
-        # a mapped file would stay in memory in addition to the network made from it
-        self._core.set_property({"ENABLE_MMAP": False})
         # OpenVINO fills this table on first use. Two threads that did so at once would deadlock:
         # one holds the table's lock, the other one Python's.
         openvino.Type.u8.to_dtype()
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._bfloat16 = bfloat16 and "BF16" in capabilities
-        self._cache = cache
-        self._networks = ConvertedNetworks(cache, self._core)
         self._inferences = _Counter()
 
     def compile(self, source: NetworkSource | OnnxSource) -> Network:
-        """Return the network, ready to run. Raise RuntimeUnavailable, WeightsUnavailable."""
-        if isinstance(source, OnnxSource):
-            network = onnx.read(source, self._core)
-            converted = Converted(network, len(source.content), self._cache / source.name)
-        else:
-            converted = self._networks.get(source)
-        precision = self._precision(source, converted)
-        all_cores = self._compile(converted, precision, {"PERFORMANCE_HINT": "LATENCY"})
+        """Return the network, ready to run. Raise WeightsUnavailable."""
+        network = onnx.read(source, self._core) if isinstance(source, OnnxSource) else graph(source)
+        latency = {"PERFORMANCE_HINT": "LATENCY"}
+        all_cores, precision = self._compile(network, "f32", latency), "f32"
+        if self._bfloat16 and source.embeds and source.side:
+            rounded = self._compile(network, "bf16", latency)
+            if _agree(all_cores, rounded, _sample_pixels(source.side)):
+                all_cores, precision = rounded, "bf16"
         share = all_cores
-        if converted.weights_bytes < _COMPILED_TWICE_BELOW_BYTES:
-            share = self._compile(converted, precision, {"NUM_STREAMS": _STREAMS})
+        constants = (node for node in network.get_ops() if node.get_type_name() == "Constant")
+        if sum(node.get_byte_size() for node in constants) < _COMPILED_TWICE_BELOW_BYTES:
+            share = self._compile(network, precision, {"NUM_STREAMS": _STREAMS})
         return _OpenVinoNetwork(all_cores, share, self._inferences)
 
-    def _compile(self, converted: Converted, precision: str, hints: dict[str, Any]) -> Any:  # noqa: ANN401
+    def _compile(self, network: Any, precision: str, hints: dict[str, Any]) -> Any:  # noqa: ANN401
         hints = hints | {"INFERENCE_PRECISION_HINT": precision}
-        return self._core.compile_model(converted.model, "CPU", hints)
+        return self._core.compile_model(network, "CPU", hints)
 
-    def _precision(self, source: NetworkSource | OnnxSource, converted: Converted) -> str:
-        """Return `bf16` if this CPU supports it and it leaves vectors the same, else `f32`.
 
-        The answer is kept in a file, as finding it takes a second.
-        """
-        if not (self._bfloat16 and source.embeds and source.side):
-            return "f32"
-        cpu = sha256(self._core.get_property("CPU", "FULL_DEVICE_NAME").encode())[:16]
-        note = converted.folder / f"precision-{cpu}"
-        for known in ("f32", "bf16"):
-            if note.is_file() and note.read_bytes() == known.encode():
-                return known
-        samples = _sample_pixels(source.side)
-        exact, rounded = (
-            self._compile(converted, precision, {})([samples])[0] for precision in ("f32", "bf16")
-        )
-        precision = "bf16" if (exact * rounded).sum(axis=1).min() >= _MIN_COSINE else "f32"
-        with suppress(OSError):  # the folder may be read-only
-            note.parent.mkdir(parents=True, exist_ok=True)
-            note.write_text(precision)
-        return precision
+def _agree(exact: Any, rounded: Any, pixels: Pixels) -> bool:  # noqa: ANN401
+    """Return whether two compiled networks give the same unit vectors, but for rounding."""
+    return bool((exact([pixels])[0] * rounded([pixels])[0]).sum(axis=1).min() >= _MIN_COSINE)
 
 
 class _Counter:

@@ -1,7 +1,6 @@
 """Finds data files of installed packages without importing the packages.
 
-Importing facenet-pytorch imports PyTorch, which takes seconds; face_recognition_models fails to
-import without pkg_resources.
+facenet-pytorch imports PyTorch and torchvision, which are not installed.
 """
 
 from importlib.util import find_spec

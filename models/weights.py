@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -11,7 +12,6 @@ import structlog
 from tqdm import tqdm
 
 from models.folder_lock import lock
-from models.network import sha256
 
 log = structlog.get_logger()
 
@@ -49,7 +49,7 @@ def read(path: Path, expected: str) -> bytes:
         raise WeightsUnavailable(f"{path} is missing") from None
     except OSError as error:
         raise WeightsUnavailable(f"{path} cannot be read: {error.strerror}") from error
-    if (found := sha256(content)) != expected.lower():
+    if (found := sha256(content).hexdigest()) != expected.lower():
         raise WeightsUnavailable(
             f"{path} has the wrong SHA-256: expected {expected.lower()}, found {found}"
         )

@@ -54,7 +54,7 @@ def faces(number: int, apart: float = 2 * THRESHOLD) -> list[Face]:
 @cache
 def _faces(number: int, apart: float) -> Sequence[Face]:
     model = Catalogue(MODELS_DIR).get("dlib")
-    recogniser = Recogniser(shared_runtime(MODELS_DIR / "converted"), model)
+    recogniser = Recogniser(shared_runtime(), model)
     found: list[Face] = []
     vectors = np.empty((0, model.dimension), np.float32)
     seed = 0

@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from functools import cache
 from hashlib import blake2b
-from pathlib import Path
 from threading import Lock
 
 from models.network import Network, NetworkSource, OnnxSource, Outputs, Pixels, Runtime
@@ -60,20 +59,16 @@ def _remembering(network: Network) -> Network:
 
 
 @cache
-def _shared(cache: Path) -> Runtime:
-    return _Once(OpenVinoRuntime(cache))
+def shared_runtime() -> Runtime:
+    """Return the CPU runtime that everything in this process shares."""
+    return _Once(OpenVinoRuntime())
 
 
 @cache
-def _remembers(cache: Path) -> Runtime:
-    return _Once(_shared(cache), remembers=True)
+def _remembering_runtime() -> Runtime:
+    return _Once(shared_runtime(), remembers=True)
 
 
-def shared_runtime(cache: Path) -> Runtime:
-    """Return the CPU runtime that everything in this process shares."""
-    return _shared(cache.resolve())
-
-
-def remembering_runtime(device: str, cache: Path) -> Runtime:
+def remembering_runtime(device: str) -> Runtime:
     """Return the shared runtime, with a memory; for `make_service`."""
-    return _remembers(cache.resolve())
+    return _remembering_runtime()

@@ -23,7 +23,7 @@ from testbed.log_scan import leaks
 from testbed.runtimes import remembering_runtime
 
 ROOT = Path(__file__).parent.parent
-# Shared by all tests, so that the networks are converted once.
+# Shared by all tests, so that weights are downloaded once.
 MODELS_DIR = ROOT / ".cache" / "models"
 
 # All tests call from one address, and let many logins fail.
@@ -169,7 +169,7 @@ def environment(**variables: str) -> dict[str, str]:
 def ready_app(
     folder: Path,
     *,
-    runtime_for: Callable[[str, Path], Runtime] = remembering_runtime,
+    runtime_for: Callable[[str], Runtime] = remembering_runtime,
     **settings: object,
 ) -> Flask:
     """The app in this process, with its SQLite file in `folder`, ready to log people in.

@@ -119,7 +119,7 @@ def users(mongod: Mongod, database: str) -> Iterator[Collection[dict[str, Any]]]
 @pytest.fixture(scope="session")
 def runtime() -> Runtime:
     """The runtime as the service chooses it without a GPU."""
-    return shared_runtime(MODELS_DIR / "converted")
+    return shared_runtime()
 
 
 @pytest.fixture(scope="session")

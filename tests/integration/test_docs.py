@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"^ *```sh\n(.*?)^ *```", TEXT, re.DOTALL | re.MULTILINE)
 # in fields and in examples of mistakes.
 OTHER_NAMES = {
     *("MALLOC_ARENA_MAX", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"),
-    *("TORCH_INDEX", "TORCH_HASHES", "FLOAT_VECTOR", "HNSW_SQ"),
+    *("FLOAT_VECTOR", "HNSW_SQ"),
     *("MONGO_URL", "API_KEY", "MATCH_THRESHOLD"),
 }
 

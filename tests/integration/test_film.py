@@ -25,7 +25,6 @@ from testbed import copies, films
 from testbed.films import FRAMES, Camera, Moment, Portrait
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, picture
 from testbed.runtimes import remembering_runtime
-from testbed.serving import MODELS_DIR
 
 OPEN = [Moment()] * FRAMES
 
@@ -38,7 +37,7 @@ def portrait(request: pytest.FixtureRequest, detector: FaceDetector) -> Portrait
 @pytest.fixture(scope="module")
 def recogniser(dlib_model: FaceModel) -> Recogniser:
     """One whose networks run once on the same frames."""
-    return Recogniser(remembering_runtime("cpu", MODELS_DIR / "converted"), dlib_model)
+    return Recogniser(remembering_runtime("cpu"), dlib_model)
 
 
 def moved(recogniser: Recogniser, portrait: Portrait, moments: list[Moment]) -> float:

@@ -21,7 +21,7 @@ from models.catalogue import Catalogue, FaceModel, ModelUnavailable
 from models.choice import choose_model
 from models.weights import WeightsFile
 from testbed.photos import PORTRAITS
-from testbed.serving import MODELS_DIR, free_port, ready_app
+from testbed.serving import free_port, ready_app
 from tests.support.features import random_vector
 from tests.support.weights_server import CONTENT, OTHER, Answer, WeightsServer, sha256
 
@@ -229,7 +229,6 @@ def unfetchable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder for models, without vggface2; downloads fail."""
     folder = tmp_path / "models"
     folder.mkdir()
-    (folder / "converted").symlink_to(MODELS_DIR / "converted")
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free_port()}")
     return folder
 

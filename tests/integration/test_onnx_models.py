@@ -86,14 +86,14 @@ def test_a_network_runs_however_its_input_is_laid_out(
 ) -> None:
     content = onnx_networks.onnx(WEIGHTS, batch, rows_last=rows_last)
     source = model(described(tmp_path, content)).network()
-    (vectors,) = OpenVinoRuntime(tmp_path, bfloat16=False).compile(source)(pictures())
+    (vectors,) = OpenVinoRuntime(bfloat16=False).compile(source)(pictures())
     np.testing.assert_allclose(vectors, [vector(each) for each in pictures()], atol=1e-5)
 
 
 @pytest.mark.parametrize("fields", FIELDS, ids=str)
 def test_pixels_are_prepared_as_described(fields: dict[str, object], tmp_path: Path) -> None:
     source = model(described(tmp_path, **fields)).network()
-    (vectors,) = OpenVinoRuntime(tmp_path, bfloat16=False).compile(source)(pictures())
+    (vectors,) = OpenVinoRuntime(bfloat16=False).compile(source)(pictures())
     expected = [vector(each, **fields) for each in pictures()]
     np.testing.assert_allclose(vectors, expected, atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -108,17 +108,17 @@ def test_a_wrong_field_is_noticed_by_the_known_answer(
     with pytest.raises(
         WeightsUnavailable, match=r"net\.json \(ONNX_MODEL\): known_answer: differs"
     ):
-        OpenVinoRuntime(tmp_path).compile(source)
+        OpenVinoRuntime().compile(source)
 
 
 def test_a_missing_answer_is_told_and_then_accepted(tmp_path: Path) -> None:
     path = described(tmp_path, known_answer=None)
     with pytest.raises(WeightsUnavailable, match="known_answer: is missing") as refused:
-        OpenVinoRuntime(tmp_path).compile(model(path).network())
+        OpenVinoRuntime().compile(model(path).network())
     told = re.search(r"\[.*\]", str(refused.value))
     assert told
     path = described(tmp_path, known_answer=json.loads(told[0]))
-    OpenVinoRuntime(tmp_path).compile(model(path).network())
+    OpenVinoRuntime().compile(model(path).network())
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_network_that_does_not_fit_is_refused(
 ) -> None:
     source = model(described(tmp_path, content, **fields)).network()
     with pytest.raises(WeightsUnavailable, match=sentence) as refused:
-        OpenVinoRuntime(tmp_path).compile(source)
+        OpenVinoRuntime().compile(source)
     assert f"{tmp_path / 'net.json'} (ONNX_MODEL): " in str(refused.value)
     assert "\n" not in str(refused.value)
 
@@ -320,7 +320,7 @@ def test_opencv_computes_the_same_answer_as_documented(
     fields = {"file": file, "mean": 0, "scale": 1}
     answer = json.loads(capsys.readouterr().out)
     source = model(described(tmp_path, **fields, known_answer=answer)).network()
-    OpenVinoRuntime(tmp_path).compile(source)
+    OpenVinoRuntime().compile(source)
 
 
 START = """
@@ -329,9 +329,9 @@ from app.bootstrap import make_catalogue
 from app.recognition.recogniser import Recogniser
 from models.choice import choose_model
 from models.runtime import choose_runtime
-from testbed.serving import MODELS_DIR, only
+from testbed.serving import only
 settings = only(face_model="onnx", onnx_model=sys.argv[1])
-runtime = choose_runtime("cpu", MODELS_DIR / "converted")
+runtime = choose_runtime("cpu")
 recogniser = Recogniser(runtime, choose_model("onnx", {}, make_catalogue(settings)))
 print(recogniser.for_login(open(sys.argv[2], "rb").read()).shape)
 print(sorted({"torch", "facenet_pytorch", "onnx"} & set(sys.modules)))

@@ -27,8 +27,8 @@ PATIENCE_S, GRACE_S, SLOW_S = 2.4, 1.0, 1.2
 class HangingRuntime(OpenVinoRuntime):
     """Runs each network as ever, unless a file in `folder` says otherwise."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
-        super().__init__(cache)
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
         self._switches = folder
 
     def compile(self, source: NetworkSource) -> Network:
@@ -56,7 +56,7 @@ class HangingServer(Server):
     def build(self, settings: Settings) -> Flask:
         service = make_service(
             settings,
-            runtime_for=lambda _, cache: HangingRuntime(settings.sqlite_path.parent, cache),
+            runtime_for=lambda _: HangingRuntime(settings.sqlite_path.parent),
             watch=lambda slots: Watchdog(slots, PATIENCE_S, partial(end_process, GRACE_S)),
         )
         return create_app(settings, service)

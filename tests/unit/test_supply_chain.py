@@ -7,8 +7,7 @@ import pytest
 from testbed.serving import ROOT
 from tools import audit, licences
 
-LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-cpu.lock"]
-TORCH = re.compile(r"torch|torchvision|triton|(nvidia|cuda)-.+")
+LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-cuda.lock"]
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -25,31 +24,42 @@ def test_every_package_is_pinned_with_hashes(lock: str) -> None:
         assert "--hash=sha256:" in entry, name
 
 
-@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-dev.txt"])
-def test_what_is_required_is_locked(requirements: str) -> None:
-    wanted = re.findall(r"^([\w-]+)==([\w.]+)", (ROOT / requirements).read_text(), re.MULTILINE)
-    locked = pins(requirements.replace(".txt", ".lock"))
+@pytest.mark.parametrize("lock", LOCKS)
+def test_what_is_required_is_locked(lock: str) -> None:
+    required = (ROOT / lock.replace(".lock", ".txt")).read_text()
+    wanted = re.findall(r"^([\w-]+)==([\w.]+)", required, re.MULTILINE)
+    locked = pins(lock)
     versions = {re.sub(r"[-_.]+", "-", name.split(" ;")[0]) for name in locked}
     for name, version in wanted:
         assert re.sub(r"[-_.]+", "-", f"{name}=={version}").lower() in versions
 
 
 def test_the_locks_agree() -> None:
-    run, dev, cpu = (pins(lock) for lock in LOCKS)
-    assert {name: entry for name, entry in dev.items() if name in run} == run
-    without = {name: pin for name, pin in run.items() if not TORCH.fullmatch(name.split("==")[0])}
-    assert cpu == without
-    assert 0 < len(cpu) < len(run) < len(dev)
+    run, dev, cuda = (pins(lock) for lock in LOCKS)
+    for part in (run, cuda):
+        assert 0 < len(part) < len(dev)
+        assert {name: entry for name, entry in dev.items() if name in part} == part
+
+
+def test_serving_on_a_cpu_installs_no_pytorch() -> None:
+    """facenet-pytorch wants it, so the packages are installed without what they want."""
+    assert not [name for name in pins("requirements.lock") if re.match("torch|triton|nvidia", name)]
+    for file in ("Makefile", "Dockerfile"):
+        text = (ROOT / file).read_text()
+        assert re.search(r"install .*--only-binary :all:", text, re.IGNORECASE)
+        installs = re.findall(r"^.*--require-hashes.*$", text, re.MULTILINE)
+        assert installs
+        assert all("--no-deps --require-hashes" in command for command in installs)
 
 
 def test_licences_are_accepted_and_the_page_is_current() -> None:
     page = (ROOT / "docs" / "licences.md").read_text().splitlines()
-    for lock in LOCKS[:2]:
+    for lock in LOCKS:
         for name in licences.locked(lock):
             said = licences.licence(name)
             if said is not None:
                 assert f"| {name} | {said} |" in page, "run make licences"
-                assert lock != "requirements.lock" or not licences.refused(name, said), name
+                assert lock == "requirements-dev.lock" or not licences.refused(name, said), name
 
 
 @pytest.mark.parametrize("said", ["GPL-3.0-only", "AGPLv3", "SSPL-1.0", "CC BY-NC 4.0", "not said"])
