@@ -3,6 +3,9 @@ FROM python:3.11-slim
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
 
+# A mirror of PyPI; by default PyPI itself.
+ARG PIP_INDEX_URL
+
 # The index of PyTorch's CPU wheels; the usual wheels bring 4 GB of CUDA libraries. The CPU wheels are
 # not in requirements.lock: give their hashes ("sha256:… sha256:…") to have them checked.
 # An empty TORCH_INDEX installs the usual wheels, with hashes.
@@ -21,18 +24,14 @@ RUN if [ -n "$MORE" ]; then pip install --no-deps --require-hashes -r "$MORE"; f
 
 COPY . .
 
-# Download and convert the networks now, so that a container needs no internet and starts at once.
-# Without internet during the build, auto means dlib.
-ARG MODELS="dlib auto"
-RUN for model in $MODELS; do \
-        FACE_MODEL=$model DEVICE=cpu SQLITE_PATH=/tmp/build/$model.db python -c \
-            "from app import create_app; create_app()" || exit; \
-    done; \
-    rm -r /tmp/build
+# The weights that the image must contain, so that a container needs no internet. They are taken from
+# models/weights of the build context if they are there.
+ARG MODELS=vggface2
+RUN flask --app entry models fetch $MODELS
 
 # OpenShift runs containers as any user, but always in group 0. The root file system may be
 # read-only: only data, and /tmp for temporary files of libraries, are written.
-RUN mkdir -p data && chgrp -R 0 data models/weights && chmod -R g=u data models/weights
+RUN mkdir -p data && chgrp 0 data && chmod g=u data
 ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
 # glibc returns freed blocks from 4 MB on, keeps 32 MB of smaller ones, and shares two arenas among
 # all threads: a worker does not keep what large requests took.
