@@ -130,7 +130,7 @@ clean: ## remove everything installed or cached, but no employees and no weights
 
 $(VENV)/%.txt-$(KEY): | $(BIN)/pip
 	@rm -f $(VENV)/*.txt-*
-	$(PIP_ENV) $(BIN)/pip install --require-hashes -r $(LOCKED_$*)
+	$(PIP_ENV) $(BIN)/pip install --no-deps --require-hashes -r $(LOCKED_$*)
 	@touch $(RUN) $@
 
 $(BIN)/pip:
