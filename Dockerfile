@@ -1,10 +1,9 @@
 FROM python:3.11-slim
+# A mirror of PyPI; by default PyPI itself.
+ARG PIP_INDEX_URL
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
-
-# A mirror of PyPI; by default PyPI itself.
-ARG PIP_INDEX_URL
 
 # The index of PyTorch's CPU wheels; the usual wheels bring 4 GB of CUDA libraries. The CPU wheels are
 # not in requirements.lock: give their hashes ("sha256:… sha256:…") to have them checked.
