@@ -146,7 +146,7 @@ def test_a_changed_setting_replaces_the_pods() -> None:
 
 
 def test_the_chart_takes_an_image_and_members_of_objects() -> None:
-    values = {"objects__HorizontalPodAutoscaler__spec__maxReplicas": "20", "image": "mirror/it:2"}
+    values = {"objects__autoscaler__spec__maxReplicas": "20", "image": "mirror/it:2"}
     made = kubernetes.helm(FOLDER, **values)
     assert the(made, "HorizontalPodAutoscaler")["spec"]["maxReplicas"] == 20
     assert the(made, "HorizontalPodAutoscaler")["spec"]["minReplicas"] == 2
