@@ -9,14 +9,17 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PATH=/venv/bin:$PATH
 WORKDIR /app
 
 # Set it to requirements-milvus.lock for GALLERY_INDEX=milvus, to requirements-cuda.lock for
-# DEVICE=cuda. Of the models in face_recognition_models, one is read; the others take 110 MB.
+# DEVICE=cuda. Files that are never read are deleted: three models of face_recognition_models, and
+# OpenVINO's parts for GPUs and for other formats of networks. They take 180 MB.
 ARG MORE=
 COPY requirements*.lock ./
 RUN python -m venv --without-pip /venv && \
     pip --python /venv/bin/python install --only-binary :all: --no-deps --require-hashes \
         -r requirements.lock ${MORE:+-r "$MORE"} && \
-    find /venv/lib -path "*/face_recognition_models/models/*" \
-        ! -name dlib_face_recognition_resnet_model_v1.dat -delete
+    find /venv/lib \( -path "*/face_recognition_models/models/*" \
+            ! -name dlib_face_recognition_resnet_model_v1.dat -o \
+        -path "*/openvino/libs/*" \( -name "*_intel_[gn]pu_plugin*" -o -name cache.json -o \
+            -regex ".*_\(tensorflow\(_lite\)?\|pytorch\|paddle\|gguf\|jax\)_frontend.*" \) \) -delete
 
 COPY . .
 

@@ -78,7 +78,7 @@ def build(podman: Podman, base: str) -> None:
     """Build the image with the bundled model, and print its layers."""
     volumes = [f"--volume={path}:{path}:ro" for path in _PIP if Path(path).exists()]
     began = time.monotonic()
-    words = ("--isolation=chroot", "--pull-never", "--network=host", *volumes)
+    words = ("--isolation=chroot", "--format=docker", "--pull-never", "--network=host", *volumes)
     podman("build", *words, f"--build-arg=BASE_IMAGE={base}", "--build-arg=MODELS=dlib",
            f"--tag={_IMAGE}", str(ROOT))  # fmt: skip
     print(f"built in {time.monotonic() - began:.0f} s")
@@ -99,7 +99,7 @@ def running(podman: Podman) -> Iterator[tuple[str, str]]:
         "--cap-drop=all",
         "--security-opt=no-new-privileges",
     )
-    places = ("--tmpfs=/tmp", "--network=host", "--cgroups=disabled")
+    places = ("--tmpfs=/tmp", "--network=host")
     container = podman("run", "--detach", *limits, *places, *variables, _IMAGE)
     try:
         yield container, f"http://127.0.0.1:{port}"
