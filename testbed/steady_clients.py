@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 from threading import Event, Lock, Thread
 
 _TIMEOUT_S = 20.0
@@ -26,25 +27,29 @@ class Observed:
 
 @contextmanager
 def clients_at_work(
-    port: int, path: str, body: object, *, keep_alive: bool, clients: int = 8
+    port: int, probe: str, *, keep_alive: bool, clients: int = 8
 ) -> Iterator[Observed]:
-    """Let clients POST the body again and again while the block runs.
+    """Let each client log in once and list employees ten times, again and again, during the block.
 
-    keep_alive: whether they keep their connections, until an answer says `Connection: close`. They
-    repeat no request, as real clients may do.
+    Listings are quick, so that many requests meet the moments that matter.
+
+    probe: the photo, in base64. keep_alive: whether they keep their connections, until an answer
+    says `Connection: close`. They repeat no request, as real clients may do.
     """
     observed, lock, over = Observed(), Lock(), Event()
-    content = json.dumps(body).encode()
+    login = ("POST", "/api/find_match", json.dumps({"img_base64": probe}).encode())
     headers = {"Content-Type": "application/json"}
     if not keep_alive:
         headers["Connection"] = "close"
 
     def work() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_S)
-        while not over.is_set():
+        for method, path, body in cycle([login, *[("GET", "/api/get_all/30/1", None)] * 10]):
+            if over.is_set():
+                break
             began, failure = time.monotonic(), ""
             try:
-                connection.request("POST", path, content, headers)
+                connection.request(method, path, body, headers)
                 response = connection.getresponse()
                 text = response.read().decode()
                 if response.status != 200:
