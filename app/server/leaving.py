@@ -98,7 +98,9 @@ class LeavingServer(uvicorn.Server):
         if listen and not self.servers:
             loop = asyncio.get_running_loop()
             self.servers = [
-                await loop.create_server(self._connection, sock=each.dup())
+                await loop.create_server(
+                    self._connection, sock=each.dup(), backlog=self.config.backlog
+                )
                 for each in self._sockets
             ]
         elif not listen and self.servers:
