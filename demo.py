@@ -138,7 +138,7 @@ def service() -> Iterator[str]:
         settings = set(Settings.model_fields) - KEPT
         environment = {k: v for k, v in os.environ.items() if k.lower() not in settings}
         environment["FACE_MODEL"] = environment.get("FACE_MODEL") or "dlib"  # needs no download
-        environment |= {"HOST": "127.0.0.1", "PORT": str(port)}
+        environment |= {"HOST": "127.0.0.1", "PORT": str(port), "DRAIN_S": "0"}
         environment["SQLITE_PATH"] = str(Path(folder, "employees.db"))
         log = Path(folder, "service.log")
         with log.open("wb") as output:

@@ -1,9 +1,11 @@
 """`python entry.py` serves the app; `flask --app entry` runs its commands."""
 
 import logging
+import math
 import resource
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -12,10 +14,11 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 import app
-from app import bootstrap
+from app import bootstrap, machine
 from app.server import Bounds
 from app.server.adapter import Adapter
-from app.server.worker import worker_with
+from app.server.crew import Crew, State
+from app.server.worker import FINISH_S, worker_with
 from app.settings import Settings
 
 _MAX_CONNECTIONS = 2048  # open at once in a worker, if it may have so many file descriptors
@@ -35,7 +38,18 @@ def main() -> None:
     try:
         settings = bootstrap.set_up_process()
         address = _address(settings)
-        structlog.get_logger().info("starting", address=address)
+        share = machine.share()
+        structlog.get_logger().info(
+            "starting",
+            address=address,
+            cpus=share.cpus,
+            memory_mb=share.memory and share.memory // 10**6,
+            workers=settings.workers,
+            threads=settings.threads,
+            max_in_flight=settings.max_in_flight,
+            max_received_mb=settings.max_received_mb,
+            max_image_megapixels=settings.max_image_megapixels,
+        )
         # Create the store here, once: a worker that replaces another must not create a second one.
         if not settings.mongo_db_url:
             bootstrap.open_store(settings).close()
@@ -66,6 +80,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, address: str) -> None:
         self._settings = settings
         self._address = address
+        self._crew = Crew()
         super().__init__()
 
     def load_config(self) -> None:
@@ -76,13 +91,17 @@ class Server(BaseApplication):  # type: ignore[misc]
             settings.receive_timeout_s,
             int(settings.max_body_mb * 1e6),
             int(settings.max_received_mb * 1e6),
+            settings.drain_s,
         )
         options: dict[str, Any] = {
             "bind": self._address,
             "workers": settings.workers,
-            "worker_class": worker_with(self._bounds),
+            "worker_class": worker_with(self._bounds, self._crew),
+            "pre_fork": self._note(State.STARTING),
+            "child_exit": self._note(State.GONE),
+            "on_exit": lambda arbiter: structlog.get_logger().info("stopped"),
             "timeout": 60,
-            "graceful_timeout": 20,
+            "graceful_timeout": math.ceil(settings.drain_s) + FINISH_S + 5,
             "keepalive": 30,
             "control_socket_disable": True,
             "logger_class": _Log,
@@ -97,7 +116,15 @@ class Server(BaseApplication):  # type: ignore[misc]
         except bootstrap.CANNOT_START as error:
             print(f"Cannot start: {error}", file=sys.stderr, flush=True)
             sys.exit(_CANNOT_START)
-        return Adapter(flask_app, self._bounds, flask_app.extensions["service"].stop)
+        return Adapter(flask_app, self._bounds, flask_app.extensions["service"])
+
+    def _note(self, state: State) -> Callable[[object, Any], None]:
+        """Return a hook of gunicorn's that notes a worker's state."""
+
+        def hook(arbiter: object, worker: Any) -> None:  # noqa: ANN401  gunicorn is not typed
+            self._crew.note(worker.age, state)
+
+        return hook
 
     def build(self, settings: Settings) -> Flask:
         """Build the app."""

@@ -1,5 +1,6 @@
 """Make the parts of the service from the settings."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -11,6 +12,7 @@ from aiohttp import BasicAuth
 from pydantic import SecretStr, ValidationError
 
 from app import log as log_lines
+from app import machine
 from app.access.api_keys import KeyRing, KeysError
 from app.access.rate_limits import RateLimits
 from app.audit import AuditLog, AuditUnavailable
@@ -26,7 +28,7 @@ from app.sentences import what_is_wrong
 from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys
-from app.watchdog import Watchdog
+from app.watchdog import Watchdog, end_process
 from models import onnx_description
 from models.catalogue import Catalogue, FaceModel, ModelUnavailable
 from models.choice import choose_model
@@ -68,13 +70,14 @@ def make_service(
     settings: Settings,
     *,
     create_store: bool = True,
-    runtime_for: Callable[[str], Runtime] = choose_runtime,
-    watch: Callable[[Limiter], Watchdog] = Watchdog,
+    runtime_for: Callable[[str], Runtime] | None = None,
+    watch: Callable[[Limiter], Watchdog] | None = None,
 ) -> Service:
     """Open the store and make the service, without starting it.
 
     create_store: whether to create the store if it does not exist. runtime_for: as
-    `choose_runtime`. watch: makes the watchdog for the recogniser's slots.
+    `choose_runtime`. watch: makes the watchdog for the recogniser's slots, by default one
+    that ends the process.
     """
     catalogue = make_catalogue(settings)
     choose = partial(choose_model, settings.face_model, catalogue=catalogue)
@@ -91,14 +94,14 @@ def make_service(
         partial(choose, fetch=False),
         build,
         gallery_maker(settings, store),
-        watch(slots),
+        watch(slots) if watch else Watchdog(slots, end=partial(end_process, settings.drain_s + 20)),
     )
 
 
 def make_recogniser(
     settings: Settings,
     model: FaceModel,
-    runtime_for: Callable[[str], Runtime] = choose_runtime,
+    runtime_for: Callable[[str], Runtime] | None = None,
     slots: Limiter | None = None,
 ) -> Recogniser:
     """Make the recogniser of a model. Raises ModelUnavailable, RuntimeUnavailable."""
@@ -107,8 +110,13 @@ def make_recogniser(
         formats=tuple(settings.image_formats.split()),
         quality=settings.quality,
     )
-    runtime = runtime_for(settings.device)
+    runtime = (runtime_for or _runtime)(settings.device)
     return Recogniser(runtime, model, requirements, slots)
+
+
+def _runtime(device: str) -> Runtime:
+    share = machine.share()
+    return choose_runtime(device, math.ceil(share.cpus) if share.has_quota else None)
 
 
 def policy(settings: Settings) -> Policy:

@@ -80,6 +80,7 @@ class Service:
         self._gallery: Gallery | None = None
         self._self_measurement: SelfMeasurement | None = None
         self._waiting_for: tuple[str, str | None] = ("the service is starting", None)
+        self._is_leaving = False
         self._stop = Event()
 
     def start(self) -> None:
@@ -93,6 +94,10 @@ class Service:
             self._note_failure(error)
         Thread(target=self._run, name="lifecycle", daemon=True).start()
         self._watchdog.start()
+
+    def leave(self) -> None:
+        """Stop being ready, so that nobody new is sent here; requests are still answered."""
+        self._is_leaving = True
 
     def stop(self) -> None:
         """Stop the background thread and close the store."""
@@ -142,6 +147,15 @@ class Service:
             raise NotReady(*self._waiting_for)
         return self._gallery
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether the model and the gallery are loaded."""
+        return self._gallery is not None
+
+    def check_loaded(self) -> None:
+        """Raise NotReady if they are not."""
+        _ = self.gallery
+
     def check_alive(self) -> None:
         """Raise NotReady if the process must be replaced."""
         if self._watchdog.is_stuck:
@@ -150,6 +164,8 @@ class Service:
     def check_ready(self) -> None:
         """Raise NotReady, or what the gallery raises, if a login cannot be answered."""
         self.check_alive()
+        if self._is_leaving:
+            raise NotReady("the service is stopping")
         _ = self.recogniser
         self.gallery.check_ready()
         if not len(self.gallery):

@@ -19,10 +19,10 @@ _BLOCKED = 1 / 6  # share of that time after which a limiter without a free slot
 _Held = tuple[Limiter, int]
 
 
-def end_process(grace_s: float = 25.0) -> None:
+def end_process(grace_s: float) -> None:
     """End this process gracefully, or forcibly after `grace_s`."""
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(grace_s)  # the server gives other requests 15 s
+    time.sleep(grace_s)  # for the requests that are not stuck
     os._exit(1)  # a normal exit would wait for the stuck thread
 
 
@@ -41,7 +41,8 @@ class Watchdog:
         self,
         slots: Limiter,
         longest_s: float = 60.0,
-        end: Callable[[], None] = end_process,
+        *,
+        end: Callable[[], None],
     ) -> None:
         self._longest_s = {slots: longest_s}
         self._end = end

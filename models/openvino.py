@@ -25,11 +25,12 @@ class OpenVinoRuntime:
 
     bfloat16: whether embedding networks may run in bfloat16, if the CPU can and vectors stay the
         same.
+    threads: how many CPUs to use; None for all. OpenVINO knows of no quota, and would be throttled.
     """
 
     device = "cpu"
 
-    def __init__(self, bfloat16: bool = True) -> None:
+    def __init__(self, bfloat16: bool = True, threads: int | None = None) -> None:
         self._core = openvino.Core()
         # OpenVINO fills this table on first use. Two threads that did so at once would deadlock:
         # one holds the table's lock, the other one Python's.
@@ -37,6 +38,7 @@ class OpenVinoRuntime:
         capabilities = self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         self._bfloat16 = bfloat16 and "BF16" in capabilities
         self._inferences = _Counter()
+        self._threads = {"INFERENCE_NUM_THREADS": threads} if threads else {}
 
     def compile(self, source: NetworkSource | OnnxSource) -> Network:
         """Return the network, ready to run. Raise WeightsUnavailable."""
@@ -54,7 +56,7 @@ class OpenVinoRuntime:
         return _OpenVinoNetwork(all_cores, share, self._inferences)
 
     def _compile(self, network: Any, precision: str, hints: dict[str, Any]) -> Any:  # noqa: ANN401
-        hints = hints | {"INFERENCE_PRECISION_HINT": precision}
+        hints = hints | self._threads | {"INFERENCE_PRECISION_HINT": precision}
         return self._core.compile_model(network, "CPU", hints)
 
 

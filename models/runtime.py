@@ -14,8 +14,10 @@ log = structlog.get_logger()
 _NVIDIA_DRIVER = Path("/proc/driver/nvidia/version")
 
 
-def choose_runtime(device: str) -> Runtime:
+def choose_runtime(device: str, threads: int | None = None) -> Runtime:
     """Return the runtime for `device` (`auto`, `cpu` or `cuda`).
+
+    threads: how many CPUs to use; None for all.
 
     Raise RuntimeUnavailable if `device` is `cuda` and PyTorch is missing or cannot use a GPU.
     """
@@ -30,7 +32,7 @@ def choose_runtime(device: str) -> Runtime:
         log.warning("using the CPU, although there is an NVIDIA driver", cause=cause)
     from models.openvino import OpenVinoRuntime
 
-    return OpenVinoRuntime()
+    return OpenVinoRuntime(threads=threads)
 
 
 def _why_not_cuda() -> str | None:

@@ -162,6 +162,7 @@ def environment(**variables: str) -> dict[str, str]:
         "MODELS_DIR": str(MODELS_DIR),
         "FACE_MODEL": "dlib",
         "LOG_LEVEL": "debug",
+        "DRAIN_S": "0",
     } | {name.upper(): str(limit) for name, limit in UNLIMITED.items()}
     return defaults | variables
 

@@ -1,6 +1,7 @@
 """Serve HTTP: gunicorn runs uvicorn workers, which pass whole requests to the WSGI app."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Bounds:
     max_body: bytes of one request's body.
     buffered: bytes of all bodies together, each counted from its first byte until the request is
         answered. All answers that are being sent may take as many bytes again.
+    drain_s: seconds for which a worker that leaves still answers those who come.
     """
 
     threads: int
@@ -20,6 +22,21 @@ class Bounds:
     timeout_s: float
     max_body: int
     buffered: int
+    drain_s: float
+
+
+class Served(Protocol):
+    """What the server asks of the service behind the app."""
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether it has loaded what it needs to answer."""
+
+    def leave(self) -> None:
+        """Report from now on that it is not ready, but go on answering."""
+
+    def stop(self) -> None:
+        """Release everything. Called before the process ends."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from app.server import MALFORMED, REFUSAL, SLOW_S, Bounds, Refusal, memory
+from app.server import MALFORMED, REFUSAL, SLOW_S, Bounds, Refusal, Served, memory
 from app.server.byte_budget import Budget, Reservation
 from app.server.connections import Connection
 
@@ -54,18 +54,17 @@ class _Refused(Exception):
 class Adapter:
     """An ASGI app around a WSGI app, for uvicorn with `connections.Connection`.
 
-    stop: called before the process ends.
+    service: what is behind the app. closes_connections: whether each connection is closed after the
+    next answer on it.
     """
 
     def __init__(
-        self,
-        app: Callable[..., Iterable[bytes]],
-        bounds: Bounds,
-        stop: Callable[[], None] = lambda: None,
+        self, app: Callable[..., Iterable[bytes]], bounds: Bounds, service: Served
     ) -> None:
+        self.service = service
+        self.closes_connections = False
         self._app = app
         self._bounds = bounds
-        self._stop = stop
         self._threads = ThreadPoolExecutor(bounds.threads, "request")
         self._bodies, self._answers = Budget(bounds.buffered), Budget(bounds.buffered)
         # Start times of the bodies that are arriving, by their timeouts, the oldest first.
@@ -96,7 +95,7 @@ class Adapter:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await asyncio.to_thread(self._stop)
+        await asyncio.to_thread(self.service.stop)
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, client: Connection, scope: Scope, receive: Receive, send: Send) -> None:
@@ -121,7 +120,8 @@ class Adapter:
             if is_large:
                 run(self._threads, memory.trim)
             client.open_connections.mark_transferring(client)
-            if still_sending:
+            # Requests that have come ahead on the connection still get their answers.
+            if still_sending or (self.closes_connections and not client.pipeline):
                 headers = [*headers, (b"connection", b"close")]
             try:
                 async with asyncio.timeout(self._bounds.timeout_s):

@@ -18,6 +18,7 @@ from app.server import MALFORMED, SLOW_S, Refusal
 log = structlog.get_logger()
 
 _SILENCE_S = 5.0  # before the first byte; browsers open connections ahead of their requests
+_LAST_S = 1.0  # for a request whose first bytes are on their way when the worker ends
 _MAX_TARGET = 8 << 10  # bytes, about as many as Apache and nginx allow
 _MAX_HEAD, _MAX_FIELDS = 64 << 10, 100  # bytes, and number of header fields
 _MAX_FRAMING = 64 << 10  # bytes of chunked framing, in addition to one for each byte of the body
@@ -189,6 +190,13 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     # Called by uvicorn and the adapter
+
+    def shutdown(self) -> None:
+        """Close the connection after the answers that are due; a request on its way gets one."""
+        if self._part == "head" or self._first_byte is None:
+            self._set_timeout(_LAST_S)
+        else:
+            super().shutdown()
 
     def on_response_complete(self) -> None:
         self.open_connections.mark_idle(self)

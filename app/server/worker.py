@@ -1,8 +1,6 @@
 """A gunicorn worker that runs uvicorn within this service's bounds."""
 
 import logging
-import os
-import signal
 from functools import partial
 from typing import Any, ClassVar
 
@@ -10,11 +8,14 @@ from uvicorn_worker import UvicornWorker
 
 from app.server import Bounds
 from app.server.connections import Connection, OpenConnections
+from app.server.crew import Crew
+from app.server.leaving import LeavingServer
 
-_SHUTDOWN_S = 15  # for requests in progress; gunicorn kills the worker after 20 s
+FINISH_S = 15
+"""Seconds in which requests in progress are answered, after the worker has stopped listening."""
 
 
-def worker_with(bounds: Bounds) -> type[UvicornWorker]:
+def worker_with(bounds: Bounds, crew: Crew) -> type[UvicornWorker]:
     """Return a worker class with these bounds. gunicorn takes a class and creates the workers."""
 
     class Worker(UvicornWorker):  # type: ignore[misc]
@@ -28,7 +29,7 @@ def worker_with(bounds: Bounds) -> type[UvicornWorker]:
             "access_log": False,
             "proxy_headers": False,  # the app evaluates them as TRUSTED_PROXIES says
             "server_header": False,
-            "timeout_graceful_shutdown": _SHUTDOWN_S,
+            "timeout_graceful_shutdown": FINISH_S,
         }
 
         def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401
@@ -36,8 +37,14 @@ def worker_with(bounds: Bounds) -> type[UvicornWorker]:
             # It logs malformed requests and lost clients, which this service logs in its own way.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
+        async def _serve(self) -> None:
+            self.config.app = self.wsgi
+            self._server = LeavingServer(self.config, self.wsgi, crew, self.age, bounds.drain_s)
+            self._install_sigquit_handler()
+            await self._server.serve(sockets=self.sockets)
+
         def handle_exit(self, sig: int, frame: object) -> None:
-            """Shut down gracefully on SIGQUIT as well, which uvicorn does not handle."""
-            os.kill(os.getpid(), signal.SIGTERM)
+            """End soon on SIGQUIT, which uvicorn does not handle."""
+            self._server.should_exit = True
 
     return Worker

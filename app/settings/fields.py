@@ -3,11 +3,14 @@
 docs/settings.md is generated from this file: run `make settings` after a change.
 """
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.machine import Share, share
+from app.settings import budgets
 from app.settings.values import (
     ALL_FORMATS,
     ROOT,
@@ -35,6 +38,27 @@ EXACT = frozenset({"mongo_db_password", "milvus_token", "liveness_token", "liven
 SEVERAL = frozenset({"vector_keys", "api_keys", "cors_origins", "image_formats"})
 
 
+def _from_machine(
+    budget: Callable[[Share, int], float],
+    usual: str,
+    *,
+    le: int,
+    ge: int | None = None,
+    gt: int | None = None,
+) -> Any:  # noqa: ANN401  as pydantic's `Field`
+    """Return a field whose default is what this machine allows a worker.
+
+    usual: the default, as docs/settings.md shows it.
+    """
+    return Field(
+        default_factory=lambda values: budget(share(), values["workers"]),
+        json_schema_extra={"default": usual},
+        le=le,
+        ge=ge,
+        gt=gt,
+    )
+
+
 class Fields(BaseSettings):
     """One field for each environment variable, which has the same name in capitals.
 
@@ -49,11 +73,15 @@ class Fields(BaseSettings):
     """Port to listen on."""
     workers: int = Field(1, ge=1, le=256)
     """Processes that answer requests. They share one gallery through the database."""
-    threads: int = Field(32, ge=2, le=1024)
+    threads: int = _from_machine(budgets.threads, "8 for each photo", ge=2, le=1024)
     """Requests that a worker answers at once. Logins and enrolments may use seven eighths of them,
     28 of 32; the next one gets a 503. Listings have a quarter more."""
-    max_in_flight: int = Field(4, ge=1, le=1024)
-    """Photos that a worker processes at once. Others wait for up to 2 s."""
+    max_in_flight: int = _from_machine(budgets.slots, "2 for each CPU", ge=1, le=1024)
+    """Photos that a worker processes at once. Others wait for up to 2 s. By default 2 to 16, as the
+    [container's CPUs and memory](operations.md#cpus-and-memory) allow."""
+    drain_s: float = Field(5.0, ge=0, le=25)
+    """Seconds for which a worker that is [told to stop](reliability.md#workers-that-come-and-leave)
+    still answers those who come: as long as load balancers take to see that `/readyz` is 503."""
 
     mongo_db_protocol: Literal["mongodb", "mongodb+srv"] = "mongodb"
     """Scheme of the MongoDB connection string."""
@@ -163,23 +191,30 @@ class Fields(BaseSettings):
     """The [audit log](access.md#audit-log): a file on a local disk, or standard output. If unset,
     none is kept."""
 
-    max_body_mb: float = Field(64, gt=0, le=1024)
-    """Largest request body, in MB."""
+    max_body_mb: float = _from_machine(budgets.body_mb, "`64`", gt=0, le=1024)
+    """Largest request body, in MB. Less by default in
+    [little memory](operations.md#cpus-and-memory)."""
     max_received_mb: float = Field(
-        default_factory=lambda values: max(96.0, values["max_body_mb"]), gt=0, le=65536
+        default_factory=lambda values: max(
+            budgets.received_mb(share(), values["workers"]), values["max_body_mb"]
+        ),
+        gt=0,
+        le=65536,
+        json_schema_extra={"default": "`96`"},
     )
     """MB of request bodies that a worker holds at once, from their first byte to the answer; as
     much again of answers. Beyond that it answers 503. At least `MAX_BODY_MB`, which raises the
-    default."""
+    default; less by default in [little memory](operations.md#cpus-and-memory)."""
     receive_timeout_s: float = Field(30.0, gt=0, le=600)
     """Seconds that receiving a request may take, and sending its answer."""
     max_vectors_per_employee: int = Field(100, ge=1, le=10_000)
     """Pictures or feature vectors in one enrolment."""
     max_json_depth: int = Field(8, ge=3, le=100)
     """Nested levels of lists and objects in a request body."""
-    max_image_megapixels: float = Field(51, gt=0, le=1000)
+    max_image_megapixels: float = _from_machine(budgets.megapixels, "`51`", gt=0, le=1000)
     """Largest picture that is decoded; half of it for WebP, at most 4.2 for a frame. All pictures
-    being decoded at one moment share the same budget."""
+    being decoded at one moment share the same budget. Less by default in
+    [little memory](operations.md#cpus-and-memory)."""
     image_formats: ImageFormats = ALL_FORMATS
     """Picture formats to accept, separated by white space."""
 

@@ -84,6 +84,7 @@ class Enrolment:
     def _employee(self, request: EnrolmentRequest, facts: Fields) -> Employee:
         recogniser = self._service.recogniser
         facts["model"] = recogniser.model.name
+        self._service.check_loaded()  # the pictures would be examined in vain
         self._service.check_enrolment()
         hashes: tuple[bytes, ...] = ()
         if request.vectors:

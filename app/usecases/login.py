@@ -70,6 +70,7 @@ class Login:
             if fraud_detection and not frames:
                 raise ValueError("fraud detection takes frames")
             facts["model"] = self._service.recogniser.model.name
+            self._service.check_loaded()  # the pictures would be examined in vain
             # The liveness service works while this process examines the pictures.
             verdict = self._liveness.ask(frames) if liveness else None
             try:

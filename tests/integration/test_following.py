@@ -65,7 +65,7 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
             expected=lambda _: recogniser.model,
             build=lambda _: recogniser,
             make_gallery=make_gallery,
-            watchdog=Watchdog(Limiter(1)),
+            watchdog=Watchdog(Limiter(1), end=lambda: None),
             catch_up_s=CATCH_UP_S,
         )
         services.append(service)

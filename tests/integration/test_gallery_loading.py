@@ -9,13 +9,22 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from app.audit import AuditLog
 from app.gallery import GalleryLoading
 from app.gallery.distances import identified
 from app.gallery.memory_gallery import MemoryGallery
 from app.gallery.memory_index import MemoryIndex
 from app.gallery.rows import Sizes
+from app.gallery.self_measurement import Policy
+from app.lifecycle import NotReady, Service
+from app.limiter import Limiter
+from app.liveness.client import LivenessClient, Timeouts
+from app.recognition.recogniser import Recogniser
 from app.storage import Employee, StoreUnavailable
 from app.storage.sqlite.store import SqliteStore
+from app.usecases.enrolment import Enrolment, EnrolmentRequest
+from app.usecases.login import Login
+from app.watchdog import Watchdog
 from testbed.employees import face_model, someone
 
 
@@ -175,3 +184,36 @@ def test_a_failed_reload_is_logged_and_retried(path: Path) -> None:
     assert all(entry["exc_info"] for entry in told)
     store.faulty = False
     assert is_found(gallery, someone(2))
+
+
+class EndlessGallery(MemoryGallery):
+    """Never loads."""
+
+    def load(self) -> None:
+        raise StoreUnavailable
+
+
+def test_until_it_is_loaded_no_picture_is_decoded(
+    store: SqliteStore, recogniser: Recogniser
+) -> None:
+    service = Service(
+        store,
+        policy=Policy(threshold=0.8, max_fpir=0.01),
+        choose=lambda _: recogniser.model,
+        expected=lambda _: recogniser.model,
+        build=lambda _: recogniser,
+        make_gallery=lambda model: EndlessGallery(store, model),
+        watchdog=Watchdog(Limiter(1), end=lambda: None),
+    )
+    service.start()
+    no_liveness = LivenessClient(None, Timeouts(1, 1, 1, 0), None)
+    log_in = Login(service, no_liveness, AuditLog(None), replay_window_s=60)
+    try:
+        with pytest.raises(NotReady):
+            log_in(b"no picture")
+        with pytest.raises(NotReady):
+            Enrolment(service, AuditLog(None)).add(
+                EnrolmentRequest(1, "Grace", "Hopper", photos=[b"no picture"])
+            )
+    finally:
+        service.stop()

@@ -57,7 +57,7 @@ class HangingServer(Server):
         service = make_service(
             settings,
             runtime_for=lambda _: HangingRuntime(settings.sqlite_path.parent),
-            watch=lambda slots: Watchdog(slots, PATIENCE_S, partial(end_process, GRACE_S)),
+            watch=lambda slots: Watchdog(slots, PATIENCE_S, end=partial(end_process, GRACE_S)),
         )
         return create_app(settings, service)
 

@@ -104,4 +104,4 @@ def test_a_start_that_fails_says_why_and_nothing_else(tmp_path: Path) -> None:
         service.process.wait(timeout=30)
     lines = service.log.splitlines()
     assert "Cannot start: the SQLite file" in lines[-1]
-    assert not [line for line in lines if "orker" in line or "Reason" in line]
+    assert not [line for line in lines if "Worker" in line or "Reason" in line]

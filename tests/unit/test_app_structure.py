@@ -15,7 +15,8 @@ HTTP = {"flask", "werkzeug", "gunicorn"}
 # What each package or module of `app` may import of `app`, in addition to itself.
 MAY_IMPORT = {
     "sentences": set[str](),
-    "settings": {"sentences"},
+    "machine": set[str](),
+    "settings": {"sentences", "machine"},
     "log": set[str](),
     "limiter": set[str](),
     "private_files": set[str](),
@@ -35,7 +36,7 @@ MAY_IMPORT = {
     "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences"},
     "bootstrap": {"settings", "sentences", "log", "access", "audit", "storage", "gallery"}
-    | {"recognition", "liveness", "limiter", "watchdog", "lifecycle"},
+    | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}
     | {"evaluation"},
 }
