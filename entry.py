@@ -13,6 +13,7 @@ from gunicorn.glogging import Logger
 
 import app
 from app import bootstrap
+from app.metrics import Metrics
 from app.server import Bounds
 from app.server.adapter import Adapter
 from app.server.worker import worker_with
@@ -66,6 +67,7 @@ class Server(BaseApplication):  # type: ignore[misc]
     def __init__(self, settings: Settings, address: str) -> None:
         self._settings = settings
         self._address = address
+        self._metrics = Metrics(settings.workers)  # which the workers inherit
         super().__init__()
 
     def load_config(self) -> None:
@@ -86,12 +88,14 @@ class Server(BaseApplication):  # type: ignore[misc]
             "keepalive": 30,
             "control_socket_disable": True,
             "logger_class": _Log,
+            "on_exit": _log_end,
         }
         for name, value in options.items():
             self.cfg.set(name, value)
 
     def load(self) -> Adapter:
         """Build the app of a worker. Exit with a message if it cannot start."""
+        self._metrics.begin_worker()
         try:
             flask_app = self.build(self._settings)
         except bootstrap.CANNOT_START as error:
@@ -102,7 +106,12 @@ class Server(BaseApplication):  # type: ignore[misc]
     def build(self, settings: Settings) -> Flask:
         """Build the app."""
         create_store = bool(settings.mongo_db_url)  # `main` has created the SQLite file
-        return app.create_app(settings, bootstrap.make_service(settings, create_store=create_store))
+        service = bootstrap.make_service(settings, create_store=create_store)
+        return app.create_app(settings, service, self._metrics)
+
+
+def _log_end(arbiter: object) -> None:
+    structlog.get_logger().info("stopped")
 
 
 def _max_connections() -> int:

@@ -75,6 +75,7 @@ def register(app: Flask) -> None:
 
 def _answer(error: Exception) -> Response:
     problem = _problem(error)
+    g.code = problem.code
     structlog.contextvars.bind_contextvars(code=problem.code, reason=problem.sentence)
     response = problem.response()
     if isinstance(error, HTTPException) and (allow := getattr(error, "valid_methods", None)):
