@@ -12,7 +12,6 @@ from app.settings import Settings
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment
 from app.usecases.login import Login
-from app.version import version
 
 
 def create_app(
@@ -64,6 +63,6 @@ def create_app(
     log_in = Login(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(log_in, limits, slots))
     app.register_blueprint(health.blueprint(service, audit, liveness, access, keys.required))
-    app.register_blueprint(monitoring.blueprint(service, metrics, version()))
+    app.register_blueprint(monitoring.blueprint(service, metrics))
     app.register_blueprint(openapi.blueprint())
     return app

@@ -8,15 +8,16 @@ from flask import Blueprint, Response, jsonify
 from app.access import Role
 from app.api.access import allow, public
 from app.api.openapi import describe
-from app.api.schemas import METRICS, VERSION
+from app.api.schemas import METRICS, RELEASE
 from app.gallery import GalleryLoading, IndexUnavailable
 from app.lifecycle import NotReady, Service
 from app.metrics import PREFIX, Metrics
 from app.metrics.families import CONTENT_TYPE, gauge_lines
 from app.storage import StoreUnavailable
+from app.version import VERSION
 
 
-def blueprint(service: Service, metrics: Metrics, version: str) -> Blueprint:
+def blueprint(service: Service, metrics: Metrics) -> Blueprint:
     """Return the endpoints metrics and version."""
     api = Blueprint("monitoring", __name__)
 
@@ -24,22 +25,22 @@ def blueprint(service: Service, metrics: Metrics, version: str) -> Blueprint:
     @allow(Role.MONITOR)
     @describe("Report counts and times for Prometheus", answers=METRICS)
     def report() -> Response:
-        lines = [*metrics.lines(), *_info(service, version)]
+        lines = [*metrics.lines(), *_info(service)]
         for name, about, value in _known(service):
             lines += gauge_lines(f"{PREFIX}_{name}", about, value)
         return Response("\n".join([*lines, ""]), content_type=CONTENT_TYPE)
 
-    @api.get("/version", endpoint="version")
+    @api.get("/version")
     @public
-    @describe("Return the version of the service", answers=VERSION)
-    def tell_version() -> Response:
-        return jsonify(version=version)
+    @describe("Return the version of the service", answers=RELEASE)
+    def version() -> Response:
+        return jsonify(version=VERSION)
 
     return api
 
 
-def _info(service: Service, version: str) -> Iterator[str]:
-    labels = {"version": version, "model": "", "device": ""}
+def _info(service: Service) -> Iterator[str]:
+    labels = {"version": VERSION, "model": "", "device": ""}
     with suppress(NotReady):
         running = service.recogniser
         labels |= {"model": running.model.name, "device": running.device}

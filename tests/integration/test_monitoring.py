@@ -1,6 +1,7 @@
 """The endpoints for monitoring: who may read them, and what they say."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from app.access.api_keys import new_key
 from app.metrics import ENDPOINTS
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
+from app.version import VERSION
 from testbed.employees import fill
 from testbed.prometheus import Query, Samples, parse, value
 from testbed.serving import ROOT, ready_app
@@ -118,11 +120,13 @@ def test_a_key_for_monitoring_reads_metrics_and_nothing_else(tmp_path: Path) -> 
     app.extensions["service"].stop()
 
 
-def test_the_version_is_that_of_the_project(client: FlaskClient) -> None:
-    assert (
-        f'\nversion = "{client.get("/version").get_json()["version"]}"\n'
-        in (ROOT / "pyproject.toml").read_text()
-    )
+def test_the_version_is_told_everywhere(client: FlaskClient) -> None:
+    assert client.get("/version").get_json() == {"version": VERSION}
+    assert client.get("/openapi.json").get_json()["info"]["version"] == VERSION
+    (info,) = read(client)["image_registration_info"]
+    assert dict(info)["version"] == VERSION
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "app.version.VERSION"}
 
 
 def test_readyz_lists_the_parts(client: FlaskClient) -> None:
