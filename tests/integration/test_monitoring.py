@@ -120,6 +120,19 @@ def test_a_key_for_monitoring_reads_metrics_and_nothing_else(tmp_path: Path) -> 
     app.extensions["service"].stop()
 
 
+def test_prometheus_finds_the_pods_behind_the_service() -> None:
+    monitor, service = (
+        yaml.safe_load((ROOT / f"openshift/{path}.yaml").read_text())
+        for path in ("monitoring/service-monitor", "base/service")
+    )
+    assert monitor["spec"]["selector"]["matchLabels"] == service["metadata"]["labels"]
+    (endpoint,) = monitor["spec"]["endpoints"]
+    assert endpoint["path"] == "/metrics"
+    assert endpoint["port"] in [port["name"] for port in service["spec"]["ports"]]
+    folder = yaml.safe_load((ROOT / "openshift/monitoring/kustomization.yaml").read_text())
+    assert folder["resources"] == ["service-monitor.yaml", "alerts.yaml"]
+
+
 def test_the_version_is_told_everywhere(client: FlaskClient) -> None:
     assert client.get("/version").get_json() == {"version": VERSION}
     assert client.get("/openapi.json").get_json()["info"]["version"] == VERSION

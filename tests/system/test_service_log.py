@@ -75,8 +75,9 @@ def test_a_503_is_a_warning(service: RunningService, tmp_path: Path) -> None:
     (tmp_path / "employees.db").rename(tmp_path / "aside.db")
     answer = service.call("GET", "/api/get_all/1/1")
     assert answer.status_code == 503
-    mine = lines(service, request_id=answer.headers["X-Request-ID"], event="request")
-    assert [(line["level"], line["code"]) for line in mine] == [("warning", "store_unavailable")]
+    (line,) = lines(service, request_id=answer.headers["X-Request-ID"])
+    assert (line["level"], line["code"]) == ("warning", "store_unavailable")
+    assert "employees.db" in line["cause"]
 
 
 def test_the_end_is_logged(service: RunningService) -> None:

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from app.audit import AuditLog, AuditUnavailable, Fields
 from app.metrics import Metrics
 from app.metrics.cells import Cells
 from app.metrics.families import OTHER, Counter, Histogram, gauge_lines
@@ -119,3 +120,24 @@ def test_every_code_of_the_api_page_is_counted() -> None:
     counted = {dict(labels)["code"] for labels in read}
     assert codes <= counted
     assert counted <= codes | {OTHER}
+
+
+class FullDisk:
+    """A sink of the audit log that takes nothing."""
+
+    last = ""
+
+    def append(self, fields: Fields) -> None:
+        raise AuditUnavailable("the disk is full")
+
+    def check(self) -> None:
+        raise AuditUnavailable("the disk is full")
+
+
+def test_a_login_that_cannot_be_audited_is_no_match() -> None:
+    metrics = Metrics()
+    audit = AuditLog(FullDisk(), metrics.acted)
+    with pytest.raises(AuditUnavailable), audit.entry("login") as facts:
+        facts["distance"] = 0.4
+    outcomes = samples(metrics)["image_registration_logins_total"]
+    assert {dict(labels)["outcome"] for labels, n in outcomes.items() if n} == {"audit_unavailable"}
