@@ -30,7 +30,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --only-binar
   --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak outages front fuzz lint types install lock audit settings dashboard licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak outages front fuzz lint types install lock image-test audit settings dashboard licences clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,9 @@ lock: | $(BIN)/pip ## pin the requirements and all their dependencies anew, with
 	$(LOCK) --upgrade -c requirements.lock --output-file requirements-dev.lock requirements-dev.txt
 	$(LOCK) -c requirements-dev.lock --output-file requirements-milvus.lock requirements-milvus.txt
 	$(LOCK) -c requirements-dev.lock --output-file requirements-cuda.lock requirements-cuda.txt
+
+image-test: $(DEV) ## build the image and use it as OpenShift would
+	$(BIN)/python -m tools.try_image
 
 audit: $(DEV) ## check pinned packages for known vulnerabilities and refused licences
 	$(BIN)/python -m tools.audit

@@ -1,6 +1,7 @@
 """Fixtures for every test."""
 
 import os
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,9 @@ from tests.support.limiting import Clock
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 
+
+# A shell without job control lets background jobs ignore Ctrl-C, and what they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _TESTS = Path(__file__).parent
 _TIERS = ("system", "integration", "unit")

@@ -241,6 +241,11 @@ def test_a_public_address_needs_keys_and_only_then_a_proxy_is_trusted(rendered: 
 def versions() -> Iterator[str]:
     chart = yaml.safe_load((FOLDER / "Chart.yaml").read_text())
     yield from (chart["version"], chart["appVersion"])
+    for file, pattern in {
+        "Dockerfile": r"ARG VERSION=(\S+)",
+        "app/api/openapi.py": r'"version": "([^"]+)"',
+    }.items():
+        yield from re.findall(pattern, (ROOT / file).read_text())
     for rendered in ("base", "example"):
         yield container(RENDERED[rendered]())["image"].partition(":")[2]
 

@@ -83,10 +83,7 @@ BUILD_CONFIG = kind(
         ),
         strategy=members(
             type=one_of("Docker"),
-            dockerStrategy=members(
-                **{"from": members(kind=one_of("DockerImage"), name=TEXT)},
-                buildArgs=several(VARIABLE),
-            ),
+            dockerStrategy=members(buildArgs=several(VARIABLE)),
         ),
         output=members(to=members(kind=one_of("ImageStreamTag"), name={"pattern": "^.+:.+$"})),
         resources=members(requests=TEXTS, limits=TEXTS),

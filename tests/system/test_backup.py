@@ -28,7 +28,7 @@ def enrolling(service: RunningService) -> Iterator[list[int]]:
     def enrol(client: int) -> None:
         number = client
         while not over.is_set():
-            body = {"name": "x", "surname": "y", "img_features": [random_vector(number)]}
+            body = {"name": "x", "surname": "y", "img_features": [random_vector(10_000 + number)]}
             answer = service.call("POST", f"/api/store/{1_000 + number}", json=body)
             assert answer.status_code == 200, answer.text
             acknowledged.append(1_000 + number)
