@@ -88,7 +88,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "keepalive": 30,
             "control_socket_disable": True,
             "logger_class": _Log,
-            "on_exit": _log_end,
+            "on_exit": lambda arbiter: structlog.get_logger().info("stopped"),
         }
         for name, value in options.items():
             self.cfg.set(name, value)
@@ -108,10 +108,6 @@ class Server(BaseApplication):  # type: ignore[misc]
         create_store = bool(settings.mongo_db_url)  # `main` has created the SQLite file
         service = bootstrap.make_service(settings, create_store=create_store)
         return app.create_app(settings, service, self._metrics)
-
-
-def _log_end(arbiter: object) -> None:
-    structlog.get_logger().info("stopped")
 
 
 def _max_connections() -> int:
