@@ -1,6 +1,7 @@
 """What the service counts for Prometheus. docs/monitoring.md describes every metric."""
 
 from collections.abc import Iterator, Mapping
+from math import isfinite
 
 from app.metrics.cells import Cells
 from app.metrics.families import Counter, Histogram, Level
@@ -148,7 +149,9 @@ class Metrics:
         if action != "login":
             return
         self._logins.add("match" if outcome == "ok" else outcome)
-        if isinstance(distance := facts.get("distance"), float):
+        distance = facts.get("distance")
+        # It is infinite if the nearest record holds no vector; a sum would never recover from that.
+        if isinstance(distance, float) and isfinite(distance):
             self._distances.observe(distance)
 
     def lines(self) -> Iterator[str]:

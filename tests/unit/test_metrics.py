@@ -1,5 +1,6 @@
 """What is counted, and the text in which Prometheus reads it."""
 
+import math
 import re
 
 import pytest
@@ -50,6 +51,7 @@ def test_logins_are_counted_as_the_audit_log_is_told() -> None:
     metrics.acted("login", "ok", {"distance": 0.41, "employee_id": 7})
     metrics.acted("login", "ambiguous", {"distance": 0.61, "between": [7, 8]})
     metrics.acted("login", "no_face", {})
+    metrics.acted("login", "no_match", {"distance": math.inf})
     metrics.acted("enrol", "ok", {"employee_id": 9})
     read = samples(metrics)
     outcomes = read["image_registration_logins_total"]
@@ -57,6 +59,7 @@ def test_logins_are_counted_as_the_audit_log_is_told() -> None:
         "match": 1,
         "ambiguous": 1,
         "no_face": 1,
+        "no_match": 1,
     }
     assert value(read, "image_registration_login_distance_count") == 2
     assert value(read, "image_registration_login_distance_bucket", le="0.5") == 1
