@@ -30,7 +30,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --only-binar
   --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak outages front fuzz lint types install lock image-test audit settings licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak outages front fuzz lint types install lock image-test audit settings dashboard licences clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -119,6 +119,9 @@ audit: $(DEV) ## check pinned packages for known vulnerabilities and refused lic
 
 settings: $(DEV) ## write docs/settings.md from app/settings
 	$(BIN)/python -m tools.settings_page
+
+dashboard: $(DEV) ## write openshift/monitoring/dashboard.json
+	$(BIN)/python -m tools.dashboard
 
 licences: $(DEV) ## write docs/licences.md
 	$(BIN)/python -m tools.licences --write

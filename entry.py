@@ -15,6 +15,7 @@ from gunicorn.glogging import Logger
 
 import app
 from app import bootstrap, machine
+from app.metrics import Metrics
 from app.server import Bounds
 from app.server.adapter import Adapter
 from app.server.crew import Crew, State
@@ -81,6 +82,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._settings = settings
         self._address = address
         self._crew = Crew()
+        self._metrics = Metrics(settings.workers)  # which the workers inherit
         super().__init__()
 
     def load_config(self) -> None:
@@ -111,6 +113,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Adapter:
         """Build the app of a worker. Exit with a message if it cannot start."""
+        self._metrics.begin_worker()
         try:
             flask_app = self.build(self._settings)
         except bootstrap.CANNOT_START as error:
@@ -129,7 +132,8 @@ class Server(BaseApplication):  # type: ignore[misc]
     def build(self, settings: Settings) -> Flask:
         """Build the app."""
         create_store = bool(settings.mongo_db_url)  # `main` has created the SQLite file
-        return app.create_app(settings, bootstrap.make_service(settings, create_store=create_store))
+        service = bootstrap.make_service(settings, create_store=create_store)
+        return app.create_app(settings, service, self._metrics)
 
 
 def _max_connections() -> int:

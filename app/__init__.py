@@ -3,28 +3,35 @@
 from flask import Flask
 
 from app import bootstrap
-from app.api import cors, employees, errors, health, login, middleware, openapi, paths
+from app.api import cors, employees, errors, health, login, middleware, monitoring, openapi, paths
 from app.api.access import Access, warn_if_open
 from app.lifecycle import Service
 from app.limiter import Limiter
+from app.metrics import Metrics
 from app.settings import Settings
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment
 from app.usecases.login import Login
 
 
-def create_app(settings: Settings | None = None, service: Service | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None,
+    service: Service | None = None,
+    metrics: Metrics | None = None,
+) -> Flask:
     """Build the app and start its service.
 
     settings: by default, those of the environment; the process is then set up as well.
     service: a service made from these settings and not started yet; by default, a new one.
+    metrics: those of all workers; by default, the app counts on its own.
 
     The app answers at once; `/readyz` and the endpoints that need the gallery answer 503 until it
     is loaded. Raises any of `bootstrap.CANNOT_START`.
     """
     settings = settings or bootstrap.set_up_process()
     keys = bootstrap.make_key_ring(settings)
-    audit = bootstrap.make_audit_log(settings)
+    metrics = metrics or Metrics()
+    audit = bootstrap.make_audit_log(settings, metrics.acted)
     limits = bootstrap.make_rate_limits(settings)
     access = Access(keys, limits, audit, settings.trusted_proxies)
     warn_if_open(keys)
@@ -38,13 +45,14 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     app.config["MAX_JSON_DEPTH"] = settings.max_json_depth
     app.config["MAX_VECTORS_PER_EMPLOYEE"] = settings.max_vectors_per_employee
     app.extensions["service"] = service
-    middleware.register(app, access)
+    middleware.register(app, access, metrics)
     paths.register(app)
     errors.register(app)
     cors.register(app, (settings.cors_origins or "").split())
     # A login or enrolment takes a slot before its body is parsed, so that refusing it costs little.
     # The remaining threads answer everything else, however long the slots are held.
     slots = Limiter(settings.threads - max(1, settings.threads // 8), patience_s=0)
+    metrics.has_slots(slots.slots)
     # An enrolment processes its pictures one by one, and under load each takes seconds.
     service.watch(slots, max(600.0, 6.0 * settings.max_vectors_per_employee))
     app.register_blueprint(
@@ -54,6 +62,7 @@ def create_app(settings: Settings | None = None, service: Service | None = None)
     )
     log_in = Login(service, liveness, audit, settings.replay_window_s)
     app.register_blueprint(login.blueprint(log_in, limits, slots))
-    app.register_blueprint(health.blueprint(service, audit, access, keys.required))
+    app.register_blueprint(health.blueprint(service, audit, liveness, access, keys.required))
+    app.register_blueprint(monitoring.blueprint(service, metrics))
     app.register_blueprint(openapi.blueprint())
     return app

@@ -15,7 +15,7 @@ from app import log as log_lines
 from app import machine
 from app.access.api_keys import KeyRing, KeysError
 from app.access.rate_limits import RateLimits
-from app.audit import AuditLog, AuditUnavailable
+from app.audit import AuditLog, AuditUnavailable, Observer
 from app.audit.sinks import open_sink
 from app.gallery import Gallery
 from app.gallery.self_measurement import Policy
@@ -242,9 +242,9 @@ def make_key_ring(settings: Settings) -> KeyRing:
     return KeyRing(secret(settings.api_keys), settings.api_keys_file)
 
 
-def make_audit_log(settings: Settings) -> AuditLog:
-    """Open the audit log. Raises AuditUnavailable."""
-    return AuditLog(open_sink(settings.audit_log) if settings.audit_log else None)
+def make_audit_log(settings: Settings, observe: Observer) -> AuditLog:
+    """Open the audit log. Raises AuditUnavailable. observe: is told of every action."""
+    return AuditLog(open_sink(settings.audit_log) if settings.audit_log else None, observe)
 
 
 def make_rate_limits(settings: Settings) -> RateLimits:

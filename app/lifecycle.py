@@ -1,8 +1,9 @@
 """Start the service: choose the model, load the gallery, become ready, keep catching up."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event, Thread
+from time import monotonic
 
 import numpy as np
 import structlog
@@ -13,6 +14,7 @@ from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
 from app.limiter import Limiter
 from app.model_check import ModelCheck
 from app.recognition.recogniser import Recogniser
+from app.stages import stage
 from app.storage import Employee, EmployeeStore, StoreUnavailable, UnknownSeal
 from app.watchdog import Watchdog
 from models.catalogue import FaceModel, ModelUnavailable
@@ -81,6 +83,7 @@ class Service:
         self._self_measurement: SelfMeasurement | None = None
         self._waiting_for: tuple[str, str | None] = ("the service is starting", None)
         self._is_leaving = False
+        self._caught_up_at: float | None = None
         self._stop = Event()
 
     def start(self) -> None:
@@ -134,6 +137,16 @@ class Service:
         return self._self_measurement.latest if self._self_measurement else None
 
     @property
+    def max_fpir(self) -> float:
+        """The highest acceptable share of strangers who are taken for an employee."""
+        return self._policy.max_fpir
+
+    @property
+    def gallery_age_s(self) -> float | None:
+        """Seconds since the gallery last caught up with the store; None if it is not loaded."""
+        return None if self._caught_up_at is None else monotonic() - self._caught_up_at
+
+    @property
     def recogniser(self) -> Recogniser:
         """The recogniser of the running model. Raises NotReady."""
         if self._recogniser is None:
@@ -178,10 +191,17 @@ class Service:
         if not len(self.gallery):
             self._check_model(enrolling=True)
 
-    def writing(self, employee_id: int) -> AbstractContextManager[None]:
+    @contextmanager
+    def writing(self, employee_id: int) -> Iterator[None]:
         """Return a context manager around a store write; on exit the index matches the store."""
-        # Before the gallery is loaded, only removals get here, and loading takes them into account.
-        return nullcontext() if self._gallery is None else self._gallery.writing(employee_id)
+        with stage("store"):
+            # Before the gallery is loaded, only removals get here, and loading takes them into
+            # account.
+            if self._gallery is None:
+                yield
+                return
+            with self._gallery.writing(employee_id):
+                yield
 
     def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
         """Return the few nearest employees and their plain distances, nearest first.
@@ -189,7 +209,8 @@ class Service:
         Raises NotReady if everybody is enrolled with a different face model, and what the gallery
         raises.
         """
-        nearest = self.gallery.nearest_people(probe)
+        with stage("search"):
+            nearest = self.gallery.nearest_people(probe)
         if not nearest:
             self._check_model()
         return nearest
@@ -225,6 +246,7 @@ class Service:
         self._waiting_for = ("the gallery is being loaded", None)
         gallery = self._make_gallery(model)
         gallery.load()
+        self._caught_up_at = monotonic()
         measurement = SelfMeasurement(self.store, model, self._policy)
         if self._policy.threshold is None:
             self._measure_first(measurement)
@@ -255,6 +277,7 @@ class Service:
         while not self._stop.wait(pause_s):
             try:
                 self.gallery.catch_up()
+                self._caught_up_at = monotonic()
                 pause_s, logged = self._catch_up_s, ""
             except (StoreUnavailable, IndexUnavailable, GalleryLoading):
                 pause_s = self._catch_up_s  # requests meet the same failure and report it

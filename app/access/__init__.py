@@ -9,6 +9,7 @@ class Role(StrEnum):
 
     LOGIN = "login"
     ENROL = "enrol"
+    MONITOR = "monitor"
     ADMIN = "admin"
 
 

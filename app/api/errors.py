@@ -75,6 +75,7 @@ def register(app: Flask) -> None:
 
 def _answer(error: Exception) -> Response:
     problem = _problem(error)
+    g.code = problem.code
     structlog.contextvars.bind_contextvars(code=problem.code, reason=problem.sentence)
     response = problem.response()
     if isinstance(error, HTTPException) and (allow := getattr(error, "valid_methods", None)):
@@ -118,13 +119,13 @@ def _problem(error: Exception) -> Problem:
             code = "too_many_failures" if failures else "too_many_requests"
             return Problem(429, code, str(error), error.retry_after_s)
         case AuditUnavailable():
-            log.error("the audit log cannot be written", cause=str(error))
+            _log_cause(error)
             return _unavailable("audit_unavailable", "the audit log is unavailable, try again")
         case StoreUnavailable():
-            log.error("the database is unavailable", cause=str(error))
+            _log_cause(error)
             return _unavailable("store_unavailable", "the database is unavailable, try again")
         case IndexUnavailable():
-            log.error("the index is unavailable", cause=str(error))
+            _log_cause(error)
             return _unavailable("index_unavailable", "the index is unavailable, try again")
         case LivenessUnavailable(again=True):
             return _unavailable("liveness_unavailable", str(error))
@@ -143,6 +144,11 @@ def _problem(error: Exception) -> Problem:
         case _:
             log.exception("unexpected error", exc_info=error)
             return Problem(500, "internal_error", "something went wrong on our side")
+
+
+def _log_cause(error: Exception) -> None:
+    """Add to the request's log line what clients are not told."""
+    structlog.contextvars.bind_contextvars(cause=str(error))
 
 
 def _unavailable(code: str, sentence: str) -> Problem:

@@ -9,10 +9,17 @@ from app.api.schemas import STATUS
 from app.audit import AuditLog
 from app.gallery import GalleryLoading, IndexUnavailable
 from app.lifecycle import NotReady, Service
+from app.liveness.client import LivenessClient
 from app.storage import StoreUnavailable
 
 
-def blueprint(service: Service, audit: AuditLog, access: Access, keys_required: bool) -> Blueprint:
+def blueprint(
+    service: Service,
+    audit: AuditLog,
+    liveness: LivenessClient,
+    access: Access,
+    keys_required: bool,
+) -> Blueprint:
     """Return the endpoints healthz and readyz. keys_required: whether requests need an API key."""
     api = Blueprint("health", __name__)
 
@@ -39,8 +46,15 @@ def blueprint(service: Service, audit: AuditLog, access: Access, keys_required: 
             "employees": len(service.gallery),
             "access": "keys" if keys_required else "open to everyone",
         }
-        if access.is_admin() and (measured := service.measurement):
-            status["gallery"] = measured.summary()
+        if access.is_admin():
+            if measured := service.measurement:
+                status["gallery"] = measured.summary()
+            # All of these were tried just now, but not the liveness service.
+            status["parts"] = {
+                **dict.fromkeys(("model", "database", "index", "slots"), "ok"),
+                "audit_log": "ok" if audit.is_kept else "off",
+                "liveness": liveness.state,
+            }
         return jsonify(status)
 
     return api

@@ -10,11 +10,12 @@ from werkzeug.routing import Rule
 
 from app.api.access import public, roles_of
 from app.api.schemas import MAX_ID
+from app.version import VERSION
 
 View = Callable[..., Any]
 Json = dict[str, Any]
 
-VERSION = "3.1.0"
+_OPENAPI = "3.1.0"
 _DESCRIBED = "described"
 _PROBLEM: Json = {
     "type": "object",
@@ -60,7 +61,8 @@ def describe(
 ) -> Callable[[View], View]:
     """Describe an endpoint.
 
-    body: schema of the request's body. answers: JSON schema of status 200; None for the text `ok`.
+    body: schema of the request's body. answers: JSON schema of status 200, which is plain text if
+    it is a string; None for the text `ok`.
     errors: statuses in addition to those that all endpoints share.
     """
 
@@ -97,10 +99,10 @@ def document(app: Flask) -> Json:
             view = app.view_functions[rule.endpoint]
             paths.setdefault(path, {})[method.lower()] = _operation(rule, view, schemas)
     return {
-        "openapi": VERSION,
+        "openapi": _OPENAPI,
         "info": {
             "title": "Image registration service",
-            "version": "0.1.0",
+            "version": VERSION,
             "description": "Enrols people's faces and logs them in by face.",
         },
         "paths": paths,
@@ -153,12 +155,9 @@ def _parameter(rule: Rule, name: str) -> Json:
 
 
 def _success(schema: Json | None) -> Json:
-    content = (
-        {"text/plain": {"schema": {"type": "string", "const": "ok"}}}
-        if schema is None
-        else {"application/json": {"schema": schema}}
-    )
-    return {"description": _STATUSES[200], "content": content}
+    schema = schema or {"type": "string", "const": "ok"}
+    media_type = "text/plain" if schema["type"] == "string" else "application/json"
+    return {"description": _STATUSES[200], "content": {media_type: {"schema": schema}}}
 
 
 def _error(status: int, declared: Iterable[int]) -> Json:

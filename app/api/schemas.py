@@ -260,3 +260,5 @@ EXPORT = _object(
     used_photos={"type": "array", "items": _USED_PHOTO},
 )
 STATUS = _object(status=_TEXT)
+RELEASE = _object(version=_TEXT)
+METRICS: dict[str, object] = {"type": "string"}

@@ -1,7 +1,7 @@
 """The audit log: who did what to whom, and the outcome. It holds no photo, vector, name or key."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -10,6 +10,8 @@ from threading import Lock
 from typing import Any, Protocol
 
 Fields = dict[str, Any]
+Observer = Callable[[str, str, Fields], None]
+"""Is told action, outcome and facts."""
 
 
 class AuditUnavailable(Exception):
@@ -43,14 +45,21 @@ class Sink(Protocol):
 class AuditLog:
     """Writes an entry for every action that is performed or refused. Thread-safe.
 
-    sink: None if no audit log is kept.
+    sink: None if no audit log is kept. observe: is told of every action, in either case; if its
+    entry cannot be written, the outcome is `audit_unavailable`.
     """
 
-    def __init__(self, sink: Sink | None) -> None:
+    def __init__(self, sink: Sink | None, observe: Observer = lambda *told: None) -> None:
         self._sink = sink
+        self._observe = observe
         self._missing = 0  # entries that could not be written, and are not reported in the log yet
         self._missing_lock = Lock()
         self._caller: ContextVar[Caller] = ContextVar("caller")
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is an audit log."""
+        return self._sink is not None
 
     def called_by(self, caller: Caller) -> None:
         """Attribute everything that this thread does from now on to the caller."""
@@ -58,18 +67,12 @@ class AuditLog:
 
     def write(self, action: str, outcome: str, **facts: object) -> None:
         """Write one entry; on return it is durable. Raises AuditUnavailable."""
-        if self._sink is None:
-            return
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        caller = self._caller.get(None)
-        who = asdict(caller) if caller else {}
-        entry = {"time": now, "action": action, "outcome": outcome, **who, **facts}
         try:
-            self._sink.append({name: fact for name, fact in entry.items() if fact is not None})
+            self._write(action, outcome, facts)
         except AuditUnavailable:
-            with self._missing_lock:
-                self._missing += 1
+            self._observe(action, "audit_unavailable", facts)
             raise
+        self._observe(action, outcome, facts)
 
     def check(self) -> None:
         """Raise AuditUnavailable if no entries can be written.
@@ -102,6 +105,20 @@ class AuditLog:
             self.write(action, _outcome(error), **facts)
             raise
         self.write(action, "ok", **facts)
+
+    def _write(self, action: str, outcome: str, facts: Fields) -> None:
+        if self._sink is None:
+            return
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        caller = self._caller.get(None)
+        who = asdict(caller) if caller else {}
+        entry = {"time": now, "action": action, "outcome": outcome, **who, **facts}
+        try:
+            self._sink.append({name: fact for name, fact in entry.items() if fact is not None})
+        except AuditUnavailable:
+            with self._missing_lock:
+                self._missing += 1
+            raise
 
 
 def _outcome(error: Exception) -> str:

@@ -14,7 +14,7 @@ _RELATIVES = 2  # next people who are left out: relatives, or the same person un
 _COHORT = 10  # people after them, who tell how near strangers are to this probe
 COMPARED = 1 + _RELATIVES + _COHORT  # people whose distances decide a login
 
-_SEPARATES = 0.03
+SEPARATES = 0.03
 """Minimum gap between the two nearest employees. Below it, the nearest is the right one in only
 half of all cases (docs/self-measurement.md)."""
 
@@ -67,7 +67,7 @@ def identified(people: Ranked) -> tuple[Employee, float] | None:
 
 def is_ambiguous(people: Ranked) -> bool:
     """Return whether the two nearest employees are about as near as each other."""
-    return len(people) > 1 and people[1][1] - people[0][1] < _SEPARATES
+    return len(people) > 1 and people[1][1] - people[0][1] < SEPARATES
 
 
 def normalised(distances: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,9 +20,14 @@ class Breaker:
         self._failures = 0
         self._blocked_until = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether all calls but trials are blocked."""
+        return self._failures >= self._most
+
     def allows(self) -> bool:
         """Return whether a call may be made now. If so, its outcome must be noted."""
-        if self._failures < self._most:
+        if not self.is_open:
             return True
         if self._clock() < self._blocked_until:
             return False
@@ -32,5 +37,5 @@ class Breaker:
     def note(self, reachable: bool) -> None:
         """Note the outcome of a call."""
         self._failures = 0 if reachable else self._failures + 1
-        if self._failures >= self._most:
+        if self.is_open:
             self._blocked_until = self._clock() + self._pause_s

@@ -21,6 +21,7 @@ from tenacity import (
 )
 
 from app.liveness.breaker import Breaker
+from app.stages import stage
 
 log = structlog.get_logger()
 
@@ -99,6 +100,13 @@ class LivenessClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loop_lock = Lock()
 
+    @property
+    def state(self) -> str:
+        """Return `off` if no service is set up, `failing` while it is not called, else `ok`."""
+        if self._url is None:
+            return "off"
+        return "failing" if self._breaker.is_open else "ok"
+
     def ask(self, frames: Sequence[bytes]) -> "Future[bool]":
         """Ask whether the frames, 15 encoded pictures, show a living face.
 
@@ -135,8 +143,9 @@ class LivenessClient:
             raise LivenessUnavailable(_UNAVAILABLE)
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeouts.total_s):
-                verdict = await self._ask_with_retries(request)
+            with stage("liveness"):
+                async with asyncio.timeout(self._timeouts.total_s):
+                    verdict = await self._ask_with_retries(request)
         except (TimeoutError, _Unavailable) as error:
             self._breaker.note(reachable=False)
             raise _no_verdict(_UNAVAILABLE, str(error) or "no answer in time", began) from error

@@ -2,6 +2,7 @@
 
 from app.audit import AuditLog
 from app.lifecycle import Service
+from app.stages import stage
 from app.storage import Employee, NoSuchEmployee, UsedProbe
 
 
@@ -14,12 +15,12 @@ class Employees:
 
     def page(self, size: int, number: int) -> list[Employee]:
         """Return page `number`, from 1, in ascending order of id. Raises StoreUnavailable."""
-        with self._audit.entry("list", size=size, number=number):
+        with self._audit.entry("list", size=size, number=number), stage("store"):
             return self._service.store.page(size, number)
 
     def export(self, employee_id: int) -> tuple[Employee, list[UsedProbe]]:
         """Return all that is stored of an employee. Raises NoSuchEmployee, StoreUnavailable."""
-        with self._audit.entry("export", employee_id=employee_id):
+        with self._audit.entry("export", employee_id=employee_id), stage("store"):
             found = self._service.store.get([employee_id])
             if not found:
                 raise NoSuchEmployee(f"employee {employee_id} is not enrolled")

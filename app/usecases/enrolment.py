@@ -14,6 +14,7 @@ from app.recognition import DifferentPeople, NotAnImage, UnusableImage
 from app.recognition.frame_sequence import ObservedFace
 from app.recognition.perceptual_hash import photo_hashes
 from app.recognition.recogniser import Recogniser
+from app.stages import stage
 from app.storage import Employee, new_enrolment_id
 
 log = structlog.get_logger()
@@ -90,7 +91,8 @@ class Enrolment:
         if request.vectors:
             vectors = _unit(request.vectors, recogniser.model.dimension)
         else:
-            faces = _faces(recogniser, request.photos)
+            with stage("recognition"):
+                faces = _faces(recogniser, request.photos)
             vectors = np.stack([face.vector for face in faces])
             hashes = tuple(each for face in faces for each in photo_hashes(face.aligned))
             farthest = np.sqrt(max(2 - 2 * float((vectors @ vectors.T).min()), 0))
@@ -114,11 +116,9 @@ class Enrolment:
         likely, surely = map(self._service.distance_of, (_LIKELY, _SURELY))
         nearest = []
         for vector in vectors:
-            others = [
-                each
-                for each in self._service.gallery.nearest_people(vector)
-                if each[0].employee_id != request.employee_id
-            ]
+            with stage("search"):
+                people = self._service.gallery.nearest_people(vector)
+            others = [each for each in people if each[0].employee_id != request.employee_id]
             found = identified(others)
             if not found or not found[1] < (self._service.threshold if likely is None else likely):
                 return

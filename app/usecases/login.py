@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 
 import numpy as np
-import structlog
 from numpy.typing import NDArray
+from structlog.contextvars import bind_contextvars
 
 from app.audit import AuditLog, Fields
-from app.gallery.distances import identified, is_ambiguous
+from app.gallery.distances import SEPARATES, identified, is_ambiguous
 from app.lifecycle import Service
 from app.liveness.client import LivenessClient
 from app.recognition.frame_sequence import fused
+from app.stages import stage
 from app.storage import Employee, NoSuchEmployee
 from app.usecases import LoginFailed
 from app.usecases.fraud_detection import Traces, check_frames, check_shape, traces
 from app.usecases.used_probes import use_once
-
-log = structlog.get_logger()
 
 SURELY_SAME = 0.75
 """Share of α. Only frames whose face is nearer to the photo's than this count for identity and
@@ -74,7 +73,8 @@ class Login:
             # The liveness service works while this process examines the pictures.
             verdict = self._liveness.ask(frames) if liveness else None
             try:
-                vector, seen = self._examine(probe, frames, fraud_detection)
+                with stage("recognition"):
+                    vector, seen = self._examine(probe, frames, fraud_detection)
                 alive = verdict is None or verdict.result()
             finally:
                 if verdict is not None:
@@ -85,11 +85,12 @@ class Login:
             employee = self._nearest(vector, facts)
             if seen is not None:
                 try:
-                    use_once(self._service.store, seen, employee, self._replay_window_s)
+                    with stage("store"):
+                        use_once(self._service.store, seen, employee, self._replay_window_s)
                 except NoSuchEmployee as error:  # removed or replaced just now
                     raise NoMatch from error
-            log.info("login", employee_id=employee.employee_id, distance=facts["distance"])
-            return employee
+        bind_contextvars(employee_id=employee.employee_id)
+        return employee
 
     def _examine(
         self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool
@@ -112,15 +113,24 @@ class Login:
         return share * self._service.highest_threshold / scale
 
     def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
+        """Return whom the vector shows. Raises NoMatch.
+
+        The request's log line says the distance, and what would have been needed.
+        """
         people = self._service.nearest_people(vector)
         if (found := identified(people)) is None:
             raise NoMatch
         employee, distance = found
         facts["distance"] = round(distance, 4)
-        if not distance < self._service.threshold:
+        bind_contextvars(distance=facts["distance"])
+        threshold = self._service.threshold
+        if not distance < threshold:
+            bind_contextvars(needed_below=threshold)
             raise NoMatch
         if is_ambiguous(people):
             facts["between"] = [each.employee_id for each, _ in people[:2]]
+            gap = round(people[1][1] - people[0][1], 4)
+            bind_contextvars(gap=gap, needed_gap=SEPARATES)
             raise Ambiguous
         facts["employee_id"] = employee.employee_id
         return employee

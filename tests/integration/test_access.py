@@ -23,11 +23,13 @@ ENROLMENT = {"name": "Grace", "surname": "Hopper", "img_features": [random_vecto
 # Every endpoint: how it is called, its status if the caller is let in, and the allowed roles.
 # Nobody is enrolled, but employee 5.
 Call = tuple[str, str, dict[str, Any] | None, int, set[str]]
-EVERYONE = {"nobody", "unknown", "login", "enrol", "admin"}
+EVERYONE = {"nobody", "unknown", "login", "enrol", "monitor", "admin"}
 CALLS: dict[str, Call] = {
     "health.healthz": ("GET", "/healthz", None, 200, EVERYONE),
     "openapi.openapi": ("GET", "/openapi.json", None, 200, EVERYONE),
     "health.readyz": ("GET", "/readyz", None, 200, EVERYONE),
+    "monitoring.version": ("GET", "/version", None, 200, EVERYONE),
+    "monitoring.metrics": ("GET", "/metrics", None, 200, {"monitor", "admin"}),
     "login.find_match": (
         "POST",
         "/api/find_match",
@@ -85,7 +87,7 @@ def test_an_endpoint_that_does_not_say_who_may_call_it_is_for_admins(tmp_path: P
     client = app.test_client()
     statuses = {who: client.get("/api/new", headers=bearer(who)).status_code for who in EVERYONE}
     app.extensions["service"].stop()
-    refused = {"nobody": 401, "unknown": 401, "login": 403, "enrol": 403}
+    refused = {"nobody": 401, "unknown": 401, "login": 403, "enrol": 403, "monitor": 403}
     assert statuses == refused | {"admin": 200}
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from app.settings import Settings
+from app.version import VERSION
 from testbed import kubernetes
 from testbed.kubernetes import Object
 from testbed.serving import ROOT
@@ -251,8 +251,7 @@ def versions() -> Iterator[str]:
 
 
 def test_versions_agree() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert set(versions()) == {project["version"]}
+    assert set(versions()) == {VERSION}
 
 
 def test_source_builds_start_the_service_on_its_port() -> None:

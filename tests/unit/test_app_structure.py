@@ -21,8 +21,11 @@ MAY_IMPORT = {
     "limiter": set[str](),
     "private_files": set[str](),
     "server": set[str](),
+    "metrics": set[str](),
+    "stages": set[str](),
+    "version": set[str](),
     "access": set[str](),
-    "liveness": set[str](),
+    "liveness": {"stages"},
     "audit": {"private_files"},
     "recognition": {"limiter"},
     "storage": {"settings", "private_files"},
@@ -30,11 +33,12 @@ MAY_IMPORT = {
     "evaluation": {"recognition", "gallery", "storage", "limiter", "private_files"},
     "watchdog": {"limiter"},
     "model_check": {"storage"},
-    "lifecycle": {"gallery", "recognition", "storage", "limiter", "model_check", "watchdog"},
-    "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage"},
+    "lifecycle": {"gallery", "recognition", "storage", "limiter", "model_check", "watchdog"}
+    | {"stages"},
+    "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage", "stages"},
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
-    | {"access", "audit", "server", "limiter", "sentences"},
+    | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"},
     "bootstrap": {"settings", "sentences", "log", "access", "audit", "storage", "gallery"}
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}

@@ -1,0 +1,63 @@
+"""Endpoints for monitoring: metrics and version."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+from flask import Blueprint, Response, jsonify
+
+from app.access import Role
+from app.api.access import allow, public
+from app.api.openapi import describe
+from app.api.schemas import METRICS, RELEASE
+from app.gallery import GalleryLoading, IndexUnavailable
+from app.lifecycle import NotReady, Service
+from app.metrics import PREFIX, Metrics
+from app.metrics.families import CONTENT_TYPE, gauge_lines
+from app.storage import StoreUnavailable
+from app.version import VERSION
+
+
+def blueprint(service: Service, metrics: Metrics) -> Blueprint:
+    """Return the endpoints metrics and version."""
+    api = Blueprint("monitoring", __name__)
+
+    @api.get("/metrics", endpoint="metrics")
+    @allow(Role.MONITOR)
+    @describe("Report counts and times for Prometheus", answers=METRICS)
+    def report() -> Response:
+        lines = [*metrics.lines(), *_info(service)]
+        for name, about, value in _known(service):
+            lines += gauge_lines(f"{PREFIX}_{name}", about, value)
+        return Response("\n".join([*lines, ""]), content_type=CONTENT_TYPE)
+
+    @api.get("/version")
+    @public
+    @describe("Return the version of the service", answers=RELEASE)
+    def version() -> Response:
+        return jsonify(version=VERSION)
+
+    return api
+
+
+def _info(service: Service) -> Iterator[str]:
+    labels = {"version": VERSION, "model": "", "device": ""}
+    with suppress(NotReady):
+        running = service.recogniser
+        labels |= {"model": running.model.name, "device": running.device}
+    return gauge_lines(f"{PREFIX}_info", "The version, face model and device.", 1, labels)
+
+
+def _known(service: Service) -> Iterator[tuple[str, str, float]]:
+    """Yield name, description and value of what the answering worker knows at the moment."""
+    with suppress(NotReady, GalleryLoading, StoreUnavailable, IndexUnavailable):
+        yield "gallery_employees", "Employees who can be found.", len(service.gallery)
+    if (age := service.gallery_age_s) is not None:
+        yield "gallery_age_seconds", "Time since the gallery caught up with the database.", age
+    yield "threshold", "Distance below which a login matches (α).", service.threshold
+    yield "max_fpir", "MAX_FPIR, the highest acceptable FPIR.", service.max_fpir
+    if measured := service.measurement:
+        same = len(measured.estimate.same)
+        yield "likely_under_two_ids", "Pairs of ids that are likely one person's.", same
+        if measured.fpir:
+            about = "Share of strangers taken for an employee, as the gallery measures it."
+            yield "fpir", about, measured.fpir.estimate

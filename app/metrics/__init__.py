@@ -1,0 +1,160 @@
+"""What the service counts for Prometheus. docs/monitoring.md describes every metric."""
+
+from collections.abc import Iterator, Mapping
+from math import isfinite
+
+from app.metrics.cells import Cells
+from app.metrics.families import Counter, Histogram, Level
+
+PREFIX = "image_registration"
+
+ENDPOINTS = (
+    *("find_match", "enrol", "replace", "get_all", "remove", "export"),
+    *("healthz", "readyz", "metrics", "version", "openapi"),
+)
+STAGES = ("recognition", "search", "liveness", "store")
+"""Stages of a request whose time is measured."""
+
+_STATUSES = (
+    *("200", "400", "401", "403", "404", "405", "406", "408", "409", "413", "414", "415"),
+    *("422", "429", "431", "500", "503"),
+)
+_UNAVAILABLE = (
+    *("not_ready", "overloaded", "store_unavailable", "index_unavailable"),
+    *("liveness_unavailable", "audit_unavailable"),
+)
+_PICTURES = (
+    *("no_face", "several_faces", "different_people", "face_too_small", "face_too_blurred"),
+    *("image_too_large", "face_too_noisy", "poor_light", "face_turned", "face_covered"),
+    *("not_an_image", "bad_frame"),
+)
+CODES = (
+    *("bad_request", "wrong_dimension", "page_too_large", "key_missing", "key_unknown"),
+    *("key_insufficient", "no_such_employee", "not_found", "method_not_allowed", "no_match"),
+    *("not_alive", "fraud_suspected", "too_slow", "employee_exists", "face_enrolled"),
+    *("body_too_large", "target_too_long", "head_too_large", "not_json", "encoded"),
+    *("too_many_requests", "too_many_failures", "internal_error"),
+    *_PICTURES,
+    *_UNAVAILABLE,
+)
+"""The codes of all errors, as docs/api.md lists them."""
+_THROTTLED = "too_many_failures"
+OUTCOMES = (
+    *("match", "no_match", "ambiguous", "not_alive", "fraud_suspected", "throttled"),
+    *_PICTURES,
+    *_UNAVAILABLE,
+)
+"""How a login may end."""
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_DISTANCES = (
+    *(0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95),
+    *(1, 1.1, 1.2, 1.4),
+)
+
+
+class Metrics:
+    """Counts what happens, in all workers together. Thread-safe.
+
+    Make it before the workers are forked; each of them then calls `begin_worker`. No label holds
+    anything about a person.
+
+    workers: how many there are, except while they are replaced.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        # While workers are replaced, old and new ones run.
+        cells = self._cells = Cells(4 * workers + 4)
+        self._requests = Counter(
+            cells,
+            f"{PREFIX}_requests_total",
+            "Answered requests.",
+            {"endpoint": ENDPOINTS, "status": _STATUSES},
+        )
+        self._request_seconds = Histogram(
+            cells,
+            f"{PREFIX}_request_seconds",
+            "Time from a whole request to its answer.",
+            _SECONDS,
+            {"endpoint": ENDPOINTS},
+        )
+        self._stage_seconds = Histogram(
+            cells,
+            f"{PREFIX}_stage_seconds",
+            "Time that a request spent in a stage.",
+            _SECONDS,
+            {"stage": STAGES},
+        )
+        self._errors = Counter(
+            cells, f"{PREFIX}_errors_total", "Error answers by their code.", {"code": CODES}
+        )
+        self._logins = Counter(
+            cells, f"{PREFIX}_logins_total", "Logins by their outcome.", {"outcome": OUTCOMES}
+        )
+        self._distances = Histogram(
+            cells,
+            f"{PREFIX}_login_distance",
+            "Distance of a login to the nearest employee.",
+            _DISTANCES,
+        )
+        self._starts = Counter(cells, f"{PREFIX}_worker_starts_total", "Workers started.")
+        self._in_flight = Level(
+            cells, f"{PREFIX}_requests_in_flight", "Requests that are being answered."
+        )
+        self._slots = Level(
+            cells, f"{PREFIX}_request_slots", "Logins and enrolments that may be answered at once."
+        )
+        self._families = (
+            *(self._requests, self._request_seconds, self._stage_seconds, self._errors),
+            *(self._logins, self._distances, self._starts, self._in_flight, self._slots),
+        )
+
+    def begin_worker(self) -> None:
+        """Count in this process from now on. Call this once, after the fork."""
+        self._cells.claim_row()
+        self._starts.add()
+
+    def has_slots(self, slots: int) -> None:
+        """Note how many logins and enrolments this process answers at once."""
+        self._slots.add(slots)
+
+    def request_began(self) -> None:
+        """Note that a request is being answered, until `request_ended`."""
+        self._in_flight.add(1)
+
+    def request_ended(self) -> None:
+        """Note that the request has ended."""
+        self._in_flight.add(-1)
+
+    def answered(
+        self,
+        endpoint: str,
+        status: int,
+        code: str | None,
+        seconds: float,
+        stages: Mapping[str, float],
+    ) -> None:
+        """Count an answer. code: of the error, if it is one. stages: seconds spent in each."""
+        self._requests.add(endpoint, str(status))
+        self._request_seconds.observe(seconds, endpoint)
+        for stage, spent in stages.items():
+            self._stage_seconds.observe(spent, stage)
+        if code is not None:
+            self._errors.add(code)
+        if code == _THROTTLED:
+            self._logins.add("throttled")
+
+    def acted(self, action: str, outcome: str, facts: Mapping[str, object]) -> None:
+        """Count what the audit log is told."""
+        if action != "login":
+            return
+        self._logins.add("match" if outcome == "ok" else outcome)
+        distance = facts.get("distance")
+        # It is infinite if the nearest record holds no vector; a sum would never recover from that.
+        if isinstance(distance, float) and isfinite(distance):
+            self._distances.observe(distance)
+
+    def lines(self) -> Iterator[str]:
+        """Yield what all workers have counted, as lines of text."""
+        for family in self._families:
+            yield from family.lines()

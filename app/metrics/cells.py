@@ -1,0 +1,73 @@
+"""Numbers that the workers of the service count together."""
+
+from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
+from mmap import mmap
+from tempfile import TemporaryFile
+from threading import Lock
+
+import numpy as np
+from numpy.typing import NDArray
+
+_COLUMNS = 1024  # numbers of a worker: 8 kB
+_BYTES = 8  # of a number
+
+
+class Cells:
+    """Numbers in memory that the workers inherit when they are forked. Thread-safe.
+
+    Each worker adds to a row of its own, so no lock is shared by processes. What a worker has
+    counted stays when it ends, and its row goes to a later one.
+
+    rows: how many workers there may be at once, those included that replace others.
+    """
+
+    def __init__(self, rows: int = 1) -> None:
+        memory = mmap(-1, rows * _COLUMNS * _BYTES)
+        self._rows = np.frombuffer(memory, np.float64).reshape(rows, _COLUMNS)
+        self._row = self._rows[0]
+        # Holds no data. The owner of row n has a lock on byte n, which ends with the process.
+        self._owners = TemporaryFile()  # noqa: SIM115
+        self._reserved = 0
+        self._levels: list[int] = []  # columns of numbers that fall as well as rise
+        self._lock = Lock()
+
+    def reserve(self, columns: int, *, is_level: bool = False) -> int:
+        """Return the first of so many new columns. All processes must reserve the same ones.
+
+        is_level: the numbers rise and fall; those of a worker that has died are set to 0.
+        """
+        first, self._reserved = self._reserved, self._reserved + columns
+        if self._reserved > _COLUMNS:
+            raise ValueError(f"more than {_COLUMNS} numbers")
+        if is_level:
+            self._levels += range(first, self._reserved)
+        return first
+
+    def claim_row(self) -> None:
+        """Add to a row that no living process has, from now on. If all are taken, share the last.
+
+        Call this once in each worker.
+        """
+        free = [number for number in range(len(self._rows)) if self._lock_row(number)]
+        for number in free:
+            self._rows[number, self._levels] = 0
+        for number in free[1:]:
+            lockf(self._owners, LOCK_UN, 1, number)
+        self._row = self._rows[free[0] if free else -1]
+
+    def add(self, amounts: dict[int, float]) -> None:
+        """Add to the numbers in these columns."""
+        with self._lock:
+            for column, amount in amounts.items():
+                self._row[column] += amount
+
+    def totals(self, first: int, columns: int) -> NDArray[np.float64]:
+        """Return the sums over all workers of the numbers in these columns."""
+        return np.asarray(self._rows[:, first : first + columns].sum(axis=0))
+
+    def _lock_row(self, number: int) -> bool:
+        try:
+            lockf(self._owners, LOCK_EX | LOCK_NB, 1, number)
+        except OSError:
+            return False
+        return True
