@@ -99,7 +99,7 @@ def running(podman: Podman) -> Iterator[tuple[str, str]]:
         "--cap-drop=all",
         "--security-opt=no-new-privileges",
     )
-    places = ("--tmpfs=/tmp", "--network=host")
+    places = ("--tmpfs=/tmp", "--network=host", "--ulimit=host", "--no-healthcheck")
     container = podman("run", "--detach", *limits, *places, *variables, _IMAGE)
     try:
         yield container, f"http://127.0.0.1:{port}"
