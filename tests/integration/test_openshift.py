@@ -11,6 +11,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from app.server.worker import FINISH_S
 from app.settings import Settings
 from app.version import VERSION
 from testbed import kubernetes
@@ -187,12 +188,10 @@ def test_memory_is_enough_for_the_workers(objects: list[Object]) -> None:
 
 
 def test_times_fit_those_of_the_server(objects: list[Object]) -> None:
-    entry = (ROOT / "entry.py").read_text()
-    graceful, hanging = (
-        int(match[1])
-        for name in ("graceful_timeout", "timeout")
-        if (match := re.search(rf'"{name}": (\d+),', entry))
-    )
+    graceful = Settings.model_fields["drain_s"].default + FINISH_S + 5
+    match = re.search(r'"timeout": (\d+),', (ROOT / "entry.py").read_text())
+    assert match
+    hanging = int(match[1])
     pod, service = the(objects, "Deployment")["spec"]["template"]["spec"], container(objects)
     (_, pause) = service["lifecycle"]["preStop"]["exec"]["command"]
     assert pod["terminationGracePeriodSeconds"] >= int(pause) + graceful + 5

@@ -64,7 +64,7 @@ def test_a_file_that_changes(
     assert {role for role, key in found.items() if key and key.may(Role(role))} == in_force
     if complaint:
         assert complaint in str(logged)
-    path.write_text(lines("login", "enrol", "admin"))
+    path.write_text(lines(*KEYS))
     assert all(ring.find(key) for key, _ in KEYS.values())
 
 
