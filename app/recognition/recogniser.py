@@ -31,6 +31,8 @@ from app.recognition.pyramid import GREY, Pyramid, magnification
 from models.catalogue import FaceModel
 from models.network import Runtime
 
+# A pyramid of a view, or of the same picture with more pixels, and its scale relative to the view.
+_Detail = tuple[Pyramid, float]
 # A face's chips, (crops, side, side, 3), and a function that adds its vector to all else that is
 # observed. Nothing more of a picture is kept, so that the whole picture can be released.
 _Found = tuple[Picture, Callable[[NDArray[np.float32]], ObservedFace]]
@@ -68,14 +70,17 @@ class Recogniser:
             view = self._search.best_view(photo)
             if (count := len(view.faces)) > 1:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
-            chips, observed = self._found(photo, view)
-            return observed(self._good_vector(photo, view, chips))
+            with self._detailed(photo, view) as detail:
+                chips, observed = self._aligned(view, detail)
+                return observed(self._good_vector(view, detail, chips))
 
     def for_login(self, data: bytes) -> NDArray[np.float32]:
         """Return the vector (dimension,) of the main face. Raises NotAnImage, UnusableImage."""
         with self._slots:
             photo = self._photo(data)
-            chips = self._chips(photo, self._search.best_view(photo))
+            view = self._search.best_view(photo)
+            with self._detailed(photo, view) as detail:
+                chips = self._chips(view, detail)
             vector: NDArray[np.float32] = self._vectors(chips[None])[0]
             return vector
 
@@ -115,33 +120,29 @@ class Recogniser:
         max_megapixels = min(max_megapixels, self._requirements.megapixels)
         return Photo(data, max_megapixels, self._requirements.formats, self._budget)
 
-    def _chips(self, photo: Photo, view: View) -> Picture:
-        """Return the face as the model takes it, (crops, side, side, 3).
+    def _chips(self, view: View, detail: _Detail) -> Picture:
+        """Return the face as the model takes it, (crops, side, side, 3). Raises FaceTooBlurred."""
+        pyramid, scale = detail
+        to_picture, side = chip_to_picture(view.faces[0], self.model) * scale, self.model.side
+        crops = [middle(to_picture, share, side) for share in self.model.crops]
+        chips = np.stack([pyramid.warped(crop, side) for crop in crops])
+        if sharpness(chips[0]) < self._requirements.sharpness:
+            raise FaceTooBlurred("the face is too blurred, hold the camera still")
+        return chips
 
-        Raises FaceTooSmall, FaceTooBlurred.
+    @contextmanager
+    def _detailed(self, photo: Photo, view: View) -> Iterator[_Detail]:
+        """Yield the view, or a finer one if the model takes more of the face's pixels.
+
+        Also yield its scale relative to the view. Beyond the picture's edge it is grey: closely cut
+        faces are more alike with black (docs/matching.md). Raises FaceTooSmall.
         """
         face = view.faces[0]
         if (side := face.side / view.detail) < self._requirements.face_side:
             raise FaceTooSmall(
                 f"the face is too small ({side:.0f} pixels), come closer to the camera"
             )
-        with self._detailed(photo, view) as (pyramid, scale):
-            to_picture = chip_to_picture(face, self.model) * scale
-            side = self.model.side
-            crops = [middle(to_picture, share, side) for share in self.model.crops]
-            chips = np.stack([pyramid.warped(crop, side) for crop in crops])
-        if sharpness(chips[0]) < self._requirements.sharpness:
-            raise FaceTooBlurred("the face is too blurred, hold the camera still")
-        return chips
-
-    @contextmanager
-    def _detailed(self, photo: Photo, view: View) -> Iterator[tuple[Pyramid, float]]:
-        """Yield the view, or a finer one if the model takes more of the face's pixels.
-
-        Also yield its scale relative to the view. Beyond the picture's edge it is grey: closely cut
-        faces are more alike with black (docs/matching.md).
-        """
-        view_pixels_per_pixel = magnification(chip_to_picture(view.faces[0], self.model))
+        view_pixels_per_pixel = magnification(chip_to_picture(face, self.model))
         if view_pixels_per_pixel >= 1 or view.detail >= 1:
             yield Pyramid(view.pyramid.picture, GREY), 1.0
             return
@@ -150,7 +151,7 @@ class Recogniser:
             rotated = np.ascontiguousarray(np.rot90(picture, view.quarters))
             yield Pyramid(rotated, GREY), min(rotated.shape[:2]) / coarse
 
-    def _good_vector(self, photo: Photo, view: View, chips: Picture) -> NDArray[np.float32]:
+    def _good_vector(self, view: View, detail: _Detail, chips: Picture) -> NDArray[np.float32]:
         """Return the vector of a face. Raises UnusableImage if it is not good enough to enrol."""
         worst = quality.LIMITS[self._requirements.quality]
         if worst is None:
@@ -160,22 +161,26 @@ class Recogniser:
         landmarks = face.landmarks @ to_chip[:, :2].T + to_chip[:, 2]
         crops = len(chips)
         embedded = self._embedded(np.stack([*chips, *quality.covered(chip, landmarks)]))
-        with self._detailed(photo, view) as (pyramid, scale):
-            found = quality.measured(
-                pyramid.picture,
-                face.landmarks * scale,
-                face.side / view.detail,
-                chip,
-                landmarks,
-                embedded[0],
-                embedded[crops:],
-            )
+        pyramid, scale = detail
+        found = quality.measured(
+            pyramid.picture,
+            face.landmarks * scale,
+            face.side / view.detail,
+            chip,
+            landmarks,
+            embedded[0],
+            embedded[crops:],
+        )
         if error := quality.flaw(found, worst):
             raise error
         return np.asarray(_mean(embedded[None, :crops])[0])
 
     def _found(self, photo: Photo, view: View) -> _Found:
-        chips = self._chips(photo, view)
+        with self._detailed(photo, view) as detail:
+            return self._aligned(view, detail)
+
+    def _aligned(self, view: View, detail: _Detail) -> _Found:
+        chips = self._chips(view, detail)
         landmarks = view.faces[0].landmarks
         to_grey = similarity(motion.POINTS, landmarks)
         grey = view.pyramid.warped(to_grey, motion.SIDE)[..., 1].copy()
