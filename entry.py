@@ -16,10 +16,10 @@ from gunicorn.glogging import Logger
 import app
 from app import bootstrap, machine
 from app.metrics import Metrics
-from app.server import Bounds
+from app.server import Bounds, leaving_s
 from app.server.adapter import Adapter
 from app.server.crew import Crew, State
-from app.server.worker import FINISH_S, worker_with
+from app.server.worker import worker_with
 from app.settings import Settings
 
 _MAX_CONNECTIONS = 2048  # open at once in a worker, if it may have so many file descriptors
@@ -103,7 +103,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "child_exit": self._note(State.GONE),
             "on_exit": lambda arbiter: structlog.get_logger().info("stopped"),
             "timeout": 60,
-            "graceful_timeout": math.ceil(settings.drain_s) + FINISH_S + 5,
+            "graceful_timeout": math.ceil(leaving_s(settings.drain_s)),
             "keepalive": 30,
             "control_socket_disable": True,
             "logger_class": _Log,

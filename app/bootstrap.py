@@ -25,6 +25,7 @@ from app.liveness.client import LivenessClient, Timeouts
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
 from app.sentences import what_is_wrong
+from app.server import leaving_s
 from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys
@@ -82,6 +83,7 @@ def make_service(
     catalogue = make_catalogue(settings)
     choose = partial(choose_model, settings.face_model, catalogue=catalogue)
     slots = Limiter(settings.max_in_flight)
+    end = partial(end_process, leaving_s(settings.drain_s))
 
     def build(model: FaceModel) -> Recogniser:
         return make_recogniser(settings, model, runtime_for, slots)
@@ -94,7 +96,7 @@ def make_service(
         partial(choose, fetch=False),
         build,
         gallery_maker(settings, store),
-        watch(slots) if watch else Watchdog(slots, end=partial(end_process, settings.drain_s + 20)),
+        (watch or partial(Watchdog, end=end))(slots),
     )
 
 

@@ -3,6 +3,14 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+FINISH_S = 15
+"""Seconds in which requests in progress are answered, after the worker has stopped listening."""
+
+
+def leaving_s(drain_s: float) -> float:
+    """Return the seconds within which a worker that is told to stop has ended."""
+    return drain_s + FINISH_S + 5
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -14,7 +22,7 @@ class Bounds:
     max_body: bytes of one request's body.
     buffered: bytes of all bodies together, each counted from its first byte until the request is
         answered. All answers that are being sent may take as many bytes again.
-    drain_s: seconds for which a worker that leaves still answers those who come.
+    drain_s: seconds for which a worker that leaves still answers new requests.
     """
 
     threads: int

@@ -24,8 +24,8 @@ class LeavingServer(uvicorn.Server):
     say `Connection: close`, so that clients come back to another worker. All workers accept from
     one socket, so nobody is refused while one of them does not listen.
 
-    On SIGTERM it goes on as before until those that replace it are ready. Then it leaves: for
-    `drain_s` it answers whoever still comes, and ends when nobody can come any more.
+    On SIGTERM it goes on as before until its replacements are ready. Then it leaves: for `drain_s`
+    it answers requests that still arrive, and it ends sooner if none can arrive any more.
 
     worker: its number in the crew.
     """

@@ -6,13 +6,10 @@ from typing import Any, ClassVar
 
 from uvicorn_worker import UvicornWorker
 
-from app.server import Bounds
+from app.server import FINISH_S, Bounds
 from app.server.connections import Connection, OpenConnections
 from app.server.crew import Crew
 from app.server.leaving import LeavingServer
-
-FINISH_S = 15
-"""Seconds in which requests in progress are answered, after the worker has stopped listening."""
 
 
 def worker_with(bounds: Bounds, crew: Crew) -> type[UvicornWorker]:

@@ -11,7 +11,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from app.server.worker import FINISH_S
+from app.server import leaving_s
 from app.settings import Settings
 from app.version import VERSION
 from testbed import kubernetes
@@ -188,7 +188,7 @@ def test_memory_is_enough_for_the_workers(objects: list[Object]) -> None:
 
 
 def test_times_fit_those_of_the_server(objects: list[Object]) -> None:
-    graceful = Settings.model_fields["drain_s"].default + FINISH_S + 5
+    graceful = leaving_s(Settings.model_fields["drain_s"].default)
     match = re.search(r'"timeout": (\d+),', (ROOT / "entry.py").read_text())
     assert match
     hanging = int(match[1])

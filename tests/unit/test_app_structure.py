@@ -39,7 +39,7 @@ MAY_IMPORT = {
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"},
-    "bootstrap": {"settings", "sentences", "log", "access", "audit", "storage", "gallery"}
+    "bootstrap": {"server", "settings", "sentences", "log", "access", "audit", "storage", "gallery"}
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}
     | {"evaluation"},
