@@ -166,7 +166,7 @@ class Service:
         return self._gallery is not None
 
     def check_loaded(self) -> None:
-        """Raise NotReady if they are not."""
+        """Raise NotReady if the model and the gallery are not loaded."""
         _ = self.gallery
 
     def check_alive(self) -> None:
@@ -187,7 +187,7 @@ class Service:
             raise NotReady("earlier requests are taking too long")
 
     def check_enrolment(self) -> None:
-        """Raise NotReady if the stored vectors call for a different model from the running one."""
+        """Raise NotReady if the gallery is not loaded, or its vectors call for another model."""
         if not len(self.gallery):
             self._check_model(enrolling=True)
 

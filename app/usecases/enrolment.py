@@ -85,7 +85,6 @@ class Enrolment:
     def _employee(self, request: EnrolmentRequest, facts: Fields) -> Employee:
         recogniser = self._service.recogniser
         facts["model"] = recogniser.model.name
-        self._service.check_loaded()  # the pictures would be examined in vain
         self._service.check_enrolment()
         hashes: tuple[bytes, ...] = ()
         if request.vectors:
@@ -114,13 +113,14 @@ class Enrolment:
     ) -> None:
         """Note who the face likely is. Raise FaceEnrolled if it surely is that employee."""
         likely, surely = map(self._service.distance_of, (_LIKELY, _SURELY))
+        limit = self._service.threshold if likely is None else likely
         nearest = []
         for vector in vectors:
             with stage("search"):
                 people = self._service.gallery.nearest_people(vector)
             others = [each for each in people if each[0].employee_id != request.employee_id]
             found = identified(others)
-            if not found or not found[1] < (self._service.threshold if likely is None else likely):
+            if not found or not found[1] < limit:
                 return
             nearest.append((found[1], found[0].employee_id))
         distance, other = max(nearest)
