@@ -16,7 +16,7 @@ from flask import Flask
 
 from app import create_app, log
 from app.bootstrap import make_service
-from app.lifecycle import NotReady, Service
+from app.lifecycle import Service
 from app.settings import Settings
 from models.network import Runtime
 from testbed.log_scan import leaks
@@ -187,14 +187,9 @@ def ready_app(
 def wait_until_loaded(service: Service) -> None:
     """Return when the service has loaded its gallery."""
     deadline = time.monotonic() + START_S
-    while True:
-        try:
-            _ = service.gallery
-        except NotReady:
-            assert time.monotonic() < deadline
-            time.sleep(_POLL_S)
-        else:
-            return
+    while not service.is_loaded:
+        assert time.monotonic() < deadline
+        time.sleep(_POLL_S)
 
 
 def only(**settings: object) -> Settings:

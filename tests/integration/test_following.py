@@ -11,16 +11,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.gallery.memory_gallery import MemoryGallery
-from app.gallery.self_measurement import Policy
 from app.lifecycle import Service
-from app.limiter import Limiter
 from app.recognition.recogniser import Recogniser
 from app.storage import StoreUnavailable
 from app.storage.sqlite.store import SqliteStore
-from app.watchdog import Watchdog
 from models.catalogue import FaceModel
 from testbed.employees import someone
 from testbed.serving import wait_until_loaded
+from tests.support.services import service_with
 
 CATCH_UP_S = 0.01
 
@@ -58,16 +56,7 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
             made.append(gallery)
             return gallery
 
-        service = Service(
-            store,
-            policy=Policy(threshold=0.8, max_fpir=0.01),
-            choose=lambda _: recogniser.model,
-            expected=lambda _: recogniser.model,
-            build=lambda _: recogniser,
-            make_gallery=make_gallery,
-            watchdog=Watchdog(Limiter(1), end=lambda: None),
-            catch_up_s=CATCH_UP_S,
-        )
+        service = service_with(store, recogniser, make_gallery, CATCH_UP_S)
         services.append(service)
         service.start()
         wait_until_loaded(service)

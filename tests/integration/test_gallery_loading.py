@@ -15,17 +15,15 @@ from app.gallery.distances import identified
 from app.gallery.memory_gallery import MemoryGallery
 from app.gallery.memory_index import MemoryIndex
 from app.gallery.rows import Sizes
-from app.gallery.self_measurement import Policy
-from app.lifecycle import NotReady, Service
-from app.limiter import Limiter
+from app.lifecycle import NotReady
 from app.liveness.client import LivenessClient, Timeouts
 from app.recognition.recogniser import Recogniser
 from app.storage import Employee, StoreUnavailable
 from app.storage.sqlite.store import SqliteStore
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
 from app.usecases.login import Login
-from app.watchdog import Watchdog
 from testbed.employees import face_model, someone
+from tests.support.services import service_with
 
 
 @pytest.fixture
@@ -196,15 +194,7 @@ class EndlessGallery(MemoryGallery):
 def test_until_it_is_loaded_no_picture_is_decoded(
     store: SqliteStore, recogniser: Recogniser
 ) -> None:
-    service = Service(
-        store,
-        policy=Policy(threshold=0.8, max_fpir=0.01),
-        choose=lambda _: recogniser.model,
-        expected=lambda _: recogniser.model,
-        build=lambda _: recogniser,
-        make_gallery=lambda model: EndlessGallery(store, model),
-        watchdog=Watchdog(Limiter(1), end=lambda: None),
-    )
+    service = service_with(store, recogniser, lambda model: EndlessGallery(store, model))
     service.start()
     no_liveness = LivenessClient(None, Timeouts(1, 1, 1, 0), None)
     log_in = Login(service, no_liveness, AuditLog(None), replay_window_s=60)

@@ -1,6 +1,5 @@
 """A face that is enrolled already is refused if that is sure, and noted if it is likely."""
 
-import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ from app.lifecycle import Service
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
 from testbed.employees import fill
-from testbed.photos import ASTRONAUT
 from testbed.serving import ready_app
+from tests.support import sent_photos as photos
 from tests.support.features import alike, at_distance, random_vector
 
 PEOPLE = 100
@@ -109,7 +108,7 @@ def test_what_is_likely_but_not_sure_is_enrolled_and_noted(crowd: Deployment) ->
 
 
 def test_a_login_that_shows_two_people_alike_says_so_in_the_audit_log(crowd: Deployment) -> None:
-    photo = base64.b64encode(ASTRONAUT.read_bytes()).decode()
+    photo = photos.astronaut()
     for employee_id in (NEW, NEW + 1):
         body = {"name": "Ada", "surname": "", "img_base64": photo, "allow_similar": True}
         assert crowd.client.post(f"/api/store/{employee_id}", json=body).status_code == 200

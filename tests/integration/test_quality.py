@@ -16,6 +16,7 @@ from models.catalogue import FaceModel
 from models.network import Runtime
 from testbed import flaws
 from testbed.photos import ASTRONAUT, PORTRAITS, encoded, people, picture
+from tests.support import sent_photos as photos
 from tests.support.chips import largest_face
 
 POOR = {
@@ -82,7 +83,7 @@ def test_a_good_photo_is_enrolled_with_the_same_vector(
 def test_enrolment_and_replacement_are_refused(
     method: str, client: FlaskClient, poor: MakePoor
 ) -> None:
-    good = base64.b64encode(ASTRONAUT.read_bytes()).decode()
+    good = photos.astronaut()
     body = {"name": "Eileen", "surname": "Collins"}
     if method == "put":
         assert client.post("/api/store/1", json=body | {"img_base64": good}).status_code == 200
@@ -99,6 +100,6 @@ def test_enrolment_and_replacement_are_refused(
 
 @pytest.mark.faces
 def test_none_of_many_good_photos_is_refused(recogniser: Recogniser) -> None:
-    for photos in people().values():
-        for photo in photos:
+    for of_one in people().values():
+        for photo in of_one:
             recogniser.for_enrolment(photo.read_bytes())

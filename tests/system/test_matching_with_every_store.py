@@ -1,21 +1,18 @@
 """Two workers measure the gallery and recognise second ids alike: with each store and index."""
 
-import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import requests
 
-from testbed.milvus import MilvusServer
-from testbed.mongod import Mongod
-from testbed.photos import ASTRONAUT
 from testbed.serving import RunningService
+from tests.support import sent_photos as photos
 from tests.support.commands import run
 from tests.support.features import alike
+from tests.support.stores import store_variables
 
 STORES = [
     "sqlite",
@@ -25,7 +22,7 @@ STORES = [
 PEOPLE = 60
 WORKERS = 2
 ASKED = 6  # often enough that each worker is asked
-PHOTO = base64.b64encode(ASTRONAUT.read_bytes()).decode()
+PHOTO = photos.astronaut()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +39,8 @@ def deployment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Deployment:
     """People who are so alike that `auto` must lower α."""
-    folder, name = tmp_path_factory.mktemp("matching"), f"t{uuid4().hex}"
-    variables = {"LOGIN_MATCH_THRESHOLD": "auto"}
-    if "mongodb" in request.param:
-        mongod: Mongod = request.getfixturevalue("mongod")
-        request.addfinalizer(lambda: mongod.drop(name))
-        variables |= {"MONGO_DB_URL": f"{mongod.address}/{name}", "MONGO_DB_TIMEOUT_S": "20"}
-    if "milvus" in request.param:
-        milvus: MilvusServer = request.getfixturevalue("milvus")
-        variables |= {"GALLERY_INDEX": "milvus", "MILVUS_URI": milvus.uri}
-        variables |= {"MILVUS_COLLECTION": name, "MILVUS_TIMEOUT_S": "20"}
-    deployment = Deployment(folder, variables)
+    variables = {"LOGIN_MATCH_THRESHOLD": "auto"} | store_variables(request, request.param)
+    deployment = Deployment(tmp_path_factory.mktemp("matching"), variables)
     with deployment.service() as service:
         for number, vector in enumerate(alike(PEOPLE)):
             assert enrol(service, number, img_features=[vector]).status_code == 200

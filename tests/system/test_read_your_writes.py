@@ -3,15 +3,13 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
-from uuid import uuid4
 
 import pytest
 
 from testbed.crowd import STRICT, Crowd, Face, empty, faces, request
 from testbed.killing import workers_being_killed
-from testbed.milvus import MilvusServer
-from testbed.mongod import Mongod
 from testbed.serving import RunningService
+from tests.support.stores import store_variables
 
 OPERATIONS = 240
 ROUNDS = 6
@@ -30,16 +28,8 @@ def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Services]:
     """Two processes on one store. The second one has two workers."""
-    folder, name = tmp_path_factory.mktemp("writes"), f"t{uuid4().hex}"
-    variables = {"LOG_LEVEL": "info"} | STRICT
-    if "mongodb" in request.param:
-        mongod: Mongod = request.getfixturevalue("mongod")
-        request.addfinalizer(lambda: mongod.drop(name))
-        variables |= {"MONGO_DB_URL": f"{mongod.address}/{name}", "MONGO_DB_TIMEOUT_S": "20"}
-    if "milvus" in request.param:
-        milvus: MilvusServer = request.getfixturevalue("milvus")
-        variables |= {"GALLERY_INDEX": "milvus", "MILVUS_URI": milvus.uri}
-        variables |= {"MILVUS_COLLECTION": name, "MILVUS_TIMEOUT_S": "20"}
+    folder = tmp_path_factory.mktemp("writes")
+    variables = {"LOG_LEVEL": "info"} | STRICT | store_variables(request, request.param)
     with (
         RunningService(folder, **variables) as one,
         RunningService(folder, WORKERS="2", **variables) as two,
