@@ -114,7 +114,7 @@ def measure(
             for _ in range(count)
         ]
         pods[0].wait_workers(int(workers))
-        photo = base64(ASTRONAUT)
+        photo = b64encode(ASTRONAUT.read_bytes()).decode()
         body = {"name": "Eileen", "surname": "Collins", "img_base64": photo}
         assert pods[0].call("POST", "/api/store/1", json=body).status_code == 200
         port = pods[0].port if count == 1 else stack.enter_context(balanced(pods, Path(folder)))
@@ -139,11 +139,6 @@ def balanced(pods: Pods, folder: Path) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait()
-
-
-def base64(photo: Path) -> str:
-    """Return a photo as clients send it."""
-    return b64encode(photo.read_bytes()).decode()
 
 
 if __name__ == "__main__":

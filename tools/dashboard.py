@@ -3,11 +3,11 @@
 import json
 from typing import NamedTuple
 
+from app.metrics import PREFIX as _M
 from app.settings.values import ROOT
 
 FILE = ROOT / "openshift/monitoring/dashboard.json"
 
-_M = "image_registration"
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH, _HEIGHT = 12, 8  # of a panel; the dashboard is 24 wide
 
