@@ -56,7 +56,7 @@ _DISTANCES = (
 class Metrics:
     """Counts what happens, in all workers together. Thread-safe.
 
-    Make it before the workers are forked; each of them then calls `begin_worker`. No label holds
+    Create it before the workers are forked; each worker then calls `begin_worker`. No label holds
     anything about a person.
 
     workers: how many there are, except while they are replaced.

@@ -44,7 +44,7 @@ class Cells:
         return first
 
     def claim_row(self) -> None:
-        """Add to a row that no living process has, from now on. If all are taken, share the last.
+        """Use a row that no living process has, from now on. If all are taken, share the last one.
 
         Call this once in each worker.
         """

@@ -81,7 +81,7 @@ class Fields(BaseSettings):
     [container's CPUs and memory](operations.md#cpus-and-memory) allow."""
     drain_s: float = Field(5.0, ge=0, le=25)
     """Seconds for which a worker that is [told to stop](reliability.md#workers-that-come-and-leave)
-    still answers those who come: as long as load balancers take to see that `/readyz` is 503."""
+    still answers new requests: as long as load balancers take to see that `/readyz` is 503."""
 
     mongo_db_protocol: Literal["mongodb", "mongodb+srv"] = "mongodb"
     """Scheme of the MongoDB connection string."""

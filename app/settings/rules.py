@@ -11,8 +11,8 @@ from app.settings.fields import EXACT, SEVERAL, Fields
 class Settings(Fields):
     """The service's settings.
 
-    White space around a value is ignored. An empty variable counts as unset, because a
-    list of settings for a cluster may leave some empty.
+    White space around a value is ignored. An empty variable counts as unset, because manifests may
+    leave some empty.
     """
 
     @property
