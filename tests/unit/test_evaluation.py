@@ -124,6 +124,18 @@ def test_accuracy_is_measured_on_pairs_that_did_not_choose_the_threshold() -> No
     assert rates.cross_validated_accuracy(mated, non_mated).value < 0.55
 
 
+def test_the_most_accurate_threshold_is_the_middle_of_the_widest_of_the_best_gaps() -> None:
+    mated, non_mated = np.array([0.1, 0.3, 0.9, np.inf]), np.array([0.2, 0.7, 1.0, np.inf])
+    assert rates.most_accurate_threshold(mated, non_mated) == pytest.approx(0.5)
+
+
+def test_the_most_accurate_threshold_may_lie_beyond_all_distances() -> None:
+    mated, non_mated = np.array([0.1, 0.3]), np.array([np.inf, np.inf])
+    threshold = rates.most_accurate_threshold(mated, non_mated)
+    assert rates.accuracy(mated, non_mated, threshold).value == 1
+    assert np.isfinite(threshold)
+
+
 def test_the_recommended_alpha_keeps_the_goal() -> None:
     non_mated = np.linspace(0.5, 1.5, 1_000)
     found = figures.recommendation(non_mated, 100, None, Goal(100, 0.01))
