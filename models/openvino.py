@@ -121,7 +121,7 @@ class _OpenVinoNetwork:
         with self._inferences.count() as others:
             requests = self._share if others else self._all_cores
             with requests.borrow() as request:
-                outputs: Outputs = request.infer([pixels], share_inputs=True).to_tuple()
+                outputs: Outputs = request.infer(pixels, share_inputs=True).to_tuple()
                 return outputs
 
 

@@ -1,6 +1,5 @@
 """Compare a probe exactly with the records that the store holds."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -51,8 +50,14 @@ def ranked(
 
     employees: comparable with the model. probe: (dimension,) float32 of unit length.
     """
-    found = [(each, _distance(each, probe, model.distance_scale)) for each in employees]
-    return sorted(found, key=lambda each: each[1])
+    if not employees:
+        return []
+    rows = [templates(each) for each in employees]
+    starts = np.cumsum([0, *map(len, rows[:-1])])
+    distances = np.linalg.norm(np.concatenate(rows) - probe, axis=1)
+    least = np.minimum.reduceat(distances, starts).astype(np.float64)
+    least = np.where(np.isfinite(least), least * model.distance_scale, np.inf)
+    return sorted(zip(employees, least.tolist(), strict=True), key=lambda each: each[1])
 
 
 def identified(people: Ranked) -> tuple[Employee, float] | None:
@@ -86,8 +91,3 @@ def normalised(distances: NDArray[np.float64]) -> NDArray[np.float64]:
         return least
     mean = np.minimum(ordered[..., 1 + _RELATIVES :].mean(axis=-1), 1)
     return np.where(mean > 0, least / np.where(mean > 0, mean, 1), 1)
-
-
-def _distance(employee: Employee, probe: NDArray[np.float32], scale: float) -> float:
-    shortest = float(np.linalg.norm(templates(employee) - probe, axis=1).min())
-    return shortest * scale if math.isfinite(shortest) else math.inf

@@ -57,15 +57,14 @@ class Pyramid:
 
     def _chips(self, to_picture: NDArray[np.float64], side: int) -> Picture:
         """Return chips (n, side, side, 3) uint8. to_picture: (n, 2, 3), as in `warped`."""
+        sources = [self._at(magnification(each)) for each in to_picture]
+        shapes = np.array([source.shape[1::-1] for source in sources]).reshape(-1, 2, 1)
         transforms = to_picture.copy()
         transforms[..., 2] += transforms[..., :2].sum(axis=2) / 2
+        transforms *= shapes / np.reshape(self.picture.shape[1::-1], (2, 1))
+        transforms[..., 2] -= 0.5  # OpenCV counts from pixel centres, this class from corners
         chips = np.empty((len(to_picture), side, side, 3), np.uint8)
-        all_rows, all_columns = self.picture.shape[:2]
-        for chip, transform, original in zip(chips, transforms, to_picture, strict=True):
-            source = self._at(magnification(original))
-            transform[0] *= source.shape[1] / all_columns
-            transform[1] *= source.shape[0] / all_rows
-            transform[:, 2] -= 0.5  # OpenCV counts from pixel centres, this class from corners
+        for chip, transform, source in zip(chips, transforms, sources, strict=True):
             cv2.warpAffine(
                 source,
                 transform,
