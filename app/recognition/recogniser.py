@@ -71,7 +71,7 @@ class Recogniser:
             if (count := len(view.faces)) > 1:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
             with self._detailed(photo, view) as detail:
-                chips, observed = self._aligned(view, detail)
+                chips, observed = self._aligned(view, detail, self.model.crops)
                 return observed(self._good_vector(view, detail, chips))
 
     def for_login(self, data: bytes) -> NDArray[np.float32]:
@@ -80,9 +80,8 @@ class Recogniser:
             photo = self._photo(data)
             view = self._search.best_view(photo)
             with self._detailed(photo, view) as detail:
-                chips = self._chips(view, detail)
-            vector: NDArray[np.float32] = self._vectors(chips[None])[0]
-            return vector
+                chips = self._chips(view, detail, self.model.crops)
+            return _mean(self._embedded(chips))
 
     def for_frames(self, data: bytes, frames: Sequence[bytes]) -> FrameSequence:
         """Return the main face of a photo and of each of the frames.
@@ -94,12 +93,15 @@ class Recogniser:
             pictures = [self._frame(number, frame) for number, frame in enumerate(frames)]
             photo = self._photo(data)
             view = self._search.best_view(photo)
-            found, numbers, quarters = [self._found(photo, view)], [], view.quarters
+            crops = self.model.crops
+            found, numbers, quarters = [self._found(photo, view, crops)], [], view.quarters
         del photo, view
         for number, frame in enumerate(pictures):
             try:
                 with self._slots:
-                    found.append(self._found(frame, self._search.view(frame, quarters)))
+                    # Many frames say more of a face than many crops of each.
+                    view = self._search.view(frame, quarters)
+                    found.append(self._found(frame, view, crops[:1]))
                 numbers.append(number)
             except UnusableImage:
                 continue  # the frame counts as one without a usable face
@@ -120,12 +122,11 @@ class Recogniser:
         max_megapixels = min(max_megapixels, self._requirements.megapixels)
         return Photo(data, max_megapixels, self._requirements.formats, self._budget)
 
-    def _chips(self, view: View, detail: _Detail) -> Picture:
+    def _chips(self, view: View, detail: _Detail, crops: Sequence[float]) -> Picture:
         """Return the face as the model takes it, (crops, side, side, 3). Raises FaceTooBlurred."""
         pyramid, scale = detail
         to_picture, side = chip_to_picture(view.faces[0], self.model) * scale, self.model.side
-        crops = [middle(to_picture, share, side) for share in self.model.crops]
-        chips = np.stack([pyramid.warped(crop, side) for crop in crops])
+        chips = np.stack([pyramid.warped(middle(to_picture, crop, side), side) for crop in crops])
         if sharpness(chips[0]) < self._requirements.sharpness:
             raise FaceTooBlurred("the face is too blurred, hold the camera still")
         return chips
@@ -155,7 +156,7 @@ class Recogniser:
         """Return the vector of a face. Raises UnusableImage if it is not good enough to enrol."""
         worst = quality.LIMITS[self._requirements.quality]
         if worst is None:
-            return np.asarray(self._vectors(chips[None])[0])
+            return _mean(self._embedded(chips))
         face, chip = view.faces[0], chips[0]
         to_chip = cv2.invertAffineTransform(chip_to_picture(face, self.model))
         landmarks = face.landmarks @ to_chip[:, :2].T + to_chip[:, 2]
@@ -173,14 +174,14 @@ class Recogniser:
         )
         if error := quality.flaw(found, worst):
             raise error
-        return np.asarray(_mean(embedded[None, :crops])[0])
+        return _mean(embedded[:crops])
 
-    def _found(self, photo: Photo, view: View) -> _Found:
+    def _found(self, photo: Photo, view: View, crops: Sequence[float]) -> _Found:
         with self._detailed(photo, view) as detail:
-            return self._aligned(view, detail)
+            return self._aligned(view, detail, crops)
 
-    def _aligned(self, view: View, detail: _Detail) -> _Found:
-        chips = self._chips(view, detail)
+    def _aligned(self, view: View, detail: _Detail, crops: Sequence[float]) -> _Found:
+        chips = self._chips(view, detail, crops)
         landmarks = view.faces[0].landmarks
         to_grey = similarity(motion.POINTS, landmarks)
         grey = view.pyramid.warped(to_grey, motion.SIDE)[..., 1].copy()
@@ -196,13 +197,10 @@ class Recogniser:
         )
 
     def _observed(self, found: Sequence[_Found]) -> list[ObservedFace]:
-        vectors = self._vectors(np.stack([chips for chips, _ in found]))
-        return [make(vector) for (_, make), vector in zip(found, vectors, strict=True)]
-
-    def _vectors(self, chips: Picture) -> NDArray[np.float32]:
-        """Return one vector for each face. chips: (n, crops, side, side, 3)."""
-        faces, crops = chips.shape[:2]
-        return _mean(self._embedded(chips.reshape(-1, *chips.shape[2:])).reshape(faces, crops, -1))
+        embedded = self._embedded(np.concatenate([chips for chips, _ in found]))
+        ends = np.cumsum([len(chips) for chips, _ in found])
+        of_each = np.split(embedded, ends[:-1])
+        return [make(_mean(vectors)) for (_, make), vectors in zip(found, of_each, strict=True)]
 
     def _embedded(self, chips: Picture) -> NDArray[np.float32]:
         """Return one vector for each chip. chips: (n, side, side, 3)."""
@@ -215,9 +213,9 @@ class Recogniser:
 
 
 def _mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the directions (n, dimension) of the means of (n, crops, dimension)."""
-    total = vectors.sum(axis=1)
-    return np.asarray(total / np.linalg.norm(total, axis=1, keepdims=True), np.float32)
+    """Return the direction (dimension,) of the mean of vectors (n, dimension)."""
+    total = vectors.sum(axis=0)
+    return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
 def sharpness(chip: Picture) -> float:
