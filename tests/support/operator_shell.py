@@ -18,17 +18,19 @@ _LEFT_OUT = shutil.ignore_patterns(
 
 
 class Page:
-    """The blocks of a page, to be run in order."""
+    """The blocks of a page, or of one section of it, to be run in order."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, section: str = "") -> None:
         text = (ROOT / "docs" / name).read_text()
+        if section:
+            text = text.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
         found = re.findall(r"^( *)```sh\n(.*?)^\1```", text, re.DOTALL | re.MULTILINE)
         self.blocks = [textwrap.dedent(block) for _, block in found]
 
-    def next(self, beginning: str = "") -> str:
+    def next(self, part: str = "") -> str:
         """Return the next block, which contains that text."""
         block = self.blocks.pop(0)
-        assert beginning in block, block
+        assert part in block, block
         return block
 
 

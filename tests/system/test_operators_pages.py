@@ -70,7 +70,7 @@ def test_upgrading(store: Settings, tmp_path: Path) -> None:
 
 
 def test_api_keys(tmp_path: Path) -> None:
-    page, file = Page("keys.md"), tmp_path / "keys.txt"
+    page, file = Page("keys.md", "API keys"), tmp_path / "keys.txt"
     operator = Operator(tmp_path, API_KEYS_FILE=str(file))
     made = {
         role: operator.run(f"flask --app entry keys new --role {role} --id frontend-{name} 2>&-")
@@ -91,12 +91,16 @@ def test_api_keys(tmp_path: Path) -> None:
         refused = service.call("POST", "/api/find_match", json={}, headers=headers)
         assert refused.status_code == 401
         operator.run(page.next("oc create"))
+    assert not page.blocks
 
 
-@pytest.mark.parametrize("old", ["", VECTOR_KEY])
+@pytest.mark.parametrize(
+    ("store", "old"),
+    [("sqlite", ""), pytest.param("mongodb", VECTOR_KEY, marks=pytest.mark.mongod)],
+    indirect=["store"],
+)
 def test_vector_keys(old: str, store: Settings, tmp_path: Path) -> None:
-    page, secret = Page("keys.md"), tmp_path / "secret.env"
-    page.blocks = page.blocks[3:]
+    page, secret = Page("keys.md", "VECTOR_KEYS"), tmp_path / "secret.env"
     shutil.copy(ROOT / "openshift/secret.example.env", secret)
     operator = Operator(tmp_path, VECTOR_KEYS=old)
 
@@ -148,11 +152,13 @@ def test_runbooks(tmp_path: Path) -> None:
         assert service.call("GET", "/api/get_all/1/1").status_code == 200
         assert 'code="store_unavailable"' in operator.run(page.next("errors_total"))
         operator.run(page.next("unexpected error"))
-        for beginning in ("oc get hpa", "maxReplicas", "gallery report"):
-            operator.run(page.next(beginning))
+        for part in ("oc get hpa", "maxReplicas"):
+            operator.run(page.next(part))
+        assert 'stage="recognition"' in operator.run(page.next("stage_seconds"))
+        operator.run(page.next("gallery report"))
         assert "needed_below" in operator.run(page.next("needed_below"))
-        for beginning in ("not_alive", "--previous", "rollout restart"):
-            operator.run(page.next(beginning))
+        for part in ("not_alive", "--previous", "rollout restart"):
+            operator.run(page.next(part))
         assert "it was moved or deleted" in operator.run(page.next("store_unavailable"))
         assert "GALLERY_INDEX is memory" in operator.run(page.next("gallery check"))
         operator.run(page.next("liveness_check"))
@@ -174,6 +180,14 @@ def test_operations(tmp_path: Path) -> None:
     assert "30" in operator.run(page.next("gallery report"))
     assert "model vggface2: 0 of 0" in operator.run(page.next("to-enrol-again"))
     assert not page.blocks
+
+
+@pytest.mark.parametrize("name", ["monitoring.md", "openshift.md"])
+def test_what_only_a_cluster_runs_has_the_right_arguments(name: str, tmp_path: Path) -> None:
+    operator = Operator(tmp_path, KEY="a key")
+    (operator.folder / "keys.txt").touch()
+    for block in Page(name).blocks:
+        operator.run(block)
 
 
 @contextmanager

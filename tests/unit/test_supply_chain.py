@@ -7,6 +7,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
@@ -130,3 +131,18 @@ def test_the_bill_of_materials_is_valid_and_holds_all_that_is_deployed(tmp_path:
 def test_every_package_brings_its_licence_into_the_image(name: str) -> None:
     files = [file.name.upper() for file in distribution(name).files or []]
     assert any(word in file for file in files for word in ("LICEN", "COPYING")), name
+
+
+def test_the_newest_part_of_the_changelog_is_of_this_version_or_a_later_one() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings.pop(0) == "Unreleased"
+    released = [re.fullmatch(r"(\d+\.\d+\.\d+), \d{4}-\d\d-\d\d", each) for each in headings]
+    assert all(released), headings
+    assert not released or (released[0] and released[0][1] == VERSION)
+
+
+def test_travis_does_what_ci_run_does() -> None:
+    travis = yaml.safe_load((ROOT / ".travis.yml").read_text())
+    assert (travis["install"], travis["script"]) == ("skip", ".ci/run")
+    missing = re.findall(r"packages\+=\((.+)\)", (ROOT / ".ci/run").read_text())
+    assert travis["addons"]["apt"]["packages"] == " ".join(missing).split()
