@@ -98,6 +98,7 @@ def test_api_keys(tmp_path: Path) -> None:
     ("store", "old"),
     [("sqlite", ""), pytest.param("mongodb", VECTOR_KEY, marks=pytest.mark.mongod)],
     indirect=["store"],
+    ids=["sqlite, plain", "mongodb, encrypted"],
 )
 def test_vector_keys(old: str, store: Settings, tmp_path: Path) -> None:
     page, secret = Page("keys.md", "VECTOR_KEYS"), tmp_path / "secret.env"
