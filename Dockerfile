@@ -28,6 +28,10 @@ COPY . .
 ARG MODELS=vggface2
 RUN flask --app entry models fetch $MODELS && python -m compileall -q app models entry.py
 
+# What the image holds, and under which licences: sbom.cdx.json and docs/licences.md. The licences
+# themselves are beside the packages, in /venv/lib/python3.11/site-packages/*.dist-info.
+RUN python -m tools.sbom >sbom.cdx.json && rm -r tools
+
 # OpenShift runs containers as any user, but always in group 0. The root file system may be
 # read-only: only data, and /tmp for temporary files of libraries, are written.
 RUN install -d -m 775 data

@@ -21,13 +21,13 @@ Object = dict[str, Any]
 
 def kustomize(folder: Path) -> list[Object]:
     """Return the objects that a Kustomize folder stands for."""
-    return _objects(_program("kubectl"), "kustomize", str(folder))
+    return _objects(program("kubectl"), "kustomize", str(folder))
 
 
 def helm(chart: Path, **values: str) -> list[Object]:
     """Return the objects of a chart; `__` in a value's name stands for a dot."""
     pairs = [f"--set={name.replace('__', '.')}={value}" for name, value in values.items()]
-    return _objects(_program("helm"), "template", "name", str(chart), *pairs)
+    return _objects(program("helm"), "template", "name", str(chart), *pairs)
 
 
 def _objects(*command: str) -> list[Object]:
@@ -36,7 +36,7 @@ def _objects(*command: str) -> list[Object]:
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
     """Return the path of kubectl or helm. Raise Missing if the wheel is not installed."""
     try:
         wheel = distribution(WHEEL)

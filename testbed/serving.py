@@ -58,7 +58,7 @@ class RunningService:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._wait = ready
-        self._log = folder / f"service-{self.port}.log"
+        self.log_file = folder / f"service-{self.port}.log"
         self.environment = environment(
             HOST="127.0.0.1",
             PORT=str(self.port),
@@ -68,7 +68,7 @@ class RunningService:
         self.process: subprocess.Popen[bytes]
 
     def __enter__(self) -> Self:
-        with self._log.open("ab") as log:
+        with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 self._command,
                 cwd=self._tree,
@@ -93,7 +93,7 @@ class RunningService:
     @property
     def log(self) -> str:
         """All it has printed so far."""
-        return self._log.read_text()
+        return self.log_file.read_text()
 
     def stop(self) -> int:
         """End it in good order, as a rollout does; its exit code."""

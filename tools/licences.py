@@ -39,7 +39,12 @@ MODELS = """\
 def locked(lock: str) -> list[str]:
     """The packages that a lock file names, normalised."""
     names = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / lock).read_text(), re.MULTILINE)
-    return sorted({re.sub(r"[-_.]+", "-", name).lower() for name in names})
+    return sorted({normalised(name) for name in names})
+
+
+def normalised(name: str) -> str:
+    """The name of a package as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def licence(name: str) -> str | None:

@@ -7,7 +7,9 @@ registry.
 """
 
 import base64
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import requests
 
 from testbed.photos import ASTRONAUT
 from testbed.serving import ROOT, free_port
+from tools import licences
 
 _IMAGE = "localhost/image-registration-service:test"
 _USER = "1000660000:0"
@@ -99,7 +102,9 @@ def running(podman: Podman) -> Iterator[tuple[str, str]]:
         "--cap-drop=all",
         "--security-opt=no-new-privileges",
     )
-    places = ("--tmpfs=/tmp", "--network=host", "--ulimit=host", "--no-healthcheck")
+    # Low ones, because raising them takes a right that root may lack.
+    ulimits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
+    places = ("--tmpfs=/tmp", "--network=host", *ulimits, "--no-healthcheck")
     container = podman("run", "--detach", *limits, *places, *variables, _IMAGE)
     try:
         yield container, f"http://127.0.0.1:{port}"
@@ -123,11 +128,27 @@ def use(podman: Podman) -> None:
         assert login.json() == {"_id": 1, "name": "Eileen", "surname": "Collins"}
         print(f"ready after {ready_s:.1f} s, logged in after {time.monotonic() - began:.1f} s")
         print(f"memory: {_memory_mb(podman, container):.0f} MB (PSS)")
+        _check_bill(podman, container)
         began = time.monotonic()
         podman("stop", "--time=40", container)
         code = podman("inspect", "--format={{.State.ExitCode}}", container)
         print(f"ended {time.monotonic() - began:.1f} s after SIGTERM, exit code {code}")
         assert code == "0"
+
+
+def _check_bill(podman: Podman, container: str) -> None:
+    """Compare the bill of materials with the packages that are there; each has its licence."""
+    bill = json.loads(podman("exec", container, "cat", "sbom.cdx.json"))
+    parts = {part["name"]: part for part in bill["components"]}
+    where = ("/venv/lib", "-maxdepth", "5", "-type", "f", "-path", "*.dist-info/*")
+    found = podman("exec", container, "find", *where).splitlines()
+    folders = {re.search(r"/([^/]+)-[^-/]+\.dist-info", path)[1] for path in found}  # type: ignore[index]
+    assert {licences.normalised(folder) for folder in folders} <= set(parts)
+    assert set(licences.locked("requirements.lock")) - set(parts) <= {"async-timeout", "colorama"}
+    with_licence = {p for p in found if re.search("LICEN|COPYING", p.rpartition("/")[2].upper())}
+    print(f"bill of materials: {len(parts)} parts; {len(with_licence)} files of licences")
+    assert len({path.partition(".dist-info")[0] for path in with_licence}) == len(folders)
+    assert podman("exec", container, "head", "-n", "1", "docs/licences.md") == "# Licences"
 
 
 def _is_ready(address: str) -> bool:

@@ -106,7 +106,7 @@ class Fields(BaseSettings):
     vector_keys: SecretStr | None = None
     """32-byte keys in base64 (`openssl rand -base64 32`), separated by white space. The first
     encrypts stored vectors, all of them decrypt. `plain` stands for no encryption. See [key
-    rotation](operations.md#encrypt-vectors-and-rotate-keys)."""
+    rotation](keys.md#vector_keys)."""
 
     gallery_index: Literal["memory", "milvus"] = "memory"
     """Where the vectors are searched: in the memory of each process, or in

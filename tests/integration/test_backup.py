@@ -174,10 +174,3 @@ def test_no_file_is_overwritten_and_no_store_is_made(tmp_path: Path) -> None:
     done("backup", new, path)
     assert f"there is no file {misspelt} (SQLITE_PATH)" in refused("restore", new, misspelt)
     assert not misspelt.parent.exists()
-
-
-def test_backup_commands_point_mongodb_users_to_mongodump(tmp_path: Path) -> None:
-    for name in ("backup", "restore"):
-        said = refused(name, tmp_path / "file", tmp_path / "none", MONGO_DB_URL="localhost/people")
-        assert "mongodump and mongorestore" in said
-    assert not list(tmp_path.iterdir())

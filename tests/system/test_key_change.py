@@ -1,4 +1,4 @@
-"""Keys of vectors are changed while the service runs, as docs/operations.md says."""
+"""Keys of vectors are changed while the service runs, as docs/keys.md says."""
 
 import sqlite3
 from contextlib import closing
@@ -20,7 +20,7 @@ def rotated(folder: Path, keys: str) -> Done:
 
 
 def test_a_service_changes_its_key(tmp_path: Path) -> None:
-    """From no encryption to a key, and to another one, as docs/operations.md says."""
+    """From no encryption to a key, and to another one, as docs/keys.md says."""
     body = {"name": "Grace", "surname": "Hopper", "img_features": [[1.0] * 128]}
     with RunningService(tmp_path) as service:
         assert service.call("POST", "/api/store/1", json=body).status_code == 200

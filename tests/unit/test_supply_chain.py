@@ -1,11 +1,19 @@
 """What is installed: pinned with hashes, under licences we accept, and in a read-only container."""
 
+import json
 import re
+from hashlib import sha256
+from importlib.metadata import distribution
+from pathlib import Path
 
 import pytest
+import yaml  # type: ignore[import-untyped]
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
+from app.version import VERSION
 from testbed.serving import ROOT
-from tools import audit, licences
+from tools import audit, licences, sbom
 
 LOCKS = ["requirements.lock", "requirements-dev.lock", "requirements-cuda.lock"]
 
@@ -83,3 +91,58 @@ def test_an_audit_tells_what_it_found_and_when_it_could_not() -> None:
         found, sentence = audit.vulnerabilities(none)
         assert not found
         assert sentence.startswith("NOT AUDITED")
+
+
+ELSEWHERE = {"async-timeout", "colorama"}  # which only older Pythons and Windows need
+DEPLOYED = sorted({*licences.locked("requirements.lock")} - ELSEWHERE)
+DEBIAN = """\
+Package: libc6
+Status: install ok installed
+Description: GNU C Library: Shared libraries
+ more
+Version: 2.41-12+deb13u1
+
+Package: removed
+Status: deinstall ok config-files
+"""
+
+
+def test_the_bill_of_materials_is_valid_and_holds_all_that_is_deployed(tmp_path: Path) -> None:
+    weights = tmp_path / "vggface2.pt"
+    weights.write_bytes(b"weights")
+    text = json.dumps(sbom.bill(map(distribution, DEPLOYED), [weights], DEBIAN))
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    assert bill["metadata"]["component"]["version"] == VERSION
+    found = {part["name"]: part for part in bill["components"]}
+    for name in DEPLOYED:
+        part = found[name]
+        pin = f"{name}=={part['version']}"
+        assert pin in {each.partition(" ;")[0] for each in pins("requirements.lock")}
+        assert part["purl"] == f"pkg:pypi/{name}@{part['version']}"
+        (licence,) = part["licenses"]
+        assert licence.get("expression") or licence["license"]["name"] == licences.licence(name)
+    assert found["vggface2.pt"]["hashes"][0]["content"] == sha256(b"weights").hexdigest()
+    assert found["libc6"]["purl"] == "pkg:deb/debian/libc6@2.41-12%2Bdeb13u1"
+    assert {*found} == {*DEPLOYED, "python", "vggface2.pt", "libc6"}
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_every_package_brings_its_licence_into_the_image(name: str) -> None:
+    files = [file.name.upper() for file in distribution(name).files or []]
+    assert any(word in file for file in files for word in ("LICEN", "COPYING")), name
+
+
+def test_the_newest_part_of_the_changelog_is_of_this_version_or_a_later_one() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings.pop(0) == "Unreleased"
+    released = [re.fullmatch(r"(\d+\.\d+\.\d+), \d{4}-\d\d-\d\d", each) for each in headings]
+    assert all(released), headings
+    assert not released or (released[0] and released[0][1] == VERSION)
+
+
+def test_travis_does_what_ci_run_does() -> None:
+    travis = yaml.safe_load((ROOT / ".travis.yml").read_text())
+    assert (travis["install"], travis["script"]) == ("skip", ".ci/run")
+    missing = re.findall(r"packages\+=\((.+)\)", (ROOT / ".ci/run").read_text())
+    assert travis["addons"]["apt"]["packages"] == " ".join(missing).split()

@@ -15,6 +15,7 @@ from app.storage import Changes, ChangesForgotten
 CHANGES_KEPT = 10_000  # a reader that is further behind must read the whole store again
 PRUNE_EVERY = 1_000  # changes, so that few writes wait for the pruning
 
+NO_EMPLOYEE = -1  # the id in entries that stand for no change
 TAG_BITS = 20  # a reused number goes unnoticed once in a million times
 NEWEST_FIRST = [("_id", DESCENDING)]
 # A virtual entry before the first change, so that position 0 is the position of an entry, too.
@@ -92,6 +93,17 @@ class ChangeLog:
             position=_position(entries[-1]),
             employee_ids=frozenset(entry["employee_id"] for entry in entries[1:]),
         )
+
+    def forget_all(self) -> None:
+        """Empty the log and skip numbers, so that every reader reads the whole store again.
+
+        A writer that is under way may append an entry meanwhile: it starts the numbers anew, or
+        comes before the one that is skipped. Readers notice both.
+        """
+        newest = self._entries.find_one(sort=NEWEST_FIRST) or ORIGIN
+        self._entries.delete_many({})
+        entry = {"employee_id": NO_EMPLOYEE, "tag": secrets.randbits(TAG_BITS)}
+        self._entries.insert_one({"_id": newest["_id"] + 2} | entry)
 
 
 def _position(entry: Mapping[str, Any]) -> int:

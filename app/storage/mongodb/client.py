@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pymongo
+from bson.codec_options import CodecOptions
 from bson.errors import BSONError
-from pymongo import MongoClient
+from pymongo import MongoClient, ReadPreference, WriteConcern
 from pymongo.common import MIN_HEARTBEAT_INTERVAL
+from pymongo.database import Database
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
@@ -19,6 +21,7 @@ from pymongo.errors import (
     PyMongoError,
     ServerSelectionTimeoutError,
 )
+from pymongo.read_concern import ReadConcern
 from pymongo.uri_parser import split_options
 
 from app.settings import Settings, SettingsError
@@ -33,8 +36,8 @@ AUTHENTICATION_FAILED = (18, 8000)
 UNAUTHORIZED = 13
 
 
-def client_of(settings: Settings) -> tuple[MongoClient[Document], str]:
-    """Return a client that connects when it is first used, and the name of the database.
+def open_database(settings: Settings) -> tuple[MongoClient[Document], Database[Document]]:
+    """Return a client that connects when it is first used, and the database as all use it.
 
     Raises SettingsError if the settings do not form a connection string.
     """
@@ -69,7 +72,14 @@ def client_of(settings: Settings) -> tuple[MongoClient[Document], str]:
             serverSelectionTimeoutMS=timeout_ms,
             connectTimeoutMS=timeout_ms,
         )
-        database = client.get_default_database(DEFAULT_DATABASE).name
+        database = client.get_default_database(
+            DEFAULT_DATABASE,
+            # One invalid character must not make a whole batch unreadable.
+            codec_options=CodecOptions(unicode_decode_error_handler="replace"),
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern("majority", j=True),
+        )
     except (PyMongoError, ValueError, TypeError, OSError) as error:
         raise SettingsError(
             f"MONGO_DB_URL is not of the form host:port/database?options: {error}"
@@ -82,9 +92,18 @@ def operation(client: MongoClient[Document], timeout_s: float) -> Iterator[None]
     """Apply one deadline to all calls in the block; raise their errors as StoreUnavailable."""
     # pymongo looks for a server for up to one heartbeat longer than it should.
     deadline_s = max(timeout_s / 2, timeout_s - MIN_HEARTBEAT_INTERVAL)
+    with errors_explained(client, timeout_s), pymongo.timeout(deadline_s):
+        yield
+
+
+@contextmanager
+def errors_explained(client: MongoClient[Document], timeout_s: float) -> Iterator[None]:
+    """Raise errors of the block as StoreUnavailable.
+
+    timeout_s: the deadline that its calls have.
+    """
     try:
-        with pymongo.timeout(deadline_s):
-            yield
+        yield
     except (PyMongoError, BSONError) as error:
         raise StoreUnavailable(_reason(error, timeout_s, client)) from error
 

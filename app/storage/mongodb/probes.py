@@ -3,7 +3,7 @@
 The functions raise pymongo's errors and keep the deadline (`pymongo.timeout`) they run under.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
@@ -38,6 +38,15 @@ def use(employees: Employees, employee: Employee, probe: UsedProbe, check: Probe
 def remembered(employees: Employees, employee_id: int) -> list[UsedProbe]:
     """Return the remembered probes of an employee, oldest first."""
     return _probes(employees.find_one({"_id": employee_id}, [_FIELD]) or {})
+
+
+def carry_over(employees: Employees, copy: Employees, ids: Sequence[object]) -> None:
+    """Remember in a copy of the employees also the probes that were used since it was made."""
+    fields = ["enrolment_id", _FIELD]
+    for document in employees.find({"_id": {"$in": ids}, _FIELD: {"$exists": True}}, fields):
+        enrolment = enrolment_query(document["_id"], document.get("enrolment_id"))
+        # Probes are added only at the end, so those that the copy has come first.
+        copy.update_one(enrolment, {"$set": {_FIELD: document[_FIELD]}})
 
 
 def _probes(document: Mapping[str, Any]) -> list[UsedProbe]:

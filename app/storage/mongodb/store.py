@@ -8,11 +8,9 @@ from typing import Any
 
 import pymongo
 import structlog
-from bson.codec_options import CodecOptions
-from pymongo import ReadPreference, WriteConcern
+from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
-from pymongo.read_concern import ReadConcern
 
 from app.settings import Settings, SettingsError
 from app.storage import (
@@ -27,7 +25,7 @@ from app.storage import (
 )
 from app.storage.mongodb import probes
 from app.storage.mongodb.changes import ChangeLog
-from app.storage.mongodb.client import client_of, operation
+from app.storage.mongodb.client import open_database, operation
 from app.storage.mongodb.documents import (
     FIELDS,
     MODEL,
@@ -68,19 +66,11 @@ class MongoStore:
 
         create: if False, connect at once; raise StoreUnavailable if the collection does not exist.
         """
-        self._client, database = client_of(settings)
+        self._client, self._database = open_database(settings)
         self._keys = keys or VectorKeys()
         self._operation = partial(operation, self._client, settings.mongo_db_timeout_s)
         self._read_from_secondary = settings.mongo_db_read_from_secondary
         try:
-            self._database = self._client.get_database(
-                database,
-                # One invalid character must not make a whole batch unreadable.
-                codec_options=CodecOptions(unicode_decode_error_handler="replace"),
-                read_preference=ReadPreference.PRIMARY,
-                read_concern=ReadConcern("majority"),
-                write_concern=WriteConcern("majority", j=True),
-            )
             self._employees: Collection[Document] = self._database[settings.mongo_db_collection]
             changes = self._database[f"{settings.mongo_db_collection}_changes"]
         except PyMongoError as error:

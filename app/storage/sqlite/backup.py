@@ -1,32 +1,25 @@
 """Back up and restore the SQLite file while services use it."""
 
-import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app import private_files
+from app.storage.backup_files import BackupRefused, Progress, new_backup
 from app.storage.sealing import VectorKeys
 from app.storage.sqlite import changes
 from app.storage.sqlite.file import BUSY_TIMEOUT_S, SqliteFile
 from app.storage.sqlite.schema import SCHEMA_VERSION
 from app.storage.sqlite.store import SqliteStore
 
-Progress = Callable[[int, int], None]
-"""Called with the amount that is done and the total."""
-
 _PAGES_PER_STEP = 256  # copied between two reports of progress
 _EMPLOYEES_PER_STEP = 1_024  # restored between two reports of progress
 _SCRATCH_PREFIX = ".restore-"
 _SCRATCH_STALE_S = 3600.0  # no restore takes this long, so an older folder is left from a crash
-
-
-class BackupRefused(Exception):
-    """The backup cannot be made or restored. Nothing was changed; the message says why."""
 
 
 def back_up(path: Path, backup: Path, progress: Progress) -> int:
@@ -37,22 +30,9 @@ def back_up(path: Path, backup: Path, progress: Progress) -> int:
 
     progress: reports pages.
     """
-    with _refuse_on_error(backup):
-        _check_store(path)
-        if backup.exists():
-            raise BackupRefused(f"{backup} exists already: name a new file")
-        part = backup.with_name(f".{backup.name}.part")
-        part.unlink(missing_ok=True)  # left from an interrupted backup
-        try:
-            employees = _copy(path, "mode=rw", part, progress)
-            _sync(part)
-            if not private_files.make_file(backup):  # another backup was faster
-                raise BackupRefused(f"{backup} exists already: name a new file")
-            part.replace(backup)
-        finally:
-            part.unlink(missing_ok=True)
-        _sync(backup.parent)
-    return employees
+    _check_store(path)
+    with _refuse_on_error(backup), new_backup(backup) as part:
+        return _copy(path, "mode=rw", part, progress)
 
 
 def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> int:
@@ -73,6 +53,7 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
         TemporaryDirectory(dir=path.parent, prefix=_SCRATCH_PREFIX) as folder,
     ):
         copy = Path(folder) / "copy.db"
+        private_files.make_file(copy)
         with _refuse_on_error(backup):
             if not backup.is_file():
                 raise BackupRefused(f"there is no file {backup}")
@@ -95,15 +76,6 @@ def _remove_stale_copies(folder: Path) -> None:
     for left in folder.glob(f"{_SCRATCH_PREFIX}*"):
         if time.time() - left.stat().st_mtime > _SCRATCH_STALE_S:
             shutil.rmtree(left, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _check_seals(path: Path, keys: VectorKeys) -> None:
@@ -129,13 +101,12 @@ def _refuse_on_error(path: Path) -> Iterator[None]:
 
 
 def _copy(path: Path, options: str, copy: Path, progress: Progress) -> int:
-    """Copy a whole database, as it is at this moment, into a new file; check that it is sound.
+    """Copy a whole database, as it is at this moment, into an empty file; check that it is sound.
 
     Returns the number of employees in it. Raises BackupRefused, sqlite3.Error, OSError.
 
     options: the parameters of SQLite's URI for the source.
     """
-    private_files.make_file(copy)
     with _connection(path, options) as source, _connection(copy, "mode=rw") as target:
         source.execute("BEGIN")  # without this snapshot, each write would restart the copying
         try:
