@@ -49,7 +49,8 @@ def _folders(cgroups: Path, own: Path) -> Iterator[Path]:
     then in the folder at the top.
     """
     for line in _text(own).splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, _, named = line.partition(":")
+        controllers, _, path = named.partition(":")
         mounts = [cgroups / name for name in (controllers, *controllers.split(",")) if name]
         for mount in mounts or [cgroups, cgroups / "unified"]:
             yield (folder := mount)
@@ -64,8 +65,8 @@ def _quotas(folder: Path) -> Iterator[float]:
     version_1 = (_text(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
     for text in (_text(folder / "cpu.max"), " ".join(version_1)):
         match text.split():
-            case [quota, period] if quota.isdecimal():  # no limit: max, or -1
-                yield max(int(quota) / int(period), 0.01)
+            case [quota, period] if f"{quota}{period}".isdecimal():  # no limit: max, or -1
+                yield max(int(quota) / max(int(period), 1), 0.01)
 
 
 def _limits(folder: Path) -> Iterator[int]:
@@ -78,6 +79,6 @@ def _limits(folder: Path) -> Iterator[int]:
 
 def _text(file: Path) -> str:
     try:
-        return file.read_text()
+        return file.read_text(errors="replace")
     except OSError:
         return ""

@@ -131,12 +131,12 @@ def interval(rate: dict[str, Any]) -> str:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all. Names of files that are not UTF-8 are escaped."""
     unfinished = file.with_name(f".{file.name}.tmp")
     try:
         unfinished.unlink(missing_ok=True)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FOR_OWNER)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text)
         unfinished.replace(file)
     finally:

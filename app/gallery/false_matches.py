@@ -4,6 +4,7 @@ Everybody enrolled is a stranger to everybody else. The method is explained and 
 docs/self-measurement.md.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from math import erfc, exp, expm1, log, sqrt
 from statistics import NormalDist
@@ -19,6 +20,7 @@ LOWEST, HIGHEST = 0.6, 0.8  # bounds of a measured α, whatever is enrolled
 _STEP = 0.005  # of a measured α, so that it does not move with every enrolment
 
 _MOST_WRONG = 0.2  # share of the pairs set aside that are two people, by expectation
+_MOST_IDS = 5  # of one person; an id that is near to more people is a way in for strangers
 _FITTED = (0.05, 0.35)  # share of probes nearer than α, between which the curve is fitted
 _BORROWED = 300.0  # weight of the slope that follows from all pairs, in independent probes
 _inverse = NormalDist().inv_cdf
@@ -100,7 +102,8 @@ def estimate(neighbours: Neighbours) -> Estimate:
     if people < FEWEST or (body := _Body.of(neighbours)) is None:
         return Estimate(None, ())
     same = _same_people(neighbours, body)
-    nearest = np.sort(normalised(_without(neighbours, same)))
+    aside = _set_aside(same)
+    nearest = np.sort(normalised(_without(neighbours, aside)))
     nearest = nearest[np.isfinite(nearest)]
     shares = (np.arange(len(nearest)) + 0.5) / max(len(nearest), 1)
     fitted = (shares >= _FITTED[0]) & (shares <= _FITTED[1])
@@ -114,7 +117,7 @@ def estimate(neighbours: Neighbours) -> Estimate:
     intercept = float(heights.mean() - slope * scores.mean())
     # Each probe was compared with one person less than a stranger would be.
     intercept += log(people / (people - 1))
-    again = np.isin(neighbours.probes, [each for pair in same for each in (pair.one, pair.other)])
+    again = np.isin(neighbours.probes, [each for pair in aside for each in pair])
     return Estimate(Curve(intercept, slope, probes, float(again.mean())), same)
 
 
@@ -190,9 +193,15 @@ def _same_people(neighbours: Neighbours, body: _Body) -> tuple[SamePerson, ...]:
     return tuple(SamePerson(*pair, distance) for distance, pair in ordered[:last])
 
 
-def _without(neighbours: Neighbours, same: tuple[SamePerson, ...]) -> NDArray[np.float64]:
+def _set_aside(same: tuple[SamePerson, ...]) -> set[tuple[int, int]]:
+    """Return the pairs that may be one person's: nobody has more than `_MOST_IDS` ids."""
+    pairs = {(each.one, each.other) for each in same}
+    times = Counter(employee for pair in pairs for employee in pair)
+    return {pair for pair in pairs if max(times[each] for each in pair) < _MOST_IDS}
+
+
+def _without(neighbours: Neighbours, aside: set[tuple[int, int]]) -> NDArray[np.float64]:
     """Return the distances without those between two ids of one person, (n, KEPT)."""
-    aside = {(each.one, each.other) for each in same}
     distances = neighbours.distances.copy()
     concerned = {employee for pair in aside for employee in pair}
     for row in np.flatnonzero(np.isin(neighbours.probes, list(concerned))):

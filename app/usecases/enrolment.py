@@ -111,7 +111,10 @@ class Enrolment:
     def _compare_with_others(
         self, request: EnrolmentRequest, vectors: NDArray[np.float32], facts: Fields
     ) -> None:
-        """Note who the face likely is. Raise FaceEnrolled if it surely is that employee."""
+        """Note who the face likely is. Raise FaceEnrolled if it surely is that employee.
+
+        One vector decides, because one is enough to log in with.
+        """
         likely, surely = map(self._service.distance_of, (_LIKELY, _SURELY))
         limit = self._service.threshold if likely is None else likely
         nearest = []
@@ -119,15 +122,14 @@ class Enrolment:
             with stage("search"):
                 people = self._service.gallery.nearest_people(vector)
             others = [each for each in people if each[0].employee_id != request.employee_id]
-            found = identified(others)
-            if not found or not found[1] < limit:
-                return
-            nearest.append((found[1], found[0].employee_id))
-        distance, other = max(nearest)
+            if found := identified(others):
+                nearest.append((found[1], found[0].employee_id))
+        distance, other = min(nearest, default=(np.inf, 0))
+        if not distance < limit:
+            return
         facts |= {"similar_to": other, "similar_distance": round(distance, 4)}
         log.warning("the face may be enrolled under another id", **facts)
-        one_person = len({employee_id for _, employee_id in nearest}) == 1
-        is_sure = one_person and surely is not None and distance < surely
+        is_sure = surely is not None and distance < surely
         if is_sure and not request.allow_similar:
             raise FaceEnrolled
 

@@ -126,6 +126,18 @@ def test_names_are_escaped(photos: Path, tmp_path: Path) -> None:
     assert "<script" not in file.read_text()
 
 
+def test_a_name_that_is_not_utf_8_is_shown_all_the_same(photos: Path, tmp_path: Path) -> None:
+    for person in photos.iterdir():
+        (tmp_path / person.name).symlink_to(person)
+    (tmp_path / "person1").rename(tmp_path / "caf\udce9")
+    report = tmp_path / "report.html"
+    done = command("calibrate", tmp_path, "--report", report)
+    assert done.returncode == 0, done.output
+    assert "caf\\udce9/2.png" in report.read_text()
+    hardest = json.loads(report.with_suffix(".json").read_text())["hardest"]
+    assert any("caf\udce9/2.png" in each["photos"] for each in hardest["mated"])
+
+
 def test_no_store_is_made_or_changed(photos: Path, tmp_path: Path) -> None:
     store = tmp_path / "employees.db"
     figures("calibrate", photos, SQLITE_PATH=str(store))

@@ -88,8 +88,11 @@ def test_a_person_may_be_replaced_and_a_new_one_enrolled(crowd: Deployment) -> N
     assert crowd.enrol(PERSON, method="PUT").status_code == 409
 
 
-def test_all_vectors_must_be_that_persons(crowd: Deployment) -> None:
-    assert crowd.enrol(PERSON, random_vector(8)).status_code == 200
+def test_one_vector_of_somebody_else_is_enough(crowd: Deployment) -> None:
+    vectors = random_vector(8), PERSON, random_vector(9)
+    assert crowd.enrol(*vectors).status_code == 409
+    assert crowd.enrol(*vectors, allow_similar=True).status_code == 200
+    assert {"outcome": "ok", "similar_to": 7}.items() <= crowd.audited().items()
 
 
 def test_with_few_people_nothing_is_sure(few: Deployment) -> None:

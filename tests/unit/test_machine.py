@@ -62,6 +62,9 @@ def test_its_controllers_may_be_mounted_one_by_one(root: Path) -> None:
         (V2, {}),
         ("", {}),
         (V2, {"cpu.max": "", "memory.max": ""}),
+        (V2, {"cpu.max": "400000 0", "memory.max": "?"}),
+        (V2, {"cpu.max": "100000 ?", "memory.max": "-1"}),
+        ("not what it should be\n", {}),
     ],
 )
 def test_without_a_limit_everything_may_be_used(

@@ -207,3 +207,14 @@ def test_vectors_that_are_not_of_unit_length_do_not_count() -> None:
     assert latest
     assert latest.people == 99
     assert latest.fpir
+
+
+def test_an_id_that_many_people_are_near_to_is_no_second_id_of_theirs() -> None:
+    vectors = people(300)
+    wide = Employee(1_000, "Eve", "", unit(vectors[:100] + 0.1 * people(100, seed=1)), MODEL.name)
+    measurement = measured([*employees(vectors), wide])
+    assert measurement.latest
+    assert measurement.latest.fpir
+    assert len(measurement.latest.estimate.same) >= 90
+    before = measured(employees(vectors))
+    assert measurement.threshold < before.threshold
