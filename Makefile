@@ -30,7 +30,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --only-binar
   --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak outages front fuzz lint types install lock image-test audit settings dashboard licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,12 @@ pad: $(DEV) ## measure fraud detection and write the table of docs/fraud.md
 
 soak: $(DEV) ## check every answer under kills and write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+endurance: $(DEV) ## check that memory stays flat over 20,000 requests: docs/benchmarks/endurance.png
+	$(BIN)/python -m benchmarks.endurance $(ARGS)
+
+limits: $(DEV) ## measure starts, logins and memory within cgroups and write docs/operations.md (root)
+	$(BIN)/python -m benchmarks.limits
 
 outages: $(DEV) ## measure failures of MongoDB and write docs/reliability.md
 	$(BIN)/python -m benchmarks.outages

@@ -105,7 +105,8 @@ def running(podman: Podman) -> Iterator[tuple[str, str]]:
     # Low ones, because raising them takes a right that root may lack.
     ulimits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")
     places = ("--tmpfs=/tmp", "--network=host", *ulimits, "--no-healthcheck")
-    container = podman("run", "--detach", *limits, *places, *variables, _IMAGE)
+    shares = ("--cpus=2", "--memory=2g")
+    container = podman("run", "--detach", *limits, *places, *shares, *variables, _IMAGE)
     try:
         yield container, f"http://127.0.0.1:{port}"
     finally:
