@@ -142,9 +142,17 @@ class Service:
         return self._policy.max_fpir
 
     @property
-    def gallery_age_s(self) -> float | None:
-        """Seconds since the gallery last caught up with the store; None if it is not loaded."""
-        return None if self._caught_up_at is None else monotonic() - self._caught_up_at
+    def caught_up_at(self) -> float | None:
+        """When the gallery last caught up with the store, on the clock of time.monotonic.
+
+        None if it is not loaded yet.
+        """
+        return self._caught_up_at
+
+    @property
+    def picture_slots(self) -> Limiter:
+        """The slots in which pictures are processed."""
+        return self._watchdog.slots
 
     @property
     def recogniser(self) -> Recogniser:

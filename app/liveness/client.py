@@ -20,6 +20,7 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from app import traces
 from app.liveness.breaker import Breaker
 from app.stages import stage
 
@@ -105,7 +106,12 @@ class LivenessClient:
         """Return `off` if no service is set up, `failing` while it is not called, else `ok`."""
         if self._url is None:
             return "off"
-        return "failing" if self._breaker.is_open else "ok"
+        return "failing" if self.is_blocked else "ok"
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the service is not called for now, because it keeps failing."""
+        return self._breaker.is_open
 
     def ask(self, frames: Sequence[bytes]) -> "Future[bool]":
         """Ask whether the frames, 15 encoded pictures, show a living face.
@@ -166,11 +172,14 @@ class LivenessClient:
 
     async def _ask_once(self, request: bytes) -> bool:
         sent = asyncio.Event()
+        headers = {"Content-Length": str(len(request))}
+        if trace := traces.current():
+            headers["traceparent"] = trace.traceparent
         try:
             async with self._client_session().post(
                 f"{self._url}/liveness_check",
                 data=_body(request, sent),
-                headers={"Content-Length": str(len(request))},
+                headers=headers,
                 allow_redirects=False,
             ) as response:
                 if response.status in _RETRYABLE:
