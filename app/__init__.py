@@ -46,6 +46,8 @@ def create_app(
     app.config["MAX_VECTORS_PER_EMPLOYEE"] = settings.max_vectors_per_employee
     app.extensions["service"] = service
     export = bootstrap.make_trace_export(settings, metrics.traces_dropped)
+    if export:
+        service.at_stop(export.close)
     middleware.register(app, access, metrics, export)
     paths.register(app)
     errors.register(app)

@@ -4,7 +4,6 @@ https://opentelemetry.io/docs/specs/otlp/ describes the protocol. docs/dependenc
 is no library.
 """
 
-import atexit
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
@@ -65,7 +64,6 @@ class TraceExport:
         self._stop = Event()
         self._sending = Lock()
         Thread(target=self._run, name="traces", daemon=True).start()
-        atexit.register(self.close)
 
     def add(self, answered: Answered) -> None:
         """Send this soon, unless whoever began the trace does not keep it."""

@@ -13,18 +13,24 @@ Vector = dict[Labels, float]
 Samples = dict[str, Vector]
 """Vectors by the metrics' names."""
 
-_SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (-?[0-9.e+-]+|NaN|[+-]Inf)")
+_SAMPLE = re.compile(
+    r"([a-z_]+)(?:\{(.*)\})? (-?[0-9.e+-]+|NaN|[+-]Inf)(?: # \{trace_id=\S+\} \S+ \S+)?"
+)
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)",?')
 _TOKEN = re.compile(r'\s*([a-z_]+|[0-9.]+[a-z]?|"[^"]*"|=~|[-/><=(){}\[\],])')
+_END = "# EOF"  # of OpenMetrics
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def parse(text: str) -> Samples:
-    """Return the samples of the text format. Fail if it is malformed."""
+    """Return the samples of a text in the plain format or in OpenMetrics. Fail if it is malformed.
+
+    The exemplars are left out.
+    """
     samples: Samples = defaultdict(dict)
     declared: dict[str, str] = {}
     assert text.endswith("\n")
-    for line in text.splitlines():
+    for line in text.removesuffix(f"{_END}\n").splitlines():
         if line.startswith("#"):
             _, keyword, name, rest = line.split(" ", 3)
             assert (keyword, rest) == ("HELP", rest) or name not in declared, line
@@ -37,7 +43,8 @@ def parse(text: str) -> Samples:
         labels = frozenset(_LABEL.findall(inside or ""))
         assert _LABEL.sub("", inside or "") == "", line
         family = re.sub("_(bucket|sum|count)$", "", name)
-        assert name in declared or declared[family] == "histogram", line
+        family = family if family in declared else name.removesuffix("_total")
+        assert name in declared or declared[family] in ("histogram", "counter"), line
         assert labels not in samples[name], line
         samples[name][labels] = float(value)
     return dict(samples)

@@ -58,11 +58,11 @@ def register(app: Flask, access: Access, metrics: Metrics, export: TraceExport |
         elapsed, spent = ended - g.began, stages.spent(passed)
         status, code = response.status_code, g.get("code")
         endpoint = (request.endpoint or "").rpartition(".")[2]
-        metrics.answered(endpoint, status, code, elapsed, spent)
+        is_probe = request.path in _PROBES
+        metrics.answered(endpoint, status, code, elapsed, {} if is_probe else spent)
         overload.note(refused=code == _OVERLOADED)
         say = log.warning if status >= 500 else log.info
-        is_probe = request.path in _PROBES and status == 200
-        if code == _OVERLOADED or is_probe:
+        if code == _OVERLOADED or (is_probe and status == 200):
             say = log.debug
         say(
             "request",

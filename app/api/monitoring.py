@@ -10,9 +10,10 @@ from app.api.access import allow, public
 from app.api.openapi import describe
 from app.api.schemas import METRICS, RELEASE
 from app.gallery import GalleryLoading, IndexUnavailable
-from app.lifecycle import NotReady, Service
+from app.lifecycle import Service
 from app.metrics import PREFIX, Metrics
 from app.metrics.families import OPEN_METRICS, PLAIN, gauge_lines
+from app.readiness import NotReady
 from app.storage import StoreUnavailable
 from app.version import VERSION
 

@@ -35,11 +35,20 @@ MAY_IMPORT = {
     "evaluation": {"recognition", "gallery", "storage", "limiter", "private_files"},
     "watchdog": {"limiter"},
     "model_check": {"storage"},
-    "lifecycle": {"gallery", "recognition", "storage", "limiter", "model_check", "watchdog"}
+    "readiness": {"gallery", "storage"},
+    "lifecycle": {
+        "readiness",
+        "gallery",
+        "recognition",
+        "storage",
+        "limiter",
+        "model_check",
+        "watchdog",
+    }
     | {"stages"},
     "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage", "stages"},
     # it tells errors by their type
-    "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
+    "api": {"usecases", "lifecycle", "readiness", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"}
     | {"traces", "trace_export"},
     "bootstrap": {"server", "settings", "sentences", "log", "access", "audit", "storage", "gallery"}
