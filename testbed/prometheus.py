@@ -4,6 +4,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -135,7 +136,7 @@ class Query:
             result = getattr(self, f"_{token}")()
             self._take(")")
             return dict(result)
-        return self._select(self._history[-1].samples, token, self._matchers())
+        return _select(self._history[-1].samples, token, _matching(self._matchers()))
 
     def _aggregate(self, combine: Callable[[Iterable[float]], float]) -> Vector:
         kept: set[str] = set()
@@ -156,13 +157,13 @@ class Query:
         return self._increase(per_second=True)
 
     def _increase(self, per_second: bool = False) -> Vector:
-        name, matchers = self._take(), self._matchers()
+        name, matches = self._take(), _matching(self._matchers())
         self._take("[")
         duration = self._take()
         self._take("]")
         seconds = float(duration[:-1]) * _SECONDS[duration[-1]]
         since = self._history[-1].time - seconds
-        rows = [self._select(m.samples, name, matchers) for m in self._history if m.time >= since]
+        rows = [_select(m.samples, name, matches) for m in self._history if m.time >= since]
         risen: Vector = defaultdict(float)
         for before, after in pairwise(rows):
             for labels in before.keys() & after.keys():
@@ -195,19 +196,23 @@ class Query:
             self._take("}")
         return found
 
-    def _select(
-        self, samples: Samples, name: str, matchers: Mapping[str, tuple[str, str]]
-    ) -> Vector:
-        def matches(labels: Labels) -> bool:
-            given = dict(labels)
-            return all(
-                given.get(label, "") == wanted
-                if operator == "="
-                else re.fullmatch(wanted, given.get(label, ""))
-                for label, (operator, wanted) in matchers.items()
-            )
 
-        return {labels: n for labels, n in samples.get(name, {}).items() if matches(labels)}
+def _matching(matchers: Mapping[str, tuple[str, str]]) -> Callable[[Labels], bool]:
+    @cache
+    def matches(labels: Labels) -> bool:
+        given = dict(labels)
+        return all(
+            given.get(label, "") == wanted
+            if operator == "="
+            else bool(re.fullmatch(wanted, given.get(label, "")))
+            for label, (operator, wanted) in matchers.items()
+        )
+
+    return matches
+
+
+def _select(samples: Samples, name: str, matches: Callable[[Labels], bool]) -> Vector:
+    return {labels: n for labels, n in samples.get(name, {}).items() if matches(labels)}
 
 
 def _quantile(share: float, buckets: Sequence[tuple[float, float]]) -> float:

@@ -16,6 +16,7 @@ from app.metrics import ENDPOINTS
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
 from app.version import VERSION
+from testbed.alerts import RULES
 from testbed.employees import fill
 from testbed.prometheus import Query, Samples, parse, value
 from testbed.serving import ROOT, ready_app
@@ -23,8 +24,7 @@ from tests.support import sent_photos as photos
 from tests.support.features import alike
 from tools import dashboard
 
-ALERTS = yaml.safe_load((ROOT / "openshift/monitoring/alerts.yaml").read_text())
-QUERIES = [rule["expr"] for group in ALERTS["spec"]["groups"] for rule in group["rules"]]
+QUERIES = [rule.expression for rule in RULES.values()]
 QUERIES += [query for panel in dashboard.PANELS for query in panel.queries.values()]
 PAGE = (ROOT / "docs/monitoring.md").read_text()
 

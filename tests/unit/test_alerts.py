@@ -2,23 +2,14 @@
 
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from app.metrics import Metrics
+from testbed.alerts import MINUTE_S, RULES, Watch, holding
 from testbed.prometheus import Moment, Query, parse
 from testbed.serving import ROOT
 from tools import dashboard
-
-RULES: dict[str, dict[str, Any]] = {
-    rule["alert"]: rule
-    for group in yaml.safe_load((ROOT / "openshift/monitoring/alerts.yaml").read_text())["spec"][
-        "groups"
-    ]
-    for rule in group["rules"]
-}
 
 AGE = "gallery_age_seconds"
 Gauges = dict[str, float]
@@ -80,7 +71,7 @@ FAULTS: list[tuple[str, Fault, set[str]]] = [
 def read(metrics: Metrics, gauges: Gauges, minute: int) -> Moment:
     """What Prometheus reads; nothing if there are no gauges, as of a service that is away."""
     if not gauges:
-        return Moment(60.0 * minute, {})
+        return Moment(MINUTE_S * minute, {})
     age = gauges.pop(AGE, 0)
     metrics.watch(gallery_age_seconds=lambda: monotonic() - age)
     lines = [*metrics.lines(open_metrics=False)]
@@ -90,17 +81,7 @@ def read(metrics: Metrics, gauges: Gauges, minute: int) -> Moment:
             f"# TYPE image_registration_{name} gauge",
             f"image_registration_{name} {number}",
         ]
-    return Moment(60.0 * minute, parse("\n".join([*lines, ""])))
-
-
-def active(history: list[Moment]) -> set[str]:
-    """The alerts whose expression holds now, which fire if it has held for long enough."""
-    return {name for name, rule in RULES.items() if Query(rule["expr"]).holds(history)}
-
-
-def patience(alert: str) -> int:
-    """For how many minutes the expression of an alert has to hold before it fires."""
-    return int(RULES[alert].get("for", "0m").removesuffix("m"))
+    return Moment(MINUTE_S * minute, parse("\n".join([*lines, ""])))
 
 
 @pytest.mark.parametrize(("alert", "fault", "others"), FAULTS)
@@ -109,25 +90,24 @@ def test_an_alert_fires_on_its_fault_and_not_before(
 ) -> None:
     metrics = Metrics()
     gauges: Gauges = {}
-    history = []
+    watch = Watch()
     for minute in range(20):
         calm(metrics, gauges)
-        history.append(read(metrics, gauges, minute))
-        if minute % 5 == 4:
-            assert active(history) == set()
-    held = 0
-    for minute in range(20, 50):
+        watch.read(read(metrics, gauges, minute))
+        assert watch.firing == set()
+    assert holding(watch.history) == set()
+    while alert not in {name for name, _ in watch.firing}:
+        minute += 1
+        assert minute < 50
         calm(metrics, gauges)
         fault(metrics, gauges)
-        history.append(read(metrics, gauges, minute))
-        held = held + 1 if alert in active(history) else 0
-        if held > patience(alert):
-            break
-    assert active(history) - others == {alert}
+        watch.read(read(metrics, gauges, minute))
+        assert {name for name, _ in watch.firing} <= {alert, *others}
+    assert minute >= 20 + RULES[alert].patience
     for after in range(1, 80, 4):
         calm(metrics, gauges)
-        history.append(read(metrics, gauges, minute + after))
-    assert active(history) == set()
+        watch.read(read(metrics, gauges, minute + after))
+    assert watch.firing == set()
 
 
 def test_every_alert_has_its_fault() -> None:
@@ -139,15 +119,15 @@ def test_a_quiet_night_is_no_alert() -> None:
     history = [read(metrics, {"info": 1, AGE: 5}, minute) for minute in range(60)]
     logins(metrics, "no_match", 1)
     history.append(read(metrics, {"info": 1, AGE: 5}, 60))
-    assert active(history) == set()
+    assert holding(history) == set()
 
 
 @pytest.mark.parametrize("alert", RULES)
 def test_each_alert_has_a_line_in_the_runbook(alert: str) -> None:
-    page, _, anchor = RULES[alert]["annotations"]["runbook"].partition("#")
+    page, _, anchor = RULES[alert].runbook.partition("#")
     assert anchor == alert.lower()
     assert f"\n### {alert}\n\n" in (ROOT / page).read_text()
-    assert RULES[alert]["labels"]["severity"] in ("warning", "critical")
+    assert RULES[alert].severity in ("warning", "critical")
 
 
 def test_the_dashboard_is_what_the_generator_makes() -> None:
