@@ -163,7 +163,7 @@ def a_crowd_comes(hour: Hour) -> None:
         headers = {"Authorization": f"Bearer {ADMIN}"}
         answers = crowd.map(
             lambda _: hour.service.call("POST", FIND, json=PROBE, headers=headers).status_code,
-            range(120),
+            range(60),
         )
         for status in answers:
             hour.count(MATCH if status == 200 else find(503, "overloaded"))
@@ -257,7 +257,7 @@ def few_are_recognised(hour: Hour) -> None:
 def test_an_hour_is_counted_watched_and_logged_as_it_was(tmp_path: Path) -> None:
     settings = {
         "WORKERS": "2",
-        "THREADS": "8",
+        "THREADS": "4",
         "API_KEYS": f"{ADMIN_LINE} {LOGIN_LINE}",
         "TRUSTED_PROXIES": "1",
         "LOGIN_FAILURES": "3",
@@ -276,12 +276,14 @@ def test_an_hour_is_counted_watched_and_logged_as_it_was(tmp_path: Path) -> None
             hour.runs(service)
             first_life(hour, liveness, tmp_path)
             few_are_recognised(hour)
+            calm(hour, minutes=9, logins=0)
+            assert {name for name, _ in hour.watch.firing} == {"FewAreRecognised"}
             expected = hour.expected()
             samples = hour.scrape()
             assert {name: counted(samples, name) for name in expected} == expected
             assert counted(samples, "worker_starts_total") == {"": 6}
             assert counted(samples, "requests_in_flight") == {"": 1}
-            assert counted(samples, "request_slots") == {"": 14}
+            assert counted(samples, "request_slots") == {"": 6}
             service.stop()
             assert_log(service.log, hour.log_lines)
     hour.begins("NothingAnswers")
