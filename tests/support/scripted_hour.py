@@ -1,5 +1,7 @@
 """An hour of a service's life: what a script does, what Prometheus reads, and which alerts fire."""
 
+import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple, Self
@@ -8,7 +10,7 @@ import requests
 
 from testbed.alerts import MINUTE_S, RULES, Watch
 from testbed.prometheus import Moment, Samples, parse
-from testbed.serving import RunningService
+from testbed.serving import ROOT, RunningService
 
 SEARCHED = ("recognition", "search", "index", "store")
 
@@ -138,3 +140,17 @@ def counted(samples: Samples, name: str) -> dict[str, float]:
         for labels, number in found.items()
         if not labels.startswith(("readyz", "not_ready"))
     }
+
+
+def check_log(log: str, requests: int) -> None:
+    """One line for each request, whose members are all documented; the last one is the end."""
+    page = (ROOT / "docs/logging.md").read_text()
+    documented = set(re.findall(r"`(\w+)`", page))
+    lines = [json.loads(line) for line in log.splitlines()]
+    told = [line for line in lines if line["event"] == "request" and "readyz" not in line["path"]]
+    assert len(told) == requests
+    for line in told:
+        assert {*line} <= documented, line
+        assert (line["level"] == "warning") is (line["status"] >= 500)
+        assert "employee_id" not in line or line["status"] == 200
+    assert lines[-1]["event"] == "stopped"
