@@ -119,7 +119,10 @@ class Server(BaseApplication):  # type: ignore[misc]
         except bootstrap.CANNOT_START as error:
             print(f"Cannot start: {error}", file=sys.stderr, flush=True)
             sys.exit(_CANNOT_START)
-        return Adapter(flask_app, self._bounds, flask_app.extensions["service"])
+        adapter = Adapter(flask_app, self._bounds, flask_app.extensions["service"])
+        bodies = adapter.bodies
+        self._metrics.watch(body_bytes=lambda: bodies.used, body_bytes_limit=lambda: bodies.size)
+        return adapter
 
     def _note(self, state: State) -> Callable[[object, Any], None]:
         """Return a hook of gunicorn's that notes a worker's state."""

@@ -45,16 +45,28 @@ def create_app(
     app.config["MAX_JSON_DEPTH"] = settings.max_json_depth
     app.config["MAX_VECTORS_PER_EMPLOYEE"] = settings.max_vectors_per_employee
     app.extensions["service"] = service
-    middleware.register(app, access, metrics)
+    export = bootstrap.make_trace_export(settings, metrics.traces_dropped)
+    if export:
+        service.at_stop(export.close)
+    middleware.register(app, access, metrics, export)
     paths.register(app)
     errors.register(app)
     cors.register(app, (settings.cors_origins or "").split())
     # A login or enrolment takes a slot before its body is parsed, so that refusing it costs little.
     # The remaining threads answer everything else, however long the slots are held.
     slots = Limiter(settings.threads - max(1, settings.threads // 8), patience_s=0)
-    metrics.has_slots(slots.slots)
     # An enrolment processes its pictures one by one, and under load each takes seconds.
     service.watch(slots, max(600.0, 6.0 * settings.max_vectors_per_employee))
+    pictures = service.picture_slots
+    metrics.watch(
+        request_slots=lambda: slots.slots,
+        request_slots_used=lambda: slots.used,
+        picture_slots=lambda: pictures.slots,
+        picture_slots_used=lambda: pictures.used,
+        pictures_waiting=lambda: pictures.waiting,
+        liveness_breakers_open=lambda: liveness.is_blocked,
+        gallery_age_seconds=lambda: service.caught_up_at,
+    )
     app.register_blueprint(
         employees.blueprint(
             Enrolment(service, audit), Employees(service, audit), access, slots, settings.listings

@@ -29,6 +29,7 @@ from app.server import leaving_s
 from app.settings import Settings, SettingsError, doubtful, load_settings
 from app.storage import EmployeeStore, StoreUnavailable, UnknownSeal
 from app.storage.sealing import VectorKeys
+from app.trace_export import TraceExport
 from app.watchdog import Watchdog, end_process
 from models import onnx_description
 from models.catalogue import Catalogue, FaceModel, ModelUnavailable
@@ -247,6 +248,12 @@ def make_key_ring(settings: Settings) -> KeyRing:
 def make_audit_log(settings: Settings, observe: Observer) -> AuditLog:
     """Open the audit log. Raises AuditUnavailable. observe: is told of every action."""
     return AuditLog(open_sink(settings.audit_log) if settings.audit_log else None, observe)
+
+
+def make_trace_export(settings: Settings, dropped: Callable[[int], None]) -> TraceExport | None:
+    """Begin to send traces; None if no collector is set up. dropped: as of TraceExport."""
+    endpoint = settings.otel_exporter_otlp_endpoint
+    return TraceExport(endpoint, dropped) if endpoint else None
 
 
 def make_rate_limits(settings: Settings) -> RateLimits:

@@ -13,35 +13,17 @@ from app.gallery import Gallery, GalleryLoading, IndexUnavailable
 from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
 from app.limiter import Limiter
 from app.model_check import ModelCheck
+from app.readiness import NotReady, Reason, reason
 from app.recognition.recogniser import Recogniser
 from app.stages import stage
 from app.storage import Employee, EmployeeStore, StoreUnavailable, UnknownSeal
 from app.watchdog import Watchdog
-from models.catalogue import FaceModel, ModelUnavailable
+from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
 _RETRY_S = 2.0
 _MAX_BACKOFF = 16  # times the usual pause, while catching up keeps failing
-
-
-class NotReady(Exception):
-    """The service cannot answer yet; the message says what it is waiting for.
-
-    cause: the same for an operator, with the names of settings.
-    """
-
-    def __init__(self, sentence: str, cause: str | None = None) -> None:
-        super().__init__(sentence)
-        self.cause = cause or sentence
-
-
-_REASONS: dict[type[Exception], str] = {
-    StoreUnavailable: "the database is unavailable",
-    IndexUnavailable: "the index is unavailable",
-    ModelUnavailable: "the face model is missing",
-    UnknownSeal: "the stored vectors cannot be read",
-}
 
 
 class Service:
@@ -81,10 +63,11 @@ class Service:
         self._recogniser: Recogniser | None = None
         self._gallery: Gallery | None = None
         self._self_measurement: SelfMeasurement | None = None
-        self._waiting_for: tuple[str, str | None] = ("the service is starting", None)
+        self._waiting_for = Reason("the service is starting")
         self._is_leaving = False
         self._caught_up_at: float | None = None
         self._stop = Event()
+        self._at_stop: list[Callable[[], None]] = []
 
     def start(self) -> None:
         """Load the model now if the store answers, and the gallery in the background.
@@ -103,10 +86,16 @@ class Service:
         self._is_leaving = True
 
     def stop(self) -> None:
-        """Stop the background thread and close the store."""
+        """Stop the background thread, close the store, and call what `at_stop` was given."""
         self._stop.set()
+        for close in self._at_stop:
+            close()
         self._watchdog.stop()
         self.store.close()
+
+    def at_stop(self, close: Callable[[], None]) -> None:
+        """Have this called when the service stops."""
+        self._at_stop.append(close)
 
     def watch(self, slots: Limiter, longest_s: float) -> None:
         """End the process if a slot is held for longer than this."""
@@ -142,9 +131,17 @@ class Service:
         return self._policy.max_fpir
 
     @property
-    def gallery_age_s(self) -> float | None:
-        """Seconds since the gallery last caught up with the store; None if it is not loaded."""
-        return None if self._caught_up_at is None else monotonic() - self._caught_up_at
+    def caught_up_at(self) -> float | None:
+        """When the gallery last caught up with the store, on the clock of time.monotonic.
+
+        None if it is not loaded yet.
+        """
+        return self._caught_up_at
+
+    @property
+    def picture_slots(self) -> Limiter:
+        """The slots in which pictures are processed."""
+        return self._watchdog.slots
 
     @property
     def recogniser(self) -> Recogniser:
@@ -172,7 +169,8 @@ class Service:
     def check_alive(self) -> None:
         """Raise NotReady if the process must be replaced."""
         if self._watchdog.is_stuck:
-            raise NotReady("a request has taken too long, this process is being replaced")
+            sentence = "a request has taken too long, this process is being replaced"
+            raise NotReady(sentence, part="slots")
 
     def check_ready(self) -> None:
         """Raise NotReady, or what the gallery raises, if a login cannot be answered."""
@@ -184,7 +182,7 @@ class Service:
         if not len(self.gallery):
             self._check_model()
         if self._watchdog.is_blocked:
-            raise NotReady("earlier requests are taking too long")
+            raise NotReady("earlier requests are taking too long", part="slots")
 
     def check_enrolment(self) -> None:
         """Raise NotReady if the gallery is not loaded, or its vectors call for another model."""
@@ -220,11 +218,11 @@ class Service:
         try:
             self.store.check_seals()
         except UnknownSeal as error:
-            raise NotReady(_REASONS[UnknownSeal], str(error)) from error
+            raise NotReady(*reason(error)) from error
         running = self.recogniser.model.name
         check = self._model_check.may_enrol if enrolling else self._model_check.can_match
         if not check(running):
-            raise NotReady("everybody is enrolled with a different face model")
+            raise NotReady("everybody is enrolled with a different face model", part="model")
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -243,7 +241,7 @@ class Service:
 
     def _load_gallery(self, recogniser: Recogniser) -> None:
         model = recogniser.model
-        self._waiting_for = ("the gallery is being loaded", None)
+        self._waiting_for = Reason("the gallery is being loaded")
         gallery = self._make_gallery(model)
         gallery.load()
         self._caught_up_at = monotonic()
@@ -288,7 +286,5 @@ class Service:
                     log.exception("the gallery cannot catch up with the store, retrying")
 
     def _note_failure(self, error: Exception) -> None:
-        reason = next((_REASONS[kind] for kind in _REASONS if isinstance(error, kind)), None)
-        cause = str(error) if reason else None
-        self._waiting_for = (reason or "something failed, see the log", cause)
-        log.error("not ready", reason=str(error), exc_info=None if reason else error)
+        self._waiting_for = known = reason(error)
+        log.error("not ready", reason=str(error), exc_info=None if known.cause else error)

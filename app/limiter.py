@@ -57,5 +57,15 @@ class Limiter:
         with self._lock:
             return [number for _, number in self._held]
 
+    @property
+    def used(self) -> int:
+        """How many slots are in use."""
+        return len(self._held)
+
+    @property
+    def waiting(self) -> int:
+        """How many threads wait for a slot."""
+        return len(self._queue)
+
     def _note(self) -> None:
         self._held.append((get_ident(), next(self._numbers)))

@@ -44,6 +44,7 @@ class Watchdog:
         *,
         end: Callable[[], None],
     ) -> None:
+        self.slots = slots
         self._longest_s = {slots: longest_s}
         self._end = end
         self._tick_s = longest_s / _TICKS

@@ -4,6 +4,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,18 +14,24 @@ Vector = dict[Labels, float]
 Samples = dict[str, Vector]
 """Vectors by the metrics' names."""
 
-_SAMPLE = re.compile(r"([a-z_]+)(?:\{(.*)\})? (-?[0-9.e+-]+|NaN|[+-]Inf)")
+_SAMPLE = re.compile(
+    r"([a-z_]+)(?:\{(.*)\})? (-?[0-9.e+-]+|NaN|[+-]Inf)(?: # \{trace_id=\S+\} \S+ \S+)?"
+)
 _LABEL = re.compile(r'([a-z_]+)="((?:[^"\\\n]|\\["\\n])*)",?')
 _TOKEN = re.compile(r'\s*([a-z_]+|[0-9.]+[a-z]?|"[^"]*"|=~|[-/><=(){}\[\],])')
+_END = "# EOF"  # of OpenMetrics
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def parse(text: str) -> Samples:
-    """Return the samples of the text format. Fail if it is malformed."""
+    """Return the samples of a text in the plain format or in OpenMetrics. Fail if it is malformed.
+
+    The exemplars are left out.
+    """
     samples: Samples = defaultdict(dict)
     declared: dict[str, str] = {}
     assert text.endswith("\n")
-    for line in text.splitlines():
+    for line in text.removesuffix(f"{_END}\n").splitlines():
         if line.startswith("#"):
             _, keyword, name, rest = line.split(" ", 3)
             assert (keyword, rest) == ("HELP", rest) or name not in declared, line
@@ -37,7 +44,8 @@ def parse(text: str) -> Samples:
         labels = frozenset(_LABEL.findall(inside or ""))
         assert _LABEL.sub("", inside or "") == "", line
         family = re.sub("_(bucket|sum|count)$", "", name)
-        assert name in declared or declared[family] == "histogram", line
+        family = family if family in declared else name.removesuffix("_total")
+        assert name in declared or declared[family] in ("histogram", "counter"), line
         assert labels not in samples[name], line
         samples[name][labels] = float(value)
     return dict(samples)
@@ -128,7 +136,7 @@ class Query:
             result = getattr(self, f"_{token}")()
             self._take(")")
             return dict(result)
-        return self._select(self._history[-1].samples, token, self._matchers())
+        return _select(self._history[-1].samples, token, _matching(self._matchers()))
 
     def _aggregate(self, combine: Callable[[Iterable[float]], float]) -> Vector:
         kept: set[str] = set()
@@ -149,13 +157,13 @@ class Query:
         return self._increase(per_second=True)
 
     def _increase(self, per_second: bool = False) -> Vector:
-        name, matchers = self._take(), self._matchers()
+        name, matches = self._take(), _matching(self._matchers())
         self._take("[")
         duration = self._take()
         self._take("]")
         seconds = float(duration[:-1]) * _SECONDS[duration[-1]]
         since = self._history[-1].time - seconds
-        rows = [self._select(m.samples, name, matchers) for m in self._history if m.time >= since]
+        rows = [_select(m.samples, name, matches) for m in self._history if m.time >= since]
         risen: Vector = defaultdict(float)
         for before, after in pairwise(rows):
             for labels in before.keys() & after.keys():
@@ -188,19 +196,23 @@ class Query:
             self._take("}")
         return found
 
-    def _select(
-        self, samples: Samples, name: str, matchers: Mapping[str, tuple[str, str]]
-    ) -> Vector:
-        def matches(labels: Labels) -> bool:
-            given = dict(labels)
-            return all(
-                given.get(label, "") == wanted
-                if operator == "="
-                else re.fullmatch(wanted, given.get(label, ""))
-                for label, (operator, wanted) in matchers.items()
-            )
 
-        return {labels: n for labels, n in samples.get(name, {}).items() if matches(labels)}
+def _matching(matchers: Mapping[str, tuple[str, str]]) -> Callable[[Labels], bool]:
+    @cache
+    def matches(labels: Labels) -> bool:
+        given = dict(labels)
+        return all(
+            given.get(label, "") == wanted
+            if operator == "="
+            else bool(re.fullmatch(wanted, given.get(label, "")))
+            for label, (operator, wanted) in matchers.items()
+        )
+
+    return matches
+
+
+def _select(samples: Samples, name: str, matches: Callable[[Labels], bool]) -> Vector:
+    return {labels: n for labels, n in samples.get(name, {}).items() if matches(labels)}
 
 
 def _quantile(share: float, buckets: Sequence[tuple[float, float]]) -> float:

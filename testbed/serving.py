@@ -116,7 +116,7 @@ class RunningService:
     @property
     def times_ready(self) -> int:
         """How many workers have logged, at `info` or below, that they are ready."""
-        return len(re.findall(r"\] ready +", self.log))
+        return len(re.findall(r'\] ready +|"event": "ready"', self.log))
 
     def wait_ready(self, timeout_s: float = START_S) -> None:
         """Return when /readyz says 200."""

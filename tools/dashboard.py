@@ -60,9 +60,28 @@ PANELS = [
         {"{{code}}": f"sum by (code) (rate({_M}_errors_total[5m])) > 0"},
     ),
     Panel(
-        "Requests in flight and slots",
+        "Logins and enrolments, and their slots",
         "none",
-        {"in flight": f"sum({_M}_requests_in_flight)", "slots": f"sum({_M}_request_slots)"},
+        {"answered now": f"sum({_M}_request_slots_used)", "slots": f"sum({_M}_request_slots)"},
+    ),
+    Panel(
+        "Photos, and their slots",
+        "none",
+        {
+            "processed now": f"sum({_M}_picture_slots_used)",
+            "waiting": f"sum({_M}_pictures_waiting)",
+            "slots": f"sum({_M}_picture_slots)",
+        },
+    ),
+    Panel(
+        "Bodies held, and how many may be",
+        "bytes",
+        {"held": f"sum({_M}_body_bytes)", "limit": f"sum({_M}_body_bytes_limit)"},
+    ),
+    Panel(
+        "Workers that do not call the liveness service",
+        "none",
+        {"{{pod}}": f"{_M}_liveness_breakers_open"},
     ),
     Panel("Employees in the gallery", "none", {"{{pod}}": f"{_M}_gallery_employees"}),
     Panel(
@@ -106,7 +125,12 @@ def _panel(number: int, panel: Panel) -> dict[str, object]:
         "gridPos": {"x": column * _WIDTH, "y": row * _HEIGHT, "w": _WIDTH, "h": _HEIGHT},
         "fieldConfig": {"defaults": {"unit": panel.unit, "min": 0}, "overrides": []},
         "targets": [
-            {"refId": chr(ord("A") + n), "expr": query, "legendFormat": legend}
+            {
+                "refId": chr(ord("A") + n),
+                "expr": query,
+                "legendFormat": legend,
+                "exemplar": "_bucket" in query,
+            }
             for n, (legend, query) in enumerate(panel.queries.items())
         ],
     }

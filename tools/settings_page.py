@@ -39,7 +39,7 @@ _TOPICS = {
     "login_match_threshold": "Login checks",
     "api_keys": "Access, limits and audit log",
     "max_body_mb": "Size of requests and pictures",
-    "log_level": "Service log",
+    "log_level": "Service log and traces",
 }
 
 

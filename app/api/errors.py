@@ -10,9 +10,9 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from app.access.rate_limits import TooManyFailures, TooManyRequests
 from app.audit import AuditUnavailable
 from app.gallery import GalleryLoading, IndexUnavailable
-from app.lifecycle import NotReady
 from app.limiter import Overloaded
 from app.liveness.client import LivenessUnavailable
+from app.readiness import NotReady
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.frame_sequence import BadFrame
 from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
@@ -33,6 +33,7 @@ class Problem(Exception):
 
     code: stable, for programs. sentence: one short sentence for a person. retry_after_s: seconds
     until the same request may succeed; None if a retry cannot help. headers: added to the answer.
+    members: added to it if it is JSON.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Problem(Exception):
         sentence: str,
         retry_after_s: int | None = None,
         headers: Mapping[str, str] | None = None,
+        members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(sentence)
         self.status = status
@@ -49,6 +51,7 @@ class Problem(Exception):
         self.sentence = sentence
         self.retry_after_s = retry_after_s
         self.headers = headers or {}
+        self.members = members or {}
 
     def response(self) -> Response:
         """Return plain text, or problem+json if the request prefers JSON."""
@@ -58,6 +61,7 @@ class Problem(Exception):
                 "status": self.status,
                 "code": self.code,
                 "request_id": g.request_id,
+                **self.members,
             }
             response = Response(json.dumps(body), self.status, mimetype="application/problem+json")
         else:
@@ -83,11 +87,17 @@ def _answer(error: Exception) -> Response:
     return response
 
 
-def with_cause(error: Exception) -> Problem:
-    """Return the answer for operators, which states the cause and names settings."""
+def not_ready(error: Exception, members: Mapping[str, object]) -> Problem:
+    """Return the answer for operators, which states the cause and names settings.
+
+    members: as of Problem.
+    """
     problem = _problem(error)
-    cause = error.cause if isinstance(error, NotReady) else error
-    return Problem(problem.status, problem.code, f"not ready: {cause}", problem.retry_after_s)
+    if isinstance(error, AuditUnavailable):
+        sentence = problem.sentence
+    else:
+        sentence = f"not ready: {error.cause if isinstance(error, NotReady) else error}"
+    return Problem(problem.status, problem.code, sentence, problem.retry_after_s, members=members)
 
 
 def _problem(error: Exception) -> Problem:
@@ -119,18 +129,18 @@ def _problem(error: Exception) -> Problem:
             code = "too_many_failures" if failures else "too_many_requests"
             return Problem(429, code, str(error), error.retry_after_s)
         case AuditUnavailable():
-            _log_cause(error)
+            _log_cause(str(error))
             return _unavailable("audit_unavailable", "the audit log is unavailable, try again")
         case StoreUnavailable():
-            _log_cause(error)
+            _log_cause(str(error))
             return _unavailable("store_unavailable", "the database is unavailable, try again")
         case IndexUnavailable():
-            _log_cause(error)
+            _log_cause(str(error))
             return _unavailable("index_unavailable", "the index is unavailable, try again")
-        case LivenessUnavailable(again=True):
-            return _unavailable("liveness_unavailable", str(error))
         case LivenessUnavailable():
-            return Problem(503, "liveness_unavailable", str(error))
+            _log_cause(error.cause)
+            retry_after_s = _RETRY_UNAVAILABLE_S if error.again else None
+            return Problem(503, "liveness_unavailable", str(error), retry_after_s)
         case Overloaded() | MemoryError():
             sentence = "too many requests at once, try again"
             return Problem(503, "overloaded", sentence, _RETRY_OVERLOADED_S)
@@ -146,9 +156,9 @@ def _problem(error: Exception) -> Problem:
             return Problem(500, "internal_error", "something went wrong on our side")
 
 
-def _log_cause(error: Exception) -> None:
+def _log_cause(cause: str) -> None:
     """Add to the request's log line what clients are not told."""
-    structlog.contextvars.bind_contextvars(cause=str(error))
+    structlog.contextvars.bind_contextvars(cause=cause)
 
 
 def _unavailable(code: str, sentence: str) -> Problem:

@@ -3,14 +3,18 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.access import Access, public
-from app.api.errors import with_cause
+from app.api.errors import not_ready
 from app.api.openapi import describe
+from app.api.parts import Parts, failing
 from app.api.schemas import STATUS
-from app.audit import AuditLog
+from app.audit import AuditLog, AuditUnavailable
 from app.gallery import GalleryLoading, IndexUnavailable
-from app.lifecycle import NotReady, Service
+from app.lifecycle import Service
 from app.liveness.client import LivenessClient
+from app.readiness import NotReady
 from app.storage import StoreUnavailable
+
+_UNREADY = (NotReady, GalleryLoading, StoreUnavailable, IndexUnavailable, AuditUnavailable)
 
 
 def blueprint(
@@ -22,6 +26,7 @@ def blueprint(
 ) -> Blueprint:
     """Return the endpoints healthz and readyz. keys_required: whether requests need an API key."""
     api = Blueprint("health", __name__)
+    parts = Parts()
 
     @api.get("/healthz")
     @public
@@ -36,9 +41,19 @@ def blueprint(
     def readyz() -> Response:
         try:
             service.check_ready()
-        except (NotReady, GalleryLoading, StoreUnavailable, IndexUnavailable) as error:
-            raise with_cause(error) from error
-        audit.check()
+            audit.check()
+        except _UNREADY as error:
+            parts.note({"liveness": liveness.state, **failing(error)})
+            members = {"parts": parts.listed()} if access.is_admin() else {}
+            raise not_ready(error, members) from error
+        parts.note(
+            {
+                # All of these were tried just now, but not the liveness service.
+                **dict.fromkeys(("model", "database", "index", "slots"), "ok"),
+                "audit_log": "ok" if audit.is_kept else "off",
+                "liveness": liveness.state,
+            }
+        )
         status: dict[str, object] = {
             "status": "ready",
             "model": service.recogniser.model.name,
@@ -49,12 +64,7 @@ def blueprint(
         if access.is_admin():
             if measured := service.measurement:
                 status["gallery"] = measured.summary()
-            # All of these were tried just now, but not the liveness service.
-            status["parts"] = {
-                **dict.fromkeys(("model", "database", "index", "slots"), "ok"),
-                "audit_log": "ok" if audit.is_kept else "off",
-                "liveness": liveness.state,
-            }
+            status["parts"] = parts.listed()
         return jsonify(status)
 
     return api

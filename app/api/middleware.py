@@ -8,28 +8,27 @@ from uuid import uuid4
 import structlog
 from flask import Flask, Response, g, request
 
-from app import stages
+from app import stages, traces
 from app.api.access import Access
 from app.api.errors import Problem
 from app.api.overload import OverloadLog
 from app.metrics import Metrics
 from app.server import REFUSAL
+from app.trace_export import Answered, TraceExport
 
 log = structlog.get_logger()
 
 _MAX_LOGGED_PATH = 100  # characters; clients choose the path
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-# https://www.w3.org/TR/trace-context: version, trace id, id of the caller's span, flags
-_TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
-)
-_TRACEPARENT_LENGTH = 55  # characters; later versions may append to it
 _OVERLOADED = "overloaded"  # the code of requests that are summed up in the log
 _PROBES = ("/healthz", "/readyz", "/metrics")
 
 
-def register(app: Flask, access: Access, metrics: Metrics) -> None:
-    """Give every request an id (X-Request-ID if it is sane), check access, and count and log it."""
+def register(app: Flask, access: Access, metrics: Metrics, export: TraceExport | None) -> None:
+    """Give every request an id (X-Request-ID if it is sane), check access, and count and log it.
+
+    export: takes the traces of requests; None if nobody wants them.
+    """
     overload = OverloadLog()
 
     @app.before_request
@@ -40,8 +39,9 @@ def register(app: Flask, access: Access, metrics: Metrics) -> None:
         g.began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
-        if trace_id := _trace_id():
-            structlog.contextvars.bind_contextvars(trace_id=trace_id)
+        given = request.headers.get("traceparent", "")
+        if trace := traces.begin(given, may_be_new=export is not None):
+            structlog.contextvars.bind_contextvars(trace_id=trace.trace_id)
         stages.begin()
         access.identify()
         if refusal := request.environ.get(REFUSAL):
@@ -54,13 +54,15 @@ def register(app: Flask, access: Access, metrics: Metrics) -> None:
         response.headers["X-Request-ID"] = g.request_id
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Cache-Control"] = "no-store"
-        elapsed, spent = time.perf_counter() - g.began, stages.spent()
+        ended, passed = time.perf_counter(), stages.passed()
+        elapsed, spent = ended - g.began, stages.spent(passed)
         status, code = response.status_code, g.get("code")
         endpoint = (request.endpoint or "").rpartition(".")[2]
-        metrics.answered(endpoint, status, code, elapsed, spent)
+        is_probe = request.path in _PROBES
+        metrics.answered(endpoint, status, code, elapsed, {} if is_probe else spent)
         overload.note(refused=code == _OVERLOADED)
         say = log.warning if status >= 500 else log.info
-        if code == _OVERLOADED or (request.path in _PROBES and status == 200):
+        if code == _OVERLOADED or (is_probe and status == 200):
             say = log.debug
         say(
             "request",
@@ -70,18 +72,14 @@ def register(app: Flask, access: Access, metrics: Metrics) -> None:
             ms=_ms(elapsed),
             **{f"{stage}_ms": _ms(seconds) for stage, seconds in spent.items()},
         )
+        if export and not is_probe and (trace := traces.current()):
+            route = request.url_rule.rule if request.url_rule else None
+            export.add(Answered(trace, request.method, route, status, code, ended, elapsed, passed))
         return response
 
     @app.teardown_request
     def release(error: BaseException | None) -> None:
         metrics.request_ended()
-
-
-def _trace_id() -> str | None:
-    """Return the trace that the request belongs to, if the caller names one."""
-    given = request.headers.get("traceparent", "")[:_TRACEPARENT_LENGTH]
-    match = _TRACEPARENT.fullmatch(given)
-    return match[1] if match else None
 
 
 def _ms(seconds: float) -> float:

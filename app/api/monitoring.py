@@ -3,18 +3,21 @@
 from collections.abc import Iterator
 from contextlib import suppress
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 
 from app.access import Role
 from app.api.access import allow, public
 from app.api.openapi import describe
 from app.api.schemas import METRICS, RELEASE
 from app.gallery import GalleryLoading, IndexUnavailable
-from app.lifecycle import NotReady, Service
+from app.lifecycle import Service
 from app.metrics import PREFIX, Metrics
-from app.metrics.families import CONTENT_TYPE, gauge_lines
+from app.metrics.families import OPEN_METRICS, PLAIN, gauge_lines
+from app.readiness import NotReady
 from app.storage import StoreUnavailable
 from app.version import VERSION
+
+_OPEN_METRICS = OPEN_METRICS.partition(";")[0]
 
 
 def blueprint(service: Service, metrics: Metrics) -> Blueprint:
@@ -25,10 +28,14 @@ def blueprint(service: Service, metrics: Metrics) -> Blueprint:
     @allow(Role.MONITOR)
     @describe("Report counts and times for Prometheus", answers=METRICS)
     def report() -> Response:
-        lines = [*metrics.lines(), *_info(service)]
+        # Prometheus itself accepts it, unlike those who read with curl.
+        open_metrics = _OPEN_METRICS in request.headers.get("Accept", "")
+        lines = [*metrics.lines(open_metrics=open_metrics), *_info(service)]
         for name, about, value in _known(service):
             lines += gauge_lines(f"{PREFIX}_{name}", about, value)
-        return Response("\n".join([*lines, ""]), content_type=CONTENT_TYPE)
+        if open_metrics:
+            return Response("\n".join([*lines, "# EOF", ""]), content_type=OPEN_METRICS)
+        return Response("\n".join([*lines, ""]), content_type=PLAIN)
 
     @api.get("/version")
     @public
@@ -51,8 +58,6 @@ def _known(service: Service) -> Iterator[tuple[str, str, float]]:
     """Yield name, description and value of what the answering worker knows at the moment."""
     with suppress(NotReady, GalleryLoading, StoreUnavailable, IndexUnavailable):
         yield "gallery_employees", "Employees who can be found.", len(service.gallery)
-    if (age := service.gallery_age_s) is not None:
-        yield "gallery_age_seconds", "Time since the gallery caught up with the database.", age
     yield "threshold", "Distance below which a login matches (α).", service.threshold
     yield "max_fpir", "MAX_FPIR, the highest acceptable FPIR.", service.max_fpir
     if measured := service.measurement:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from app.gallery import GalleryLoading, batched
 from app.gallery.distances import COMPARED, comparable, ranked, templates
 from app.gallery.memory_index import MemoryIndex
+from app.stages import stage
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
 from models.catalogue import FaceModel
 
@@ -69,16 +70,22 @@ class MemoryGallery:
         self._position = position
 
     def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
-        self.catch_up()
+        with stage("store"):
+            self.catch_up()
         count = _CANDIDATES
-        while proposed := self._index.nearest(probe, count):
-            records = comparable(self._store.get(proposed, may_lag=True), self._model)
+        while proposed := self._proposed(probe, count):
+            with stage("store"):
+                records = comparable(self._store.get(proposed, may_lag=True), self._model)
             if not records:
                 self._remove_stale(proposed)
             elif len(records) > COMPARED or len(proposed) < count or count == _BATCH:
                 return ranked(records, probe, self._model)
             count = min(4 * count, _BATCH)  # if candidates are stale, get past them quickly
         return []
+
+    def _proposed(self, probe: NDArray[np.float32], count: int) -> list[int]:
+        with stage("index"):
+            return self._index.nearest(probe, count)
 
     def check_ready(self) -> None:
         anyone = np.ones(self._model.dimension, np.float32)

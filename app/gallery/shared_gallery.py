@@ -12,6 +12,7 @@ from app.gallery import IndexUnavailable, batched
 from app.gallery.distances import COMPARED, comparable, ranked
 from app.gallery.drift import Drift, drift_between, expected_entries
 from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
+from app.stages import stage
 from app.storage import (
     Changes,
     ChangesForgotten,
@@ -68,12 +69,14 @@ class SharedGallery:
     def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
         count = _CANDIDATES
         while True:
-            proposed = self.index.nearest(probe, count)
+            with stage("index"):
+                proposed = self.index.nearest(probe, count)
             if not proposed:
                 self._check_complete()
             owners = list(dict.fromkeys(employee_id for _, employee_id in proposed))
             owners = owners[: count // _PER_EMPLOYEE]  # as Milvus finds far more than are compared
-            records = comparable(self.store.get(owners, may_lag=True), self.model)
+            with stage("store"):
+                records = comparable(self.store.get(owners, may_lag=True), self.model)
             current = {entry.name for employee in records for entry in expected_entries(employee)}
             compared = set(owners)
             stale = {e for name, e in proposed if e in compared and name not in current}

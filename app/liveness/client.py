@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any
 
 import aiohttp
 import pybase64
-import structlog
 from tenacity import (
     AsyncRetrying,
     retry_if_exception_type,
@@ -20,10 +18,9 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from app import traces
 from app.liveness.breaker import Breaker
 from app.stages import stage
-
-log = structlog.get_logger()
 
 _MAX_RESPONSE = 1 << 16  # bytes; a verdict takes about 20
 _MAX_CONNECTIONS = 64  # further requests wait for a free connection
@@ -39,12 +36,13 @@ _UNCLEAR = "the liveness service gave no clear answer, try again"
 class LivenessUnavailable(Exception):
     """The liveness service gave no verdict, so the login must be refused.
 
-    again: whether a retry may help.
+    again: whether a retry may help. cause: what happened, for operators.
     """
 
-    def __init__(self, reason: str, again: bool = True) -> None:
+    def __init__(self, reason: str, again: bool = True, cause: str | None = None) -> None:
         super().__init__(reason)
         self.again = again
+        self.cause = cause or reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,12 @@ class LivenessClient:
         """Return `off` if no service is set up, `failing` while it is not called, else `ok`."""
         if self._url is None:
             return "off"
-        return "failing" if self._breaker.is_open else "ok"
+        return "failing" if self.is_blocked else "ok"
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the service is not called for now, because it keeps failing."""
+        return self._breaker.is_open
 
     def ask(self, frames: Sequence[bytes]) -> "Future[bool]":
         """Ask whether the frames, 15 encoded pictures, show a living face.
@@ -140,18 +143,18 @@ class LivenessClient:
 
     async def _verdict(self, request: bytes) -> bool:
         if not self._breaker.allows():
-            raise LivenessUnavailable(_UNAVAILABLE)
-        began = time.monotonic()
+            raise LivenessUnavailable(_UNAVAILABLE, cause="it is not called, as it keeps failing")
         try:
             with stage("liveness"):
                 async with asyncio.timeout(self._timeouts.total_s):
                     verdict = await self._ask_with_retries(request)
         except (TimeoutError, _Unavailable) as error:
             self._breaker.note(reachable=False)
-            raise _no_verdict(_UNAVAILABLE, str(error) or "no answer in time", began) from error
+            cause = str(error) or "no answer in time"
+            raise LivenessUnavailable(_UNAVAILABLE, cause=cause) from error
         except _Unclear as error:
             self._breaker.note(reachable=True)
-            raise _no_verdict(_UNCLEAR, str(error), began) from error
+            raise LivenessUnavailable(_UNCLEAR, cause=str(error)) from error
         self._breaker.note(reachable=True)
         return verdict
 
@@ -166,11 +169,14 @@ class LivenessClient:
 
     async def _ask_once(self, request: bytes) -> bool:
         sent = asyncio.Event()
+        headers = {"Content-Length": str(len(request))}
+        if trace := traces.current():
+            headers["traceparent"] = trace.traceparent
         try:
             async with self._client_session().post(
                 f"{self._url}/liveness_check",
                 data=_body(request, sent),
-                headers={"Content-Length": str(len(request))},
+                headers=headers,
                 allow_redirects=False,
             ) as response:
                 if response.status in _RETRYABLE:
@@ -202,12 +208,6 @@ class LivenessClient:
                 auto_decompress=False,
             )
         return self._session
-
-
-def _no_verdict(sentence: str, reason: str, began: float) -> LivenessUnavailable:
-    elapsed = round((time.monotonic() - began) * 1000)
-    log.warning("no verdict from the liveness service", reason=reason, ms=elapsed)
-    return LivenessUnavailable(sentence)
 
 
 async def _body(request: bytes, sent: asyncio.Event) -> AsyncIterator[bytes]:

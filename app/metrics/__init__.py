@@ -1,10 +1,13 @@
 """What the service counts for Prometheus. docs/monitoring.md describes every metric."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import isfinite
+from threading import Thread
+from time import sleep
 
+from app import traces
 from app.metrics.cells import Cells
-from app.metrics.families import Counter, Histogram, Level
+from app.metrics.families import Age, Counter, Histogram, Level
 
 PREFIX = "image_registration"
 
@@ -12,7 +15,7 @@ ENDPOINTS = (
     *("find_match", "enrol", "replace", "get_all", "remove", "export"),
     *("healthz", "readyz", "metrics", "version", "openapi"),
 )
-STAGES = ("recognition", "search", "liveness", "store")
+STAGES = ("recognition", "search", "index", "store", "liveness")
 """Stages of a request whose time is measured."""
 
 _STATUSES = (
@@ -46,7 +49,21 @@ OUTCOMES = (
 )
 """How a login may end."""
 
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+LEVELS = {
+    "request_slots": "Logins and enrolments that may be answered at once.",
+    "request_slots_used": "Logins and enrolments that are being answered.",
+    "picture_slots": "Photos that may be processed at once.",
+    "picture_slots_used": "Photos that are being processed.",
+    "pictures_waiting": "Photos that wait for a slot.",
+    "body_bytes": "Bytes held of bodies that arrive or whose requests are being answered.",
+    "body_bytes_limit": "Bytes of bodies that may be held.",
+    "liveness_breakers_open": "Workers that do not call the liveness service, as it keeps failing.",
+}
+"""What the workers are asked every second, summed over all of them."""
+
+_LOOK_EVERY_S = 1.0
+# One bound is the limit of the alert LoginsAreSlow, so that a quantile tells which side it is on.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10)
 _DISTANCES = (
     *(0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95),
     *(1, 1.1, 1.2, 1.4),
@@ -96,27 +113,43 @@ class Metrics:
             f"{PREFIX}_login_distance",
             "Distance of a login to the nearest employee.",
             _DISTANCES,
+            has_exemplars=True,
         )
         self._starts = Counter(cells, f"{PREFIX}_worker_starts_total", "Workers started.")
+        self._dropped = Counter(
+            cells, f"{PREFIX}_traces_dropped_total", "Traces that the collector did not take."
+        )
         self._in_flight = Level(
             cells, f"{PREFIX}_requests_in_flight", "Requests that are being answered."
         )
-        self._slots = Level(
-            cells, f"{PREFIX}_request_slots", "Logins and enrolments that may be answered at once."
+        self._watched: dict[str, Callable[[], float | None]] = {}
+        self._levels = {
+            name: Level(cells, f"{PREFIX}_{name}", about) for name, about in LEVELS.items()
+        }
+        self._levels["gallery_age_seconds"] = Age(
+            cells,
+            f"{PREFIX}_gallery_age_seconds",
+            "Time since the worker that is furthest behind caught up with the database.",
         )
         self._families = (
             *(self._requests, self._request_seconds, self._stage_seconds, self._errors),
-            *(self._logins, self._distances, self._starts, self._in_flight, self._slots),
+            *(self._logins, self._distances, self._starts, self._dropped, self._in_flight),
+            *self._levels.values(),
         )
 
     def begin_worker(self) -> None:
         """Count in this process from now on. Call this once, after the fork."""
         self._cells.claim_row()
         self._starts.add()
+        Thread(target=self._keep_looking, name="metrics", daemon=True).start()
 
-    def has_slots(self, slots: int) -> None:
-        """Note how many logins and enrolments this process answers at once."""
-        self._slots.add(slots)
+    def watch(self, **levels: Callable[[], float | None]) -> None:
+        """Look at these levels of this process every second. None: it is not known yet.
+
+        levels: functions that return them, by name: one of LEVELS, or `gallery_age_seconds`, for
+        which it is the moment on the clock of time.monotonic.
+        """
+        self._watched = {**self._watched, **levels}
 
     def request_began(self) -> None:
         """Note that a request is being answered, until `request_ended`."""
@@ -152,9 +185,26 @@ class Metrics:
         distance = facts.get("distance")
         # It is infinite if the nearest record holds no vector; a sum would never recover from that.
         if isinstance(distance, float) and isfinite(distance):
-            self._distances.observe(distance)
+            trace = traces.current()
+            kept = trace.trace_id if trace and trace.is_sampled else None
+            self._distances.observe(distance, trace_id=kept)
 
-    def lines(self) -> Iterator[str]:
-        """Yield what all workers have counted, as lines of text."""
+    def traces_dropped(self, requests: int) -> None:
+        """Count requests whose traces were dropped."""
+        self._dropped.add(amount=requests)
+
+    def lines(self, *, open_metrics: bool) -> Iterator[str]:
+        """Yield what all workers have counted, in the format OpenMetrics or in the plain one."""
+        self._look()
         for family in self._families:
-            yield from family.lines()
+            yield from family.lines(open_metrics=open_metrics)
+
+    def _keep_looking(self) -> None:
+        while True:
+            self._look()
+            sleep(_LOOK_EVERY_S)
+
+    def _look(self) -> None:
+        for name, level in self._watched.items():
+            if (number := level()) is not None:
+                self._levels[name].put(number)

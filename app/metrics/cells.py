@@ -1,5 +1,6 @@
 """Numbers that the workers of the service count together."""
 
+from collections.abc import Sequence
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
 from mmap import mmap
 from tempfile import TemporaryFile
@@ -60,6 +61,15 @@ class Cells:
         with self._lock:
             for column, amount in amounts.items():
                 self._row[column] += amount
+
+    def put(self, first: int, numbers: Sequence[float]) -> None:
+        """Put these numbers in place of those from this column on."""
+        with self._lock:
+            self._row[first : first + len(numbers)] = numbers
+
+    def of_each(self, first: int, columns: int) -> NDArray[np.float64]:
+        """Return a copy of the numbers in these columns, (rows, columns)."""
+        return self._rows[:, first : first + columns].copy()
 
     def totals(self, first: int, columns: int) -> NDArray[np.float64]:
         """Return the sums over all workers of the numbers in these columns."""

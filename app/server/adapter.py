@@ -55,7 +55,7 @@ class Adapter:
     """An ASGI app around a WSGI app, for uvicorn with `connections.Connection`.
 
     service: what is behind the app. closes_connections: whether each connection is closed after the
-    next answer on it.
+    next answer on it. bodies: what is held of bodies.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Adapter:
         self._app = app
         self._bounds = bounds
         self._threads = ThreadPoolExecutor(bounds.threads, "request")
-        self._bodies, self._answers = Budget(bounds.buffered), Budget(bounds.buffered)
+        self.bodies, self._answers = Budget(bounds.buffered), Budget(bounds.buffered)
         # Start times of the bodies that are arriving, by their timeouts, the oldest first.
         self._incoming: dict[asyncio.Timeout, float] = {}
         self._too_slow = Refusal(
@@ -102,7 +102,7 @@ class Adapter:
         run = asyncio.get_running_loop().run_in_executor
         still_sending = False
         with Reservation(self._answers) as answer_bytes:
-            with Reservation(self._bodies) as body_bytes:
+            with Reservation(self.bodies) as body_bytes:
                 try:
                     environ = _environ(scope, await self._body(scope, receive, body_bytes))
                 except ConnectionResetError:

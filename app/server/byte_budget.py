@@ -7,8 +7,14 @@ class Budget:
     """The bytes that a worker may hold at once. Thread-safe."""
 
     def __init__(self, size: int) -> None:
+        self.size = size
         self._free = size
         self._lock = Lock()
+
+    @property
+    def used(self) -> int:
+        """Bytes that are taken."""
+        return self.size - self._free
 
     def take(self, size: int) -> bool:
         """Take bytes from the budget; return False if too few are free."""

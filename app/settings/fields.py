@@ -222,3 +222,6 @@ class Fields(BaseSettings):
     """Least severe level that is logged."""
     log_format: Literal["text", "json"] = "text"
     """Format of the log lines."""
+    otel_exporter_otlp_endpoint: WebAddress | None = None
+    """OpenTelemetry collector that takes [traces](monitoring.md#traces) over HTTP, usually on port
+    4318. If unset, none are sent."""

@@ -12,7 +12,7 @@ from app.settings import spelling
 from app.settings.fields import SECURITY
 from app.settings.rules import Settings
 
-_MAY_HOLD_SECRETS = re.compile("PASSWORD|TOKEN|KEYS|URL|URI")  # in the name of a setting
+_MAY_HOLD_SECRETS = re.compile("PASSWORD|TOKEN|KEYS|URL|URI|ENDPOINT")  # in the name of a setting
 
 
 class SettingsError(Exception):

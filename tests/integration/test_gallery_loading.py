@@ -15,8 +15,8 @@ from app.gallery.distances import identified
 from app.gallery.memory_gallery import MemoryGallery
 from app.gallery.memory_index import MemoryIndex
 from app.gallery.rows import Sizes
-from app.lifecycle import NotReady
 from app.liveness.client import LivenessClient, Timeouts
+from app.readiness import NotReady
 from app.recognition.recogniser import Recogniser
 from app.storage import Employee, StoreUnavailable
 from app.storage.sqlite.store import SqliteStore

@@ -2,17 +2,19 @@
 
 import os
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from testbed.prometheus import Samples, parse
+from testbed.prometheus import Samples, parse, value
 from testbed.serving import RunningService
 from tests.support import sent_photos as photos
 from tools.liveness_service import LivenessService
 
+MOST_AGE_S = 6.5  # of the gallery; each worker catches up every five seconds
 FIND = "/api/find_match"
 FRAMES = [photos.astronaut_again()] * 15
 
@@ -72,7 +74,7 @@ def test_metrics_equal_what_was_done(tmp_path: Path, liveness: LivenessService) 
             "no_match": 4,
             "not_alive": 2,
         }
-        stages = {"liveness": 4, "recognition": 33, "search": 27, "store": 3}
+        stages = {"liveness": 4, "recognition": 33, "search": 27, "index": 27, "store": 28}
         for scrape in (read(service) for _ in range(8)):
             assert counted(scrape, "requests_total") == requests
             assert counted(scrape, "errors_total") == errors
@@ -89,6 +91,24 @@ def test_metrics_equal_what_was_done(tmp_path: Path, liveness: LivenessService) 
         assert counted(after, "worker_starts_total") == {"": 3}
         assert counted(after, "requests_in_flight") == {"": 1}
         assert counted(after, "request_slots") == {"": 56}
+        assert age(service) < MOST_AGE_S
+        hanging = service.workers()[0]
+        os.kill(hanging, signal.SIGSTOP)
+        wait_until(lambda: age(service) > MOST_AGE_S)
+        os.kill(hanging, signal.SIGCONT)
+        wait_until(lambda: age(service) < MOST_AGE_S)
+
+
+def age(service: RunningService) -> float:
+    """Seconds since the worker that is furthest behind caught up with the database."""
+    return value(read(service), "image_registration_gallery_age_seconds")
+
+
+def wait_until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def script(service: RunningService, liveness: LivenessService) -> None:

@@ -21,26 +21,39 @@ MAY_IMPORT = {
     "limiter": set[str](),
     "private_files": set[str](),
     "server": set[str](),
-    "metrics": set[str](),
+    "traces": set[str](),
+    "metrics": {"traces"},
     "stages": set[str](),
     "version": set[str](),
+    "trace_export": {"traces", "stages", "version"},
     "access": set[str](),
-    "liveness": {"stages"},
+    "liveness": {"stages", "traces"},
     "audit": {"private_files"},
     "recognition": {"limiter"},
     "storage": {"settings", "private_files"},
-    "gallery": {"storage"},
+    "gallery": {"storage", "stages"},
     "evaluation": {"recognition", "gallery", "storage", "limiter", "private_files"},
     "watchdog": {"limiter"},
     "model_check": {"storage"},
-    "lifecycle": {"gallery", "recognition", "storage", "limiter", "model_check", "watchdog"}
+    "readiness": {"gallery", "storage"},
+    "lifecycle": {
+        "readiness",
+        "gallery",
+        "recognition",
+        "storage",
+        "limiter",
+        "model_check",
+        "watchdog",
+    }
     | {"stages"},
     "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage", "stages"},
     # it tells errors by their type
-    "api": {"usecases", "lifecycle", "recognition", "gallery", "storage", "liveness"}
-    | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"},
+    "api": {"usecases", "lifecycle", "readiness", "recognition", "gallery", "storage", "liveness"}
+    | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"}
+    | {"traces", "trace_export"},
     "bootstrap": {"server", "settings", "sentences", "log", "access", "audit", "storage", "gallery"}
-    | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"},
+    | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"}
+    | {"trace_export"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}
     | {"evaluation"},
 }

@@ -107,3 +107,25 @@ def test_first_come_first_served(threads: ThreadPoolExecutor) -> None:
     for each in waiting:
         each.result()
     assert order == list(range(10))
+
+
+def test_those_inside_and_those_who_wait_are_counted(threads: ThreadPoolExecutor) -> None:
+    limiter, leave = Limiter(2, patience_s=30), Event()
+
+    def enter() -> None:
+        with limiter:
+            leave.wait()
+
+    def becomes(used: int, waiting: int) -> bool:
+        deadline = time.monotonic() + 10
+        while (limiter.used, limiter.waiting) != (used, waiting) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        return (limiter.used, limiter.waiting) == (used, waiting)
+
+    assert becomes(0, 0)
+    entered = [threads.submit(enter) for _ in range(5)]
+    assert becomes(2, 3)
+    leave.set()
+    for each in entered:
+        each.result()
+    assert becomes(0, 0)

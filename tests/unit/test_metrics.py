@@ -14,7 +14,7 @@ from testbed.serving import ROOT
 
 
 def text(metrics: Metrics) -> str:
-    return "\n".join([*metrics.lines(), ""])
+    return "\n".join([*metrics.lines(open_metrics=False), ""])
 
 
 def samples(metrics: Metrics) -> Samples:
@@ -88,8 +88,12 @@ def test_a_bound_counts_values_up_to_it() -> None:
     histogram = Histogram(Cells(), "d", "About.", (0.5, 1))
     for number in (0.5, 0.6, 1, 1.1):
         histogram.observe(number)
-    counts = parse("\n".join([*histogram.lines(), ""]))["d_bucket"]
-    assert {dict(labels)["le"]: n for labels, n in counts.items()} == {"0.5": 1, "1": 3, "+Inf": 4}
+    counts = parse("\n".join([*histogram.lines(open_metrics=False), ""]))["d_bucket"]
+    assert {dict(labels)["le"]: n for labels, n in counts.items()} == {
+        "0.5": 1,
+        "1.0": 3,
+        "+Inf": 4,
+    }
 
 
 def test_labels_are_escaped() -> None:
