@@ -106,10 +106,15 @@ def _vectors(network: Any, description: OnnxDescription) -> Any:  # noqa: ANN401
 
 def _check_answer(network: Any, description: OnnxDescription) -> None:  # noqa: ANN401
     face = known_face(description.side)
-    vector = network(np.stack((face[::-1], face)))[0][1]  # not alone, as batches may go wrong
+    other, vector = network(np.stack((face[::-1], face)))[0]  # batches may go wrong
     if len(vector) != description.dimension:
         raise ValueError(
             f"dimension: must be {len(vector)}, as the network returns so many numbers"
+        )
+    if not 0.999 < vector @ vector < 1.001 or not vector @ other < 1 - _TOLERANCE:
+        raise ValueError(
+            "file: the network answers the same to every picture, or zeros, or no numbers; check "
+            "it, mean and scale"
         )
     numbers = vector[:KNOWN_NUMBERS]
     told = description.known_answer

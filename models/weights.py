@@ -44,9 +44,9 @@ VGGFACE2 = WeightsFile(
 def read(path: Path, expected: str) -> bytes:
     """Return the content of the file. Raise WeightsUnavailable if it has another SHA-256."""
     try:
+        if not path.is_file():  # a pipe or a device may never end
+            raise WeightsUnavailable(f"{path} is {'no file' if path.exists() else 'missing'}")
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise WeightsUnavailable(f"{path} is missing") from None
     except OSError as error:
         raise WeightsUnavailable(f"{path} cannot be read: {error.strerror}") from error
     if (found := sha256(content).hexdigest()) != expected.lower():

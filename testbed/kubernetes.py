@@ -25,14 +25,19 @@ def kustomize(folder: Path) -> list[Object]:
 
 
 def helm(chart: Path, **values: str) -> list[Object]:
-    """Return the objects of a chart; `__` in a value's name stands for a dot."""
+    """Return the objects of a chart; `__` in a value's name stands for a dot. Raise Refused."""
     pairs = [f"--set={name.replace('__', '.')}={value}" for name, value in values.items()]
     return _objects(program("helm"), "template", "name", str(chart), *pairs)
 
 
+class Refused(Exception):
+    """A program's own words."""
+
+
 def _objects(*command: str) -> list[Object]:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    if done.returncode:
+        raise Refused(done.stderr)
     return [each for each in yaml.safe_load_all(done.stdout) if each]
 
 

@@ -30,7 +30,8 @@ SECURITY = frozenset(
     {"mongo_db_protocol", "mongo_db_url", "mongo_db_username", "mongo_db_password"}
     | {"mongo_db_collection", "sqlite_path", "vector_keys", "api_keys", "api_keys_file"}
     | {"liveness_service_url", "liveness_token", "liveness_username", "liveness_password"}
-    | {"login_match_threshold", "max_fpir", "audit_log", "trusted_proxies", "cors_origins"}
+    | {"login_match_threshold", "max_fpir", "quality"}
+    | {"audit_log", "trusted_proxies", "cors_origins"}
 )
 # Blanks and quotation marks may be part of these values.
 EXACT = frozenset({"mongo_db_password", "milvus_token", "liveness_token", "liveness_password"})

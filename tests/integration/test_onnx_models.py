@@ -204,6 +204,23 @@ def test_the_network_may_lie_elsewhere(tmp_path: Path) -> None:
     model(path).network()
 
 
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [("/dev/zero", "is no file"), (".", "is no file"), ("net\0.onnx", "is missing")],
+)
+def test_what_is_no_file_is_not_read(file: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailable, match=rf"{sentence}. Check file and sha256"):
+        model(described(tmp_path, file=file)).network()
+
+
+@pytest.mark.parametrize("factor", [0, float("nan")])
+def test_a_network_that_tells_nobody_apart_is_refused(factor: float, tmp_path: Path) -> None:
+    content = onnx_networks.onnx(WEIGHTS | {"matrix": WEIGHTS["matrix"] * np.float32(factor)})
+    source = model(described(tmp_path, content, known_answer=[0.0] * KNOWN_NUMBERS)).network()
+    with pytest.raises(WeightsUnavailable, match="the same to every picture, or zeros"):
+        OpenVinoRuntime().compile(source)
+
+
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     path = described(tmp_path)
     (tmp_path / "net.onnx").write_bytes(OTHER)

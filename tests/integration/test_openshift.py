@@ -154,6 +154,24 @@ def test_the_chart_takes_an_image_and_members_of_objects() -> None:
     assert container(made)["image"] == "mirror/it:2"
 
 
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ({"publik": "true"}, "publik"),
+        ({"public": "yes"}, "/public"),  # any text would count as true
+        ({"settings__WORKERS": "two"}, "/settings/WORKERS"),  # the memory limit would be 0
+        ({"settings__WORKERS": "0"}, "/settings/WORKERS"),
+        ({"memoryPerWorkerGi": "1.5"}, "/memoryPerWorkerGi"),
+        ({"objects__deploymnt__spec": "1"}, "deploymnt"),
+        *(({f"settings__{name}": "word"}, name) for name in sorted(SECRET)),
+    ],
+    ids=str,
+)
+def test_wrong_values_of_the_chart_are_refused(values: dict[str, str], word: str) -> None:
+    with pytest.raises(kubernetes.Refused, match=word):
+        kubernetes.helm(FOLDER, **values)
+
+
 def test_every_variable_is_a_valid_setting(
     objects: list[Object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

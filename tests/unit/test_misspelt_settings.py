@@ -18,6 +18,7 @@ MEANT = {
     "VEKTOR_KEYS": "VECTOR_KEYS",
     "MONOG_DB_URL": "MONGO_DB_URL",
     "MONGO_DB_PROTOKOL": "MONGO_DB_PROTOCOL",
+    "QUALTY": "QUALITY",
     "HSOT": "HOST",
     "DEIVCE": "DEVICE",
     # separators
