@@ -113,9 +113,11 @@ class Enrolment:
     ) -> None:
         """Note who the face likely is. Raise FaceEnrolled if it surely is that employee.
 
-        One vector decides, because one is enough to log in with.
+        One vector decides, because one is enough to log in with. So each of several has a part of
+        the chance that a new person is refused.
         """
-        likely, surely = map(self._service.distance_of, (_LIKELY, _SURELY))
+        likely = self._service.distance_of(_LIKELY)
+        surely = self._service.distance_of(_SURELY / len(vectors))
         limit = self._service.threshold if likely is None else likely
         nearest = []
         for vector in vectors:
