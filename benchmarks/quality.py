@@ -59,6 +59,10 @@ ROWS: dict[str, flaws.Flaw] = {
     "contrast 0.15": flaws.contrast(0.15),
     "brightness 3": flaws.brightness(3),
     "light from one side": flaws.side_light,
+    "light from above": flaws.top_light,
+    "striped mask": flaws.striped_mask,
+    "phone before the face": flaws.phone,
+    "hair to the eyes": flaws.fringe,
 }
 
 

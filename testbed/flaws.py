@@ -122,6 +122,12 @@ def side_light(picture: Picture, face: DetectedFace, _: Random) -> Picture:
     return _pixels(picture * (0.08 + 0.92 / (1 + np.exp(-across / 0.12))))
 
 
+def top_light(picture: Picture, face: DetectedFace, _: Random) -> Picture:
+    """All below the nose is nearly black."""
+    down = _face_points(picture, face)[..., 1:]
+    return _pixels(picture * (0.1 + 0.9 / (1 + np.exp((down - 0.25) / 0.12))))
+
+
 def face_side(pixels: float) -> Flaw:
     """A picture with so few pixels that the face has this side."""
 
@@ -182,6 +188,24 @@ def scarf(picture: Picture, face: DetectedFace, rng: Random) -> Picture:
     one, other = rng.uniform(20, 230, (2, 3))
     cloth = one + (other - one) * checks[..., None] / 2 + rng.normal(0, 6, picture.shape)
     return _painted(picture, face, _box(-1.3, 0.55, 1.3, 2.6), cloth)
+
+
+def striped_mask(picture: Picture, face: DetectedFace, rng: Random) -> Picture:
+    """A mask of two colours over nose, mouth and chin."""
+    stripes = np.sin(_face_points(picture, face)[..., 1:] * 9 * np.pi) > 0
+    one, other = rng.uniform(20, 230, (2, 3))
+    return _painted(picture, face, _box(-1.2, 0.5, 1.2, 1.9), one + (other - one) * stripes)
+
+
+def phone(picture: Picture, face: DetectedFace, _: Random) -> Picture:
+    """A telephone held before one half of the face."""
+    return _painted(picture, face, _box(0.1, -0.6, 1.5, 2.5), (25, 25, 30))
+
+
+def fringe(picture: Picture, face: DetectedFace, rng: Random) -> Picture:
+    """Hair down to the eyes."""
+    hair = np.array([60, 45, 35]) + rng.normal(0, 25, (1, picture.shape[1], 1))
+    return _painted(picture, face, _box(-1.0, -1.3, 1.0, 0.08), hair)
 
 
 def hand(picture: Picture, face: DetectedFace, _: Random) -> Picture:

@@ -41,40 +41,47 @@ class Quality:
     width: float  # distance between the eyes, in distances from eyes to mouth
     contrast: float  # standard deviation in grey levels
     glare: float  # share of the face that is too bright
+    evenness: float  # brightness of the darker side, as a share of the brighter one
     noise: float  # standard deviation where there is no texture, in contrasts
     blocks: float  # step from one JPEG block to the next, in contrasts
     frequency: float  # mean square in the most blurred direction, radians² per pixel²
-    # What a part shows: its gradient in contrasts per pixel, times how far the vector moves if it
-    # is covered, as a ratio to the other part. Covering what is covered changes little.
+    # What a part shows: the root of its gradient in contrasts per pixel, times how far the vector
+    # moves if it is covered, as a ratio to the mean of all parts. Covering what is covered changes
+    # little.
     eyes: float
     mouth: float
+    forehead: float
 
 
 LIMITS = {
     "off": None,
     "standard": Quality(
-        side=40,
-        turn=0.5,
-        width=0.65,
+        side=50,
+        turn=0.55,
+        width=0.62,
         contrast=10,
         glare=0.25,
-        noise=0.09,
-        blocks=0.3,
-        frequency=0.068,
-        eyes=0.075,
-        mouth=0.05,
+        evenness=0.27,
+        noise=0.085,
+        blocks=0.25,
+        frequency=0.073,
+        eyes=0.27,
+        mouth=0.22,
+        forehead=0.113,
     ),
     "strict": Quality(
         side=60,
-        turn=0.4,
-        width=0.7,
+        turn=0.45,
+        width=0.68,
         contrast=13,
         glare=0.1,
+        evenness=0.36,
         noise=0.08,
         blocks=0.2,
-        frequency=0.075,
-        eyes=0.1,
-        mouth=0.06,
+        frequency=0.077,
+        eyes=0.29,
+        mouth=0.235,
+        forehead=0.135,
     ),
 }
 """The values of QUALITY, and the worst measures that each accepts."""
@@ -85,6 +92,7 @@ _FLAWS: tuple[tuple[str, int, type[UnusableImage], str], ...] = (
     # Noise and blur are shares of the contrast, so look at the light first.
     ("contrast", _AT_LEAST, PoorLight, "the face can hardly be seen, put more light on it"),
     ("glare", _AT_MOST, PoorLight, "the face is too bright, put less light on it"),
+    ("evenness", _AT_LEAST, PoorLight, "half of the face is dark, turn towards the light"),
     ("noise", _AT_MOST, FaceTooNoisy, "the picture is too noisy, put more light on the face"),
     ("blocks", _AT_MOST, FaceTooNoisy, "the picture is compressed too much, send a better one"),
     ("turn", _AT_MOST, FaceTurned, "the face is turned away, face the camera"),
@@ -92,6 +100,7 @@ _FLAWS: tuple[tuple[str, int, type[UnusableImage], str], ...] = (
     ("frequency", _AT_LEAST, FaceTooBlurred, "the face is too blurred, hold the camera still"),
     ("eyes", _AT_LEAST, FaceCovered, "the eyes are covered, take off the sunglasses"),
     ("mouth", _AT_LEAST, FaceCovered, "the lower face is covered, take off the mask"),
+    ("forehead", _AT_LEAST, FaceCovered, "the forehead is covered, take off the cap"),
 )
 
 _SIDE = 150  # pixels of the standard view
@@ -100,12 +109,15 @@ _POINTS = np.array([[47.7, 47.1], [100.3, 47.1], [74.6, 78], [51.5, 106.5], [98.
 _EYE_DISTANCE = 52.6  # in it, in pixels
 _Y, _X = np.mgrid[0:_SIDE, 0:_SIDE]
 _OVAL = ((_X - 75) / 48) ** 2 + ((_Y - 75) / 62) ** 2 < 1  # no hair, no background
-_EYES, _MOUTH = np.s_[38:58, 30:120], np.s_[88:125, 45:105]
+_SIDES = _OVAL & (_X < 60), _OVAL & (_X >= 90)
+_PARTS = np.s_[38:58, 30:120], np.s_[88:125, 45:105], np.s_[8:34, 30:120]
+"""Eyes, mouth and forehead in it."""
 _COVERS = (
     np.array([[25, 34], [125, 34], [125, 62], [25, 62]], np.float64),  # sunglasses
     np.array([[-150, 84], [300, 84], [300, 300], [-150, 300]], np.float64),  # a mask
+    np.array([[-150, -150], [300, -150], [300, 34], [-150, 34]], np.float64),  # a cap
 )
-_DARK = 30  # grey level of the sunglasses
+_SUNGLASSES = (30, 30, 30)
 
 _NOISE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
 """Leaves white noise as it is, and nothing of a slope: Immerkær 1996."""
@@ -142,7 +154,7 @@ def measured(
     picture: the photo, shrunk at most as much as the chip is. points: (5, 2), the landmarks in it.
     side: of the face in pixels of the photo.
     chip: the face as the model takes it. landmarks: (5, 2), in its pixels.
-    vector: (dimension,), of the chip. covered_vectors: (2, dimension), of what `covered` returns.
+    vector: (dimension,), of the chip. covered_vectors: (3, dimension), of what `covered` returns.
     """
     eye, other_eye, nose, *mouth = points
     between, middle = max(float(np.linalg.norm(other_eye - eye)), _TINY), (eye + other_eye) / 2
@@ -152,7 +164,10 @@ def measured(
     smooth = _blurred(grey, 2)
     contrast = max(float(smooth[_OVAL].std()), 1.0)
     gradient = np.hypot(_derivative(smooth, 1, 0), _derivative(smooth, 0, 1)) / contrast
-    without_eyes, without_mouth = np.linalg.norm(covered_vectors - vector, axis=1) + _TINY
+    texture = np.array([gradient[part].mean() for part in _PARTS])
+    moved = np.linalg.norm(covered_vectors - vector, axis=1)
+    eyes, mouth, forehead = np.sqrt(texture) * moved / max(float(moved.mean()), _TINY)
+    brightness = [float(np.median(smooth[part])) for part in _SIDES]
     box = _box(picture, points, between)
     # Where the network sees a smaller face than the picture shows, noise is averaged.
     shrinkage = min(1.0, _EYE_DISTANCE / between)
@@ -162,24 +177,28 @@ def measured(
         width=between / height,
         contrast=contrast,
         glare=float((grey[_OVAL] >= _TOO_BRIGHT).mean()),
+        evenness=min(brightness) / max(*brightness, _TINY),
         noise=_noise(box, _PATCH * between) * shrinkage / contrast,
         blocks=_blocks(box) / contrast,
         frequency=_frequency(grey),
-        eyes=float(gradient[_EYES].mean() * without_eyes / without_mouth),
-        mouth=float(gradient[_MOUTH].mean() * without_mouth / without_eyes),
+        eyes=float(eyes),
+        mouth=float(mouth),
+        forehead=float(forehead),
     )
 
 
 def covered(chip: Picture, landmarks: _Points) -> list[Picture]:
-    """Return the chip with the eyes covered, and with all below the nose covered.
+    """Return the chip with the eyes, all below the nose, and all above the eyebrows covered.
 
     landmarks: (5, 2), in pixels of the chip.
     """
     to_chip = similarity(_POINTS, landmarks)
-    pictures = []
-    for corners, colour in zip(_COVERS, ([_DARK] * 3, chip.mean(axis=(0, 1))), strict=True):
+    pictures: list[Picture] = []
+    for corners in _COVERS:
         outline = np.rint(corners @ to_chip[:, :2].T + to_chip[:, 2]).astype(np.int32)
-        picture = cv2.fillConvexPoly(chip.copy(), outline, np.asarray(colour, float).tolist())
+        part = cv2.fillConvexPoly(np.zeros(chip.shape[:2], np.uint8), outline, 1)
+        colour = cv2.mean(chip, part) if pictures else _SUNGLASSES
+        picture = cv2.fillConvexPoly(chip.copy(), outline, colour)
         pictures.append(np.asarray(picture, np.uint8))
     return pictures
 

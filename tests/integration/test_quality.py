@@ -30,10 +30,12 @@ POOR = {
     "dark": (flaws.brightness(0.15), "poor_light", "more light"),
     "backlight": (flaws.backlight, "poor_light", "more light"),
     "bright": (flaws.brightness(1.6), "poor_light", "less light"),
+    "light from one side": (flaws.side_light, "poor_light", "turn towards the light"),
     "small": (flaws.face_side(30), "face_too_small", "move closer"),
     "mask": (flaws.mask, "face_covered", "take off the mask"),
     "scarf": (flaws.scarf, "face_covered", "take off the mask"),
     "sunglasses": (flaws.sunglasses, "face_covered", "take off the sunglasses"),
+    "cap": (flaws.cap, "face_covered", "take off the cap"),
 }
 
 MakePoor = Callable[[flaws.Flaw], bytes]
