@@ -63,6 +63,11 @@ ROWS: dict[str, flaws.Flaw] = {
     "striped mask": flaws.striped_mask,
     "phone before the face": flaws.phone,
     "hair to the eyes": flaws.fringe,
+    "1.33 times as wide": flaws.stretched(1.33, 1),
+    "1.5 times as wide": flaws.stretched(1.5, 1),
+    "1.78 times as wide": flaws.stretched(1.78, 1),
+    "1.5 times as high": flaws.stretched(1, 1.5),
+    "1.78 times as high": flaws.stretched(1, 1.78),
 }
 
 

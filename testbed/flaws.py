@@ -52,6 +52,11 @@ def coarse_noise(sigma: float) -> Flaw:
     return flaw
 
 
+def stretched(x: float, y: float) -> Flaw:
+    """The picture, so many times as wide and as high."""
+    return lambda picture, *_: np.asarray(cv2.resize(picture, None, fx=x, fy=y), np.uint8)
+
+
 def speckle(share: float) -> Flaw:
     return lambda picture, _, rng: _pixels(picture * (1 + rng.normal(0, share, picture.shape)))
 

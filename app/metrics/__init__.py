@@ -29,7 +29,7 @@ _UNAVAILABLE = (
 _PICTURES = (
     *("no_face", "several_faces", "different_people", "face_too_small", "face_too_blurred"),
     *("image_too_large", "face_too_noisy", "poor_light", "face_turned", "face_covered"),
-    *("not_an_image", "bad_frame"),
+    *("picture_stretched", "not_an_image", "bad_frame"),
 )
 CODES = (
     *("bad_request", "wrong_dimension", "page_too_large", "key_missing", "key_unknown"),

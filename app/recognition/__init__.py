@@ -64,6 +64,12 @@ class FaceTurned(UnusableImage):
     code = "face_turned"
 
 
+class PictureStretched(UnusableImage):
+    """The face is much wider or narrower than faces are."""
+
+    code = "picture_stretched"
+
+
 class FaceCovered(UnusableImage):
     """The eyes or the mouth are covered."""
 

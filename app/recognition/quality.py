@@ -21,6 +21,7 @@ from app.recognition import (
     FaceTooNoisy,
     FaceTooSmall,
     FaceTurned,
+    PictureStretched,
     PoorLight,
     UnusableImage,
 )
@@ -39,6 +40,7 @@ class Quality:
     side: float  # of the face in the photo, in pixels
     turn: float  # from the nose to the middle of eyes and mouth, in distances between the eyes
     width: float  # distance between the eyes, in distances from eyes to mouth
+    stretch: float  # how many times wider or narrower the face is than usual; at least 1
     contrast: float  # standard deviation in grey levels
     glare: float  # share of the face that is too bright
     evenness: float  # brightness of the darker side, as a share of the brighter one
@@ -59,6 +61,7 @@ LIMITS = {
         side=50,
         turn=0.55,
         width=0.62,
+        stretch=1.24,
         contrast=10,
         glare=0.25,
         evenness=0.27,
@@ -73,6 +76,7 @@ LIMITS = {
         side=60,
         turn=0.45,
         width=0.68,
+        stretch=1.18,
         contrast=13,
         glare=0.1,
         evenness=0.36,
@@ -95,6 +99,12 @@ _FLAWS: tuple[tuple[str, int, type[UnusableImage], str], ...] = (
     ("evenness", _AT_LEAST, PoorLight, "half of the face is dark, turn towards the light"),
     ("noise", _AT_MOST, FaceTooNoisy, "the picture is too noisy, put more light on the face"),
     ("blocks", _AT_MOST, FaceTooNoisy, "the picture is compressed too much, send a better one"),
+    (
+        "stretch",
+        _AT_MOST,
+        PictureStretched,
+        "the face is stretched, send the picture as it was taken",
+    ),
     ("turn", _AT_MOST, FaceTurned, "the face is turned away, face the camera"),
     ("width", _AT_LEAST, FaceTurned, "the face is turned away, face the camera"),
     ("frequency", _AT_LEAST, FaceTooBlurred, "the face is too blurred, hold the camera still"),
@@ -103,6 +113,8 @@ _FLAWS: tuple[tuple[str, int, type[UnusableImage], str], ...] = (
     ("forehead", _AT_LEAST, FaceCovered, "the forehead is covered, take off the cap"),
 )
 
+_USUAL = 0.734
+"""Width over height of a face's box, times the fourth root of `width`: the median of LFW."""
 _SIDE = 150  # pixels of the standard view
 _POINTS = np.array([[47.7, 47.1], [100.3, 47.1], [74.6, 78], [51.5, 106.5], [98.5, 106.5]])
 """Eyes, nose and corners of the mouth in it."""
@@ -143,6 +155,7 @@ def flaw(face: Quality, worst: Quality) -> UnusableImage | None:
 def measured(
     picture: Picture,
     points: _Points,
+    box: NDArray[np.float64],
     side: float,
     chip: Picture,
     landmarks: _Points,
@@ -152,7 +165,7 @@ def measured(
     """Return the measures of a face.
 
     picture: the photo, shrunk at most as much as the chip is. points: (5, 2), the landmarks in it.
-    side: of the face in pixels of the photo.
+    box: (4,) x1, y1, x2, y2 of the face. side: of the face in pixels of the photo.
     chip: the face as the model takes it. landmarks: (5, 2), in its pixels.
     vector: (dimension,), of the chip. covered_vectors: (3, dimension), of what `covered` returns.
     """
@@ -160,6 +173,8 @@ def measured(
     between, middle = max(float(np.linalg.norm(other_eye - eye)), _TINY), (eye + other_eye) / 2
     (x, y), (u, v) = np.mean(mouth, axis=0) - middle, nose - middle
     height = max(float(np.hypot(x, y)), _TINY)
+    columns, rows = np.maximum(box[2:] - box[:2], _TINY)
+    proportion = columns / rows * (between / height) ** 0.25 / _USUAL
     grey = _grey(Pyramid(chip).warped(similarity(_POINTS, landmarks), _SIDE))
     smooth = _blurred(grey, 2)
     contrast = max(float(smooth[_OVAL].std()), 1.0)
@@ -168,18 +183,19 @@ def measured(
     moved = np.linalg.norm(covered_vectors - vector, axis=1)
     eyes, mouth, forehead = np.sqrt(texture) * moved / max(float(moved.mean()), _TINY)
     brightness = [float(np.median(smooth[part])) for part in _SIDES]
-    box = _box(picture, points, between)
+    near = _box(picture, points, between)
     # Where the network sees a smaller face than the picture shows, noise is averaged.
     shrinkage = min(1.0, _EYE_DISTANCE / between)
     return Quality(
         side=side,
         turn=float(abs(u * y - v * x)) / (height * between),
         width=between / height,
+        stretch=float(max(proportion, 1 / proportion)),
         contrast=contrast,
         glare=float((grey[_OVAL] >= _TOO_BRIGHT).mean()),
         evenness=min(brightness) / max(*brightness, _TINY),
-        noise=_noise(box, _PATCH * between) * shrinkage / contrast,
-        blocks=_blocks(box) / contrast,
+        noise=_noise(near, _PATCH * between) * shrinkage / contrast,
+        blocks=_blocks(near) / contrast,
         frequency=_frequency(grey),
         eyes=float(eyes),
         mouth=float(mouth),

@@ -166,6 +166,7 @@ class Recogniser:
         found = quality.measured(
             pyramid.picture,
             face.landmarks * scale,
+            face.box,
             face.side / view.detail,
             chip,
             landmarks,

@@ -36,6 +36,8 @@ POOR = {
     "scarf": (flaws.scarf, "face_covered", "take off the mask"),
     "sunglasses": (flaws.sunglasses, "face_covered", "take off the sunglasses"),
     "cap": (flaws.cap, "face_covered", "take off the cap"),
+    "wide": (flaws.stretched(1.78, 1), "picture_stretched", "as it was taken"),
+    "high": (flaws.stretched(1, 2), "picture_stretched", "as it was taken"),
 }
 
 MakePoor = Callable[[flaws.Flaw], bytes]

@@ -8,10 +8,13 @@ import pytest
 from testbed.serving import ROOT
 
 PAGE = (ROOT / "docs/runbooks.md").read_text()
-MODULES = ("api/errors", "lifecycle", "gallery/memory_gallery", "liveness/client", "server/adapter")
+MODULES = (
+    *("api/errors", "lifecycle", "readiness", "gallery/memory_gallery", "liveness/client"),
+    "server/adapter",
+)
 # What a 503 is made of: calls, and names that sentences are assigned to.
-CALLS = {"NotReady", "GalleryLoading", "LivenessUnavailable", "_unavailable"}
-NAMES = {"_REASONS", "_LOADING", "_UNAVAILABLE", "_UNCLEAR", "_waiting_for", "_OVERLOADED"}
+CALLS = {"NotReady", "Reason", "GalleryLoading", "LivenessUnavailable", "_unavailable"}
+NAMES = {"_KNOWN", "_LOADING", "_UNAVAILABLE", "_UNCLEAR", "_OVERLOADED"}
 
 
 def name_of(node: ast.expr) -> str:
@@ -27,13 +30,20 @@ def is_of_a_503(node: ast.AST) -> bool:
     return False
 
 
+def texts(node: ast.AST) -> Iterator[str]:
+    """What is said in it to clients; a `cause` is for the log alone."""
+    if isinstance(node, ast.Constant) and " " in str(node.value):
+        yield str(node.value).removeprefix("not ready yet: ")
+    for inner in ast.iter_child_nodes(node):
+        if not (isinstance(inner, ast.keyword) and inner.arg == "cause"):
+            yield from texts(inner)
+
+
 def sentences() -> Iterator[str]:
     for module in MODULES:
         tree = ast.parse((ROOT / f"app/{module}.py").read_text())
         for node in filter(is_of_a_503, ast.walk(tree)):
-            for inner in ast.walk(node):
-                if isinstance(inner, ast.Constant) and " " in str(inner.value):
-                    yield str(inner.value).removeprefix("not ready yet: ")
+            yield from texts(node)
 
 
 @pytest.mark.parametrize("sentence", sorted({*sentences()} - {""}))
