@@ -85,7 +85,7 @@ pad: $(DEV) ## measure fraud detection and write the table of docs/fraud.md
 soak: $(DEV) ## check every answer under kills and write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)
 
-endurance: $(DEV) ## check that memory stays flat over 20,000 requests: docs/benchmarks/endurance.png
+endurance: $(DEV) ## measure memory over 20,000 requests: docs/benchmarks/endurance.png
 	$(BIN)/python -m benchmarks.endurance $(ARGS)
 
 limits: $(DEV) ## measure starts, logins and memory within cgroups and write docs/operations.md (root)
