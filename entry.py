@@ -100,7 +100,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "workers": settings.workers,
             "worker_class": worker_with(self._bounds, self._crew),
             "pre_fork": self._note(State.STARTING),
-            "child_exit": self._note(State.GONE),
+            "child_exit": self._worker_ended,
             "on_exit": lambda arbiter: structlog.get_logger().info("stopped"),
             "timeout": 60,
             "graceful_timeout": math.ceil(leaving_s(settings.drain_s)),
@@ -131,6 +131,10 @@ class Server(BaseApplication):  # type: ignore[misc]
             self._crew.note(worker.age, state)
 
         return hook
+
+    def _worker_ended(self, arbiter: object, worker: Any) -> None:  # noqa: ANN401
+        self._crew.note(worker.age, State.GONE)
+        self._metrics.worker_ended()
 
     def build(self, settings: Settings) -> Flask:
         """Build the app."""

@@ -88,10 +88,10 @@ class Service:
     def stop(self) -> None:
         """Stop the background thread, close the store, and call what `at_stop` was given."""
         self._stop.set()
-        for close in self._at_stop:
-            close()
         self._watchdog.stop()
         self.store.close()
+        for close in self._at_stop:
+            close()
 
     def at_stop(self, close: Callable[[], None]) -> None:
         """Have this called when the service stops."""

@@ -10,8 +10,8 @@ from models.catalogue import ModelUnavailable
 class Reason(NamedTuple):
     """Why the service is not ready.
 
-    sentence: for clients. cause: for operators, with the names of settings; None if there is no
-    more to say. part: what fails, if anything does: `model`, `database`, `index` or `slots`.
+    sentence: for clients. cause: for operators, with the names of settings; None if nothing
+    more is known. part: what fails, if anything does: `model`, `database`, `index` or `slots`.
     """
 
     sentence: str

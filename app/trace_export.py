@@ -75,32 +75,36 @@ class TraceExport:
             self._dropped(1)
 
     def close(self) -> None:
-        """Send what is waiting, and stop."""
+        """Send what is waiting, if the collector takes it in time, and stop."""
         self._stop.set()
-        self._send(_LAST_TIMEOUT_S)
+        if self._sending.acquire(timeout=_LAST_TIMEOUT_S):
+            try:
+                self._send(_LAST_TIMEOUT_S)
+            finally:
+                self._sending.release()
 
     def _run(self) -> None:
         while not self._stop.wait(_EVERY_S):
-            self._send(_TIMEOUT_S)
+            with self._sending:
+                self._send(_TIMEOUT_S)
 
     def _send(self, timeout_s: float) -> None:
-        with self._sending:
-            batch = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
-            if not batch:
-                return
-            try:
-                answer = requests.post(self._url, json=_message(batch), timeout=timeout_s)
-                if not answer.ok:
-                    raise requests.HTTPError(f"status {answer.status_code}")
-            except requests.RequestException as error:
-                self._dropped(len(batch))
-                if not self._is_failing:
-                    log.warning("traces cannot be sent", reason=str(error))
-                self._is_failing = True
-            else:
-                if self._is_failing:
-                    log.info("traces are sent again")
-                self._is_failing = False
+        batch = [self._waiting.get_nowait() for _ in range(self._waiting.qsize())]
+        if not batch:
+            return
+        try:
+            answer = requests.post(self._url, json=_message(batch), timeout=timeout_s)
+            if not answer.ok:
+                raise requests.HTTPError(f"status {answer.status_code}")
+        except requests.RequestException as error:
+            self._dropped(len(batch))
+            if not self._is_failing:
+                log.warning("traces cannot be sent", reason=str(error))
+            self._is_failing = True
+        else:
+            if self._is_failing:
+                log.info("traces are sent again")
+            self._is_failing = False
 
 
 def _message(batch: Sequence[Answered]) -> dict[str, object]:

@@ -168,7 +168,7 @@ def draw(samples: list[Sample], file: Path) -> None:
 
 
 def main() -> None:
-    """Measure, write the figures, and check them."""
+    """Measure, write the figures, and print the growth."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=REQUESTS)
     options = parser.parse_args()
@@ -180,7 +180,7 @@ def main() -> None:
         made = {"machine": before, "figures": figures}
         (FOLDER / "endurance.json").write_text(json.dumps(made, indent=1) + "\n")
         draw(samples, FOLDER / "endurance.png")
-    warm, last = samples[: WARM // BATCH][-1], samples[-1]
+    warm, last = samples[WARM // BATCH - 1], samples[-1]
     growth = last.memory_mb / warm.memory_mb - 1
     print(f"memory {warm.memory_mb:.0f} MB → {last.memory_mb:.0f} MB ({growth:+.1%})")
     print(f"file descriptors {warm.descriptors} → {last.descriptors}")

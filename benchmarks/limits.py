@@ -115,8 +115,8 @@ def measure(cpus: float, memory_mib: int) -> str:
 def main() -> None:
     """Measure all limits, and write the table."""
     rows = [
-        "| CPUs | memory | start | logins a second | median, p99 | memory after them "
-        "| requests of the attack | peak | killed for memory |",
+        "| CPUs | memory | start | logins a second | median, p99 | peak of the logins "
+        "| requests of the attack | its peak | killed for memory |",
         "|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for memory_mib in MEMORY_MIB:

@@ -113,8 +113,8 @@ def _check_answer(network: Any, description: OnnxDescription) -> None:  # noqa: 
         )
     if not 0.999 < vector @ vector < 1.001 or not vector @ other < 1 - _TOLERANCE:
         raise ValueError(
-            "file: the network answers the same to every picture, or zeros, or no numbers; check "
-            "it, mean and scale"
+            "file: the network gives every picture the same vector, or one that is zero or not "
+            "finite; check the file, mean and scale"
         )
     numbers = vector[:KNOWN_NUMBERS]
     told = description.known_answer

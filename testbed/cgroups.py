@@ -45,13 +45,14 @@ def limited(cpus: float, memory_mib: int) -> Iterator[Cgroup]:
         "memory/memory.limit_in_bytes": memory_mib << 20,
     }
     folders = {controller: _ROOT / controller / name for controller in ("cpu", "memory")}
-    for folder in folders.values():
-        folder.mkdir()
     try:
+        for folder in folders.values():
+            folder.mkdir()
         for file, value in limits.items():
             controller, _, file_name = file.partition("/")
             (folders[controller] / file_name).write_text(str(value))
         yield Cgroup(folders)
     finally:
         for folder in folders.values():
-            folder.rmdir()
+            if folder.exists():
+                folder.rmdir()

@@ -71,7 +71,7 @@ def _debian(status: str) -> Iterable[Component]:
     """Yield Debian's packages; their licences are in /usr/share/doc."""
     for block in status.strip().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
-        if "Version" in fields:
+        if fields.get("Status", "").endswith(" installed"):
             yield _component("library", fields["Package"], fields["Version"], "deb/debian", None)
 
 

@@ -41,6 +41,7 @@ def blueprint(
     def readyz() -> Response:
         try:
             service.check_ready()
+            parts.note(dict.fromkeys(("model", "database", "index", "slots"), "ok"))
             audit.check()
         except _UNREADY as error:
             parts.note({"liveness": liveness.state, **failing(error)})
@@ -48,8 +49,6 @@ def blueprint(
             raise not_ready(error, members) from error
         parts.note(
             {
-                # All of these were tried just now, but not the liveness service.
-                **dict.fromkeys(("model", "database", "index", "slots"), "ok"),
                 "audit_log": "ok" if audit.is_kept else "off",
                 "liveness": liveness.state,
             }

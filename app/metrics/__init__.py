@@ -143,6 +143,10 @@ class Metrics:
         self._starts.add()
         Thread(target=self._keep_looking, name="metrics", daemon=True).start()
 
+    def worker_ended(self) -> None:
+        """Forget the levels of workers that have ended. The process that forks them calls this."""
+        self._cells.clear_dead()
+
     def watch(self, **levels: Callable[[], float | None]) -> None:
         """Look at these levels of this process every second. None: it is not known yet.
 

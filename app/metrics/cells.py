@@ -1,6 +1,7 @@
 """Numbers that the workers of the service count together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, lockf
 from mmap import mmap
 from tempfile import TemporaryFile
@@ -26,7 +27,8 @@ class Cells:
         memory = mmap(-1, rows * _COLUMNS * _BYTES)
         self._rows = np.frombuffer(memory, np.float64).reshape(rows, _COLUMNS)
         self._row = self._rows[0]
-        # Holds no data. The owner of row n has a lock on byte n, which ends with the process.
+        # Holds no data. The owner of row n has a lock on byte n, which ends with the process. The
+        # byte after the last row's is locked by whoever looks for rows without an owner.
         self._owners = TemporaryFile()  # noqa: SIM115
         self._reserved = 0
         self._levels: list[int] = []  # columns of numbers that fall as well as rise
@@ -49,12 +51,13 @@ class Cells:
 
         Call this once in each worker.
         """
-        free = [number for number in range(len(self._rows)) if self._lock_row(number)]
-        for number in free:
-            self._rows[number, self._levels] = 0
-        for number in free[1:]:
-            lockf(self._owners, LOCK_UN, 1, number)
-        self._row = self._rows[free[0] if free else -1]
+        with self._without_owner() as free:
+            self._row = self._rows[free.pop(0) if free else -1]
+
+    def clear_dead(self) -> None:
+        """Set the levels of rows that no living process has to 0."""
+        with self._without_owner():
+            pass
 
     def add(self, amounts: dict[int, float]) -> None:
         """Add to the numbers in these columns."""
@@ -74,6 +77,20 @@ class Cells:
     def totals(self, first: int, columns: int) -> NDArray[np.float64]:
         """Return the sums over all workers of the numbers in these columns."""
         return np.asarray(self._rows[:, first : first + columns].sum(axis=0))
+
+    @contextmanager
+    def _without_owner(self) -> Iterator[list[int]]:
+        """Yield the rows that no living process has, their levels set to 0, and own them.
+
+        Rows that are still in the list at the end have no owner again.
+        """
+        lockf(self._owners, LOCK_EX, 1, len(self._rows))
+        free = [number for number in range(len(self._rows)) if self._lock_row(number)]
+        for number in free:
+            self._rows[number, self._levels] = 0
+        yield free
+        for number in (*free, len(self._rows)):
+            lockf(self._owners, LOCK_UN, 1, number)
 
     def _lock_row(self, number: int) -> bool:
         try:

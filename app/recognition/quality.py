@@ -181,7 +181,7 @@ def measured(
     gradient = np.hypot(_derivative(smooth, 1, 0), _derivative(smooth, 0, 1)) / contrast
     texture = np.array([gradient[part].mean() for part in _PARTS])
     moved = np.linalg.norm(covered_vectors - vector, axis=1)
-    eyes, mouth, forehead = np.sqrt(texture) * moved / max(float(moved.mean()), _TINY)
+    shown = np.sqrt(texture) * moved / max(float(moved.mean()), _TINY)
     brightness = [float(np.median(smooth[part])) for part in _SIDES]
     near = _box(picture, points, between)
     # Where the network sees a smaller face than the picture shows, noise is averaged.
@@ -197,9 +197,7 @@ def measured(
         noise=_noise(near, _PATCH * between) * shrinkage / contrast,
         blocks=_blocks(near) / contrast,
         frequency=_frequency(grey),
-        eyes=float(eyes),
-        mouth=float(mouth),
-        forehead=float(forehead),
+        **dict(zip(("eyes", "mouth", "forehead"), shown.tolist(), strict=True)),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import bson
 import pytest
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
 from app.storage import ChangesForgotten, UsedProbe
@@ -68,6 +70,18 @@ def test_a_restore_brings_back_every_record_as_it_was(
     assert users.database.list_collection_names(filter={"name": "users_restoring"}) == []
 
 
+def test_a_record_with_a_damaged_name_comes_back(
+    users: Collection[dict[str, Any]], url: str, tmp_path: Path
+) -> None:
+    damaged = bson.encode({"_id": 1, "name": "x?", "img": []}).replace(b"x?", b"x\xff")
+    users.insert_one(RawBSONDocument(damaged))
+    done("backup", tmp_path / "people.bson", url)
+    users.delete_many({})
+    done("restore", tmp_path / "people.bson", url)
+    raw = users.with_options(codec_options=CodecOptions(document_class=RawBSONDocument))
+    assert [each.raw for each in raw.find()] == [damaged]
+
+
 def test_every_reader_reloads_everything_after_a_restore(
     store: MongoStore, url: str, tmp_path: Path
 ) -> None:
@@ -112,7 +126,7 @@ def test_a_lost_collection_comes_back(
 
 
 def test_a_backup_that_cannot_be_used_changes_nothing(
-    store: MongoStore, url: str, tmp_path: Path
+    store: MongoStore, users: Collection[dict[str, Any]], url: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "people.bson"
     assert "holds no employees" in refused("backup", file, url)
@@ -131,6 +145,7 @@ def test_a_backup_that_cannot_be_used_changes_nothing(
         (tmp_path / name).write_bytes(content)
         assert sentence in refused("restore", tmp_path / name, url), name
     assert ids(store.read_all()) == [1]
+    assert users.database.list_collection_names(filter={"name": "users_restoring"}) == []
 
 
 def test_keys_must_be_those_of_the_backup_and_of_the_services(

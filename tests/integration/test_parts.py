@@ -46,6 +46,19 @@ def test_the_part_that_fails_is_named_until_it_works_again(
         assert states(client, 200) == {**FINE, "liveness": "off"}
 
 
+def test_a_part_that_works_again_is_told_while_another_fails(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    store, audit = tmp_path / "employees.db", tmp_path / "audit.log"
+    aside = store.rename(tmp_path / "aside")
+    assert states(client, 503)["database"] == "failing"
+    audit.unlink()
+    audit.symlink_to("/dev/full")
+    client.get("/api/get_all/1/1")
+    aside.rename(store)
+    assert states(client, 503) == {**FINE, "liveness": "off", "audit_log": "failing"}
+
+
 def test_an_age_begins_anew_with_each_state(client: FlaskClient, tmp_path: Path) -> None:
     def age() -> float:
         answer = client.get("/readyz", headers={"Accept": "application/json"})

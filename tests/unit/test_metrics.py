@@ -1,6 +1,7 @@
 """What is counted, and the text in which Prometheus reads it."""
 
 import math
+import os
 import re
 
 import pytest
@@ -117,6 +118,20 @@ def test_a_worker_begins_with_nothing_in_flight_and_forgets_no_count() -> None:
     assert value(read, "image_registration_worker_starts_total") == 1
     name = "image_registration_requests_total"
     assert value(read, name, endpoint="find_match", status="200") == 1
+
+
+def test_the_levels_of_a_worker_that_has_ended_are_forgotten() -> None:
+    metrics = Metrics(2)
+    if not (worker := os.fork()):
+        metrics.begin_worker()
+        metrics.request_began()
+        os._exit(0)
+    os.waitpid(worker, 0)
+    name = "image_registration_requests_in_flight"
+    assert value(samples(metrics), name) == 1
+    metrics.worker_ended()
+    assert value(samples(metrics), name) == 0
+    assert value(samples(metrics), "image_registration_worker_starts_total") == 1
 
 
 def test_every_code_of_the_api_page_is_counted() -> None:

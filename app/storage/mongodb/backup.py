@@ -27,7 +27,10 @@ from app.storage.sealing import PLAIN, VectorKeys
 
 _BATCH = 256
 _TIMEOUT_S = 60.0  # of one command; no login waits for it
-_RAW = CodecOptions(document_class=RawBSONDocument)
+_RAW = CodecOptions(
+    document_class=RawBSONDocument,
+    unicode_decode_error_handler="replace",  # as the service reads them
+)
 
 Raw = Collection[RawBSONDocument]
 
@@ -75,12 +78,20 @@ def restore(settings: Settings, keys: VectorKeys, backup: Path, progress: Progre
         copy = _raw(database, f"{name}_restoring")
         copy.drop()
         documents = _documents(backup)
-        while batch := list(islice(documents, _BATCH)):
-            copy.insert_many(batch)
-            probes.carry_over(database[name], database[copy.name], [each["_id"] for each in batch])
-            done += len(batch)
-            progress(done, total)
-        copy.rename(name, dropTarget=True)
+        try:
+            while batch := list(islice(documents, _BATCH)):
+                copy.insert_many(batch)
+                done += len(batch)
+                progress(done, total)
+            if copy.count_documents({}) != total:
+                raise BackupRefused(
+                    f"the file, or the collection {copy.name}, has changed meanwhile: is another "
+                    "restore running?"
+                )
+            probes.carry_over(database[name], database[copy.name])
+            copy.rename(name, dropTarget=True)
+        finally:
+            copy.drop()  # if it failed, no faces are left behind
         ChangeLog(database[f"{name}_changes"]).forget_all()
     return total
 

@@ -3,10 +3,12 @@
 The functions raise pymongo's errors and keep the deadline (`pymongo.timeout`) they run under.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 from uuid import uuid4
 
+from pymongo import UpdateOne
 from pymongo.collection import Collection
 
 from app.storage import Employee, NoSuchEmployee, ProbeCheck, UsedProbe
@@ -14,6 +16,7 @@ from app.storage.mongodb.documents import enrolment_query
 
 Employees = Collection[dict[str, Any]]
 _FIELD = "used_probes"
+_BATCH = 256
 
 
 def use(employees: Employees, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
@@ -40,13 +43,19 @@ def remembered(employees: Employees, employee_id: int) -> list[UsedProbe]:
     return _probes(employees.find_one({"_id": employee_id}, [_FIELD]) or {})
 
 
-def carry_over(employees: Employees, copy: Employees, ids: Sequence[object]) -> None:
+def carry_over(employees: Employees, copy: Employees) -> None:
     """Remember in a copy of the employees also the probes that were used since it was made."""
     fields = ["enrolment_id", _FIELD]
-    for document in employees.find({"_id": {"$in": ids}, _FIELD: {"$exists": True}}, fields):
-        enrolment = enrolment_query(document["_id"], document.get("enrolment_id"))
-        # Probes are added only at the end, so those that the copy has come first.
-        copy.update_one(enrolment, {"$set": {_FIELD: document[_FIELD]}})
+    updates = (
+        UpdateOne(
+            enrolment_query(document["_id"], document.get("enrolment_id")),
+            # Probes are added only at the end, so those that the copy has come first.
+            {"$set": {_FIELD: document[_FIELD]}},
+        )
+        for document in employees.find({_FIELD: {"$exists": True}}, fields)
+    )
+    while batch := list(islice(updates, _BATCH)):
+        copy.bulk_write(batch, ordered=False)
 
 
 def _probes(document: Mapping[str, Any]) -> list[UsedProbe]:
