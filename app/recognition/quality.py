@@ -57,7 +57,7 @@ LIMITS = {
     "off": None,
     "standard": Quality(
         side=50,
-        turn=0.55,
+        turn=0.58,
         width=0.62,
         contrast=10,
         glare=0.25,
@@ -66,8 +66,8 @@ LIMITS = {
         blocks=0.25,
         frequency=0.073,
         eyes=0.27,
-        mouth=0.22,
-        forehead=0.113,
+        mouth=0.215,
+        forehead=0.11,
     ),
     "strict": Quality(
         side=60,
