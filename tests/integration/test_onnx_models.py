@@ -217,7 +217,7 @@ def test_what_is_no_file_is_not_read(file: str, sentence: str, tmp_path: Path) -
 def test_a_network_that_tells_nobody_apart_is_refused(factor: float, tmp_path: Path) -> None:
     content = onnx_networks.onnx(WEIGHTS | {"matrix": WEIGHTS["matrix"] * np.float32(factor)})
     source = model(described(tmp_path, content, known_answer=[0.0] * KNOWN_NUMBERS)).network()
-    with pytest.raises(WeightsUnavailable, match="every picture the same vector, or one that is zero"):
+    with pytest.raises(WeightsUnavailable, match="every picture the same vector"):
         OpenVinoRuntime().compile(source)
 
 
