@@ -8,6 +8,8 @@ from functools import cache
 from itertools import pairwise
 from typing import NamedTuple
 
+from app.metrics import PREFIX
+
 Labels = frozenset[tuple[str, str]]
 Vector = dict[Labels, float]
 """Values by labels."""
@@ -54,6 +56,19 @@ def parse(text: str) -> Samples:
 def value(samples: Samples, name: str, **labels: str) -> float:
     """Return the value of one series."""
     return samples[name][frozenset(labels.items())]
+
+
+def counts(samples: Samples, metric: str, without: tuple[str, ...] = ()) -> dict[str, float]:
+    """Return the counts above 0 of a metric of the service, by the values of their labels.
+
+    without: how the values begin that are left out.
+    """
+    found = {
+        "/".join(text for _, text in sorted(labels)): number
+        for labels, number in samples[f"{PREFIX}_{metric}"].items()
+        if number
+    }
+    return {labels: n for labels, n in found.items() if not labels.startswith(without)}
 
 
 class Moment(NamedTuple):

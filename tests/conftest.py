@@ -26,6 +26,7 @@ from testbed.redis_server import Redis
 from testbed.runtimes import shared_runtime
 from testbed.serving import MODELS_DIR, free_port
 from tests.support.limiting import Clock
+from tools.liveness_service import LivenessService
 
 # Examples have no deadline, because other processes use the cores, too.
 settings.register_profile("patient", deadline=None)
@@ -81,6 +82,13 @@ def pytest_runtest_makereport(
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid} logged {found}"
     return report
+
+
+@pytest.fixture(scope="module")
+def liveness() -> Iterator[LivenessService]:
+    """A stand-in for the liveness service that the tests of a file share."""
+    with LivenessService() as service:
+        yield service
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,11 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from app.storage import ChangesForgotten, UsedProbe
+from app.storage import UsedProbe
 from app.storage.sealing import VectorKeys
 from app.storage.sqlite.store import SqliteStore
 from testbed.employees import VECTOR_KEY, everything, fill, ids, someone
-from tests.support.backups import done, refused
+from tests.support.backups import done, every_reader_must_reload_after_a_restore, refused
 from tests.support.old_files import FIRST_SCHEMA
 
 
@@ -43,21 +41,9 @@ def test_a_deletion_during_a_backup_keeps_no_enrolment_waiting(tmp_path: Path) -
 
 
 def test_every_reader_reloads_everything_after_a_restore(tmp_path: Path) -> None:
-    path, backup = tmp_path / "employees.db", tmp_path / "backup.db"
+    path = tmp_path / "employees.db"
     with closing(SqliteStore(path)) as store:
-        at_the_beginning = store.position()
-        store.add(someone(0))
-        done("backup", backup, path)
-        store.add(someone(1))
-        later = store.position()
-        for _ in range(2):
-            done("restore", backup, path)
-            for position in (at_the_beginning, later):
-                with pytest.raises(ChangesForgotten):
-                    store.changes_since(position)
-            later = store.position()
-        store.add(someone(2))
-        assert store.changes_since(later).employee_ids == {2}
+        every_reader_must_reload_after_a_restore(store, tmp_path / "backup.db", path)
 
 
 def test_a_restore_brings_back_every_record_as_it_was(tmp_path: Path) -> None:

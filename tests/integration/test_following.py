@@ -19,6 +19,7 @@ from models.catalogue import FaceModel
 from testbed.employees import someone
 from testbed.serving import wait_until_loaded
 from tests.support.services import service_with
+from tests.support.waiting import eventually
 
 CATCH_UP_S = 0.01
 
@@ -68,13 +69,6 @@ def start(store: SqliteStore, recogniser: Recogniser) -> Iterator[Start]:
         service.stop()
 
 
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(CATCH_UP_S)
-
-
 def test_unexpected_errors_do_not_stop_catching_up(store: SqliteStore, start: Start) -> None:
     errors: list[Exception] = [
         *[KeyError("a bug")] * 4,
@@ -84,9 +78,9 @@ def test_unexpected_errors_do_not_stop_catching_up(store: SqliteStore, start: St
     ]
     with capture_logs() as lines:
         gallery = start(errors)
-        wait_for(lambda: not errors)
+        eventually(lambda: not errors)
         store.add(someone(1))
-        wait_for(lambda: len(gallery) == 1)
+        eventually(lambda: len(gallery) == 1)
     told = [line["event"] for line in lines if line["log_level"] == "error"]
     assert len(told) == 3  # once for each kind
     assert all(event.startswith("the gallery cannot catch up") for event in told)
@@ -104,7 +98,7 @@ def test_retries_become_less_frequent(start: Start) -> None:
 
     errors = Endless()
     start(errors)
-    wait_for(lambda: len(errors.times) >= 7)
+    eventually(lambda: len(errors.times) >= 7)
     pauses = [later - earlier for earlier, later in pairwise(errors.times)]
     assert pauses[3] > 4 * CATCH_UP_S
     assert max(pauses) < 2 + 16 * CATCH_UP_S

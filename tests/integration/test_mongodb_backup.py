@@ -12,13 +12,13 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
-from app.storage import ChangesForgotten, UsedProbe
+from app.storage import UsedProbe
 from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
 from testbed.employees import VECTOR_KEY, everything, ids, someone
 from testbed.mongod import Mongod
 from testbed.serving import only
-from tests.support.commands import run
+from tests.support.backups import done, every_reader_must_reload_after_a_restore, refused
 
 pytestmark = pytest.mark.mongod
 
@@ -32,20 +32,6 @@ def url(mongod: Mongod, database: str) -> str:
 def store(url: str) -> Iterator[MongoStore]:
     with closing(MongoStore(only(mongo_db_url=url))) as opened:
         yield opened
-
-
-def done(name: str, file: Path, url: str, **variables: str) -> str:
-    """What the command said; it must have succeeded."""
-    ran = run(name, str(file), MONGO_DB_URL=url, **variables)
-    assert ran.returncode == 0, ran.output
-    return ran.stdout
-
-
-def refused(name: str, file: Path, url: str, **variables: str) -> str:
-    """Why the command changed nothing."""
-    ran = run(name, str(file), MONGO_DB_URL=url, **variables)
-    assert ran.returncode == 1
-    return ran.stderr
 
 
 def test_a_restore_brings_back_every_record_as_it_was(
@@ -85,19 +71,7 @@ def test_a_record_with_a_damaged_name_comes_back(
 def test_every_reader_reloads_everything_after_a_restore(
     store: MongoStore, url: str, tmp_path: Path
 ) -> None:
-    at_the_beginning = store.position()
-    store.add(someone(0))
-    done("backup", tmp_path / "people.bson", url)
-    store.add(someone(1))
-    later = store.position()
-    for _ in range(2):
-        done("restore", tmp_path / "people.bson", url)
-        for position in (at_the_beginning, later):
-            with pytest.raises(ChangesForgotten):
-                store.changes_since(position)
-        later = store.position()
-    store.add(someone(2))
-    assert store.changes_since(later).employee_ids == {2}
+    every_reader_must_reload_after_a_restore(store, tmp_path / "people.bson", url)
 
 
 def test_photos_that_were_used_since_the_backup_stay_used(

@@ -1,8 +1,6 @@
 """What the gallery says of itself: in /readyz for admins, in a command, and as α."""
 
 import json
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from testbed.employees import fill
 from testbed.serving import ready_app
 from tests.support.commands import run
 from tests.support.features import alike, at_distance
+from tests.support.waiting import eventually
 
 
 def enrol(folder: Path, number: int, *, twice: int = 0) -> Path:
@@ -34,13 +33,6 @@ def enrol(folder: Path, number: int, *, twice: int = 0) -> Path:
         ),
     )
     return path
-
-
-def eventually(ask: Callable[[], object]) -> object:
-    deadline = time.monotonic() + 10
-    while not (answer := ask()) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return answer
 
 
 def test_admins_alone_see_it_in_readyz(tmp_path: Path) -> None:

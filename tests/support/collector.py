@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from time import monotonic, sleep
 from typing import Any, Self
+
+from tests.support.waiting import eventually
 
 Span = dict[str, Any]
 
@@ -29,11 +30,12 @@ class Collector:
 
     def wait(self, name: str, count: int = 1) -> list[Span]:
         """The spans of that name, when there are so many."""
-        deadline = monotonic() + 10
-        while len(found := [span for span in self.spans() if span["name"] == name]) < count:
-            assert monotonic() < deadline, list(self.spans())
-            sleep(0.02)
-        return found
+
+        def found() -> list[Span]:
+            spans = [span for span in self.spans() if span["name"] == name]
+            return spans if len(spans) >= count else []
+
+        return eventually(found)
 
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}).start()

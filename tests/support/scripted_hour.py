@@ -4,12 +4,13 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple, Self
 
 import requests
 
 from testbed.alerts import MINUTE_S, RULES, Watch
-from testbed.prometheus import Moment, Samples, parse
+from testbed.prometheus import Moment, Samples, counts, parse
 from testbed.serving import ROOT, RunningService
 
 SEARCHED = ("recognition", "search", "index", "store")
@@ -128,18 +129,8 @@ class Hour:
         return {name: dict(found) for name, found in counts.items()}
 
 
-def counted(samples: Samples, name: str) -> dict[str, float]:
-    """The counts above 0 by the values of their labels, but for those of /readyz at the start."""
-    found = {
-        "/".join(text for _, text in sorted(labels)): number
-        for labels, number in samples[f"image_registration_{name}"].items()
-        if number
-    }
-    return {
-        labels: number
-        for labels, number in found.items()
-        if not labels.startswith(("readyz", "not_ready"))
-    }
+# The script does not know how often the start asked for /readyz.
+counted = partial(counts, without=("readyz", "not_ready"))
 
 
 def check_log(log: str, requests: int) -> None:

@@ -56,12 +56,6 @@ class Frontend:
 
 
 @pytest.fixture(scope="module")
-def liveness() -> Iterator[LivenessService]:
-    with LivenessService() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def service(
     tmp_path_factory: pytest.TempPathFactory, liveness: LivenessService
 ) -> Iterator[RunningService]:

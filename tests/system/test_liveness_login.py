@@ -24,12 +24,6 @@ ROUNDS, MOST_ROUNDS = 3, 24
 
 
 @pytest.fixture(scope="module")
-def liveness() -> Iterator[LivenessService]:
-    with LivenessService() as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
 def service(
     tmp_path_factory: pytest.TempPathFactory, liveness: LivenessService
 ) -> Iterator[RunningService]:

@@ -2,27 +2,19 @@
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import pytest
-
-from testbed.prometheus import Samples, parse, value
+from testbed.prometheus import Samples, counts, parse, value
 from testbed.serving import RunningService
 from tests.support import sent_photos as photos
+from tests.support.waiting import eventually
 from tools.liveness_service import LivenessService
 
 MOST_AGE_S = 6.5  # of the gallery; each worker catches up every five seconds
 FIND = "/api/find_match"
 FRAMES = [photos.astronaut_again()] * 15
-
-
-@pytest.fixture
-def liveness() -> Iterator[LivenessService]:
-    with LivenessService() as service:
-        yield service
 
 
 def read(service: RunningService) -> Samples:
@@ -31,15 +23,7 @@ def read(service: RunningService) -> Samples:
     return parse(response.text)
 
 
-def counted(samples: Samples, name: str) -> dict[str, float]:
-    """The counts above 0 by the values of their labels, without those of monitoring."""
-    found = {
-        "/".join(text for _, text in sorted(labels)): number
-        for labels, number in samples[f"image_registration_{name}"].items()
-        if number
-    }
-    own = ("metrics", "readyz", "not_ready")
-    return {labels: number for labels, number in found.items() if not labels.startswith(own)}
+counted = partial(counts, without=("metrics", "readyz", "not_ready"))
 
 
 def test_metrics_equal_what_was_done(tmp_path: Path, liveness: LivenessService) -> None:
@@ -86,7 +70,7 @@ def test_metrics_equal_what_was_done(tmp_path: Path, liveness: LivenessService) 
             assert counted(scrape, "request_slots") == {"": 56}
         os.kill(service.workers()[0], signal.SIGKILL)
         service.wait_workers(3)
-        wait_until(lambda: counted(read(service), "request_slots") == {"": 56})  # noted by then
+        eventually(lambda: counted(read(service), "request_slots") == {"": 56}, 30)  # noted by then
         after = read(service)
         assert counted(after, "logins_total") == logins
         assert counted(after, "worker_starts_total") == {"": 3}
@@ -94,21 +78,14 @@ def test_metrics_equal_what_was_done(tmp_path: Path, liveness: LivenessService) 
         assert age(service) < MOST_AGE_S
         hanging = service.workers()[0]
         os.kill(hanging, signal.SIGSTOP)
-        wait_until(lambda: age(service) > MOST_AGE_S)
+        eventually(lambda: age(service) > MOST_AGE_S, 30)
         os.kill(hanging, signal.SIGCONT)
-        wait_until(lambda: age(service) < MOST_AGE_S)
+        eventually(lambda: age(service) < MOST_AGE_S, 30)
 
 
 def age(service: RunningService) -> float:
     """Seconds since the worker that is furthest behind caught up with the database."""
     return value(read(service), "image_registration_gallery_age_seconds")
-
-
-def wait_until(happens: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not happens():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def script(service: RunningService, liveness: LivenessService) -> None:

@@ -13,6 +13,7 @@ from testbed.prometheus import parse, value
 from testbed.serving import RunningService, free_port
 from tests.support import sent_photos as photos
 from tests.support.collector import Collector, Span
+from tests.support.waiting import eventually
 from tools.liveness_service import LivenessService
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -24,12 +25,6 @@ LOGIN, STORE = "POST /api/find_match", "POST /api/store/<id:employee_id>"
 def collector() -> Iterator[Collector]:
     with Collector() as collector:
         yield collector
-
-
-@pytest.fixture(scope="module")
-def liveness() -> Iterator[LivenessService]:
-    with LivenessService() as service:
-        yield service
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +90,7 @@ def test_a_request_without_a_trace_begins_one(
     service: RunningService, collector: Collector
 ) -> None:
     line = log_in(service)
-    deadline = time.monotonic() + 10
-    while not (found := [s for s in collector.spans() if s["traceId"] == line["trace_id"]]):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    found = eventually(lambda: [s for s in collector.spans() if s["traceId"] == line["trace_id"]])
     assert [span["name"] for span in found if "parentSpanId" not in span] == [LOGIN]
 
 
