@@ -39,20 +39,16 @@ def blueprint(
     @public
     @describe("Report whether the service can answer logins", answers=STATUS, errors=(503,))
     def readyz() -> Response:
+        parts.note({"liveness": liveness.state})
         try:
             service.check_ready()
             parts.note(dict.fromkeys(("model", "database", "index", "slots"), "ok"))
             audit.check()
         except _UNREADY as error:
-            parts.note({"liveness": liveness.state, **failing(error)})
+            parts.note(failing(error))
             members = {"parts": parts.listed()} if access.is_admin() else {}
             raise not_ready(error, members) from error
-        parts.note(
-            {
-                "audit_log": "ok" if audit.is_kept else "off",
-                "liveness": liveness.state,
-            }
-        )
+        parts.note({"audit_log": "ok" if audit.is_kept else "off"})
         status: dict[str, object] = {
             "status": "ready",
             "model": service.recogniser.model.name,

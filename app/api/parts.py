@@ -5,9 +5,8 @@ from threading import Lock
 from time import monotonic
 
 from app.audit import AuditUnavailable
-from app.gallery import GalleryLoading, IndexUnavailable
-from app.readiness import NotReady
-from app.storage import StoreUnavailable
+from app.gallery import GalleryLoading
+from app.readiness import NotReady, reason
 
 PARTS = ("model", "database", "index", "slots", "audit_log", "liveness")
 
@@ -43,14 +42,12 @@ class Parts:
 def failing(error: Exception) -> dict[str, str]:
     """Return the state of the part that an error comes from; of none if nothing fails."""
     match error:
-        case StoreUnavailable():
-            part: str | None = "database"
-        case IndexUnavailable() | GalleryLoading():
+        case NotReady():
+            part = error.part
+        case GalleryLoading():
             part = "index"
         case AuditUnavailable():
             part = "audit_log"
-        case NotReady():
-            part = error.part
         case _:
-            part = None
+            part = reason(error).part
     return {part: "failing"} if part else {}

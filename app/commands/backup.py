@@ -1,6 +1,7 @@
 """`flask --app entry backup FILE` and `restore FILE`: copy all employees while they are in use."""
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -60,9 +61,10 @@ def _employees(count: int) -> str:
 
 
 def _address(settings: Settings) -> str:
-    return (
-        MongoStore(settings).address if settings.mongo_db_url else f"sqlite:{settings.sqlite_path}"
-    )
+    if not settings.mongo_db_url:
+        return f"sqlite:{settings.sqlite_path}"
+    with closing(MongoStore(settings)) as store:
+        return store.address
 
 
 def _run(command: Callable[[Settings, Progress], str]) -> None:

@@ -16,6 +16,15 @@ class BackupRefused(Exception):
 
 
 @contextmanager
+def refuse_on_error(path: Path, kind: type[Exception] = OSError) -> Iterator[None]:
+    """Raise errors of the file system, and of this kind, as BackupRefused, naming the file."""
+    try:
+        yield
+    except (kind, OSError) as error:
+        raise BackupRefused(f"{path}: {error}") from error
+
+
+@contextmanager
 def new_backup(backup: Path) -> Iterator[Path]:
     """Yield a path for the block to write to, which then becomes the new file `backup`.
 

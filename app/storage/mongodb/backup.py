@@ -18,7 +18,7 @@ from pymongo.collection import Collection
 from pymongo.database import Database
 
 from app.settings import Settings
-from app.storage.backup_files import BackupRefused, Progress, new_backup
+from app.storage.backup_files import BackupRefused, Progress, new_backup, refuse_on_error
 from app.storage.mongodb import probes
 from app.storage.mongodb.changes import ChangeLog
 from app.storage.mongodb.client import errors_explained, open_database
@@ -40,7 +40,7 @@ def back_up(settings: Settings, backup: Path, progress: Progress) -> int:
 
     Returns their number. Raises BackupRefused, StoreUnavailable, SettingsError.
     """
-    with _database(settings) as database, _refuse_on_error(backup):
+    with _database(settings) as database, refuse_on_error(backup):
         employees = _raw(database, settings.mongo_db_collection)
         total = employees.estimated_document_count()
         if not total:
@@ -63,7 +63,7 @@ def restore(settings: Settings, keys: VectorKeys, backup: Path, progress: Progre
     collection again. Photos used for logins since the backup stay used. Returns the number of
     documents. Raises BackupRefused, UnknownSeal, StoreUnavailable, SettingsError.
     """
-    with _refuse_on_error(backup):
+    with refuse_on_error(backup):
         if not backup.is_file():
             raise BackupRefused(f"there is no file {backup}")
         sealed_with = Counter(each.get("sealed_with") or PLAIN for each in _documents(backup))
@@ -74,7 +74,7 @@ def restore(settings: Settings, keys: VectorKeys, backup: Path, progress: Progre
     with closing(MongoStore(settings, keys)) as store:
         store.check_seals()  # the services could not read records sealed with other keys
     name = settings.mongo_db_collection
-    with _database(settings) as database, _refuse_on_error(backup):
+    with _database(settings) as database, refuse_on_error(backup):
         copy = _raw(database, f"{name}_restoring")
         copy.drop()
         documents = _documents(backup)
@@ -118,12 +118,3 @@ def _documents(backup: Path) -> Iterator[RawBSONDocument]:
                 yield document
     except BSONError as error:
         raise BackupRefused(f"{backup} is damaged, or no backup of MongoDB: {error}") from error
-
-
-@contextmanager
-def _refuse_on_error(path: Path) -> Iterator[None]:
-    """Raise errors of the file system as BackupRefused, naming the file."""
-    try:
-        yield
-    except OSError as error:
-        raise BackupRefused(f"{path}: {error}") from error

@@ -3,13 +3,12 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from app import private_files
-from app.storage.backup_files import BackupRefused, Progress, new_backup
+from app.storage.backup_files import BackupRefused, Progress, new_backup, refuse_on_error
 from app.storage.sealing import VectorKeys
 from app.storage.sqlite import changes
 from app.storage.sqlite.file import BUSY_TIMEOUT_S, SqliteFile
@@ -31,7 +30,7 @@ def back_up(path: Path, backup: Path, progress: Progress) -> int:
     progress: reports pages.
     """
     _check_store(path)
-    with _refuse_on_error(backup), new_backup(backup) as part:
+    with refuse_on_error(backup, sqlite3.Error), new_backup(backup) as part:
         return _copy(path, "mode=rw", part, progress)
 
 
@@ -49,12 +48,12 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
     _check_seals(path, keys)  # the services could not read records sealed with other keys
     _remove_stale_copies(path.parent)
     with (
-        _refuse_on_error(path),
+        refuse_on_error(path, sqlite3.Error),
         TemporaryDirectory(dir=path.parent, prefix=_SCRATCH_PREFIX) as folder,
     ):
         copy = Path(folder) / "copy.db"
         private_files.make_file(copy)
-        with _refuse_on_error(backup):
+        with refuse_on_error(backup, sqlite3.Error):
             if not backup.is_file():
                 raise BackupRefused(f"there is no file {backup}")
             # `immutable` lets SQLite read from a medium that cannot be written, but ignores a
@@ -89,15 +88,6 @@ def _check_store(path: Path) -> None:
             f"there is no file {path} (SQLITE_PATH): correct the setting, or start the service "
             "once, which creates it"
         )
-
-
-@contextmanager
-def _refuse_on_error(path: Path) -> Iterator[None]:
-    """Raise errors of SQLite and the file system as BackupRefused, naming the file."""
-    try:
-        yield
-    except (sqlite3.Error, OSError) as error:
-        raise BackupRefused(f"{path}: {error}") from error
 
 
 def _copy(path: Path, options: str, copy: Path, progress: Progress) -> int:
