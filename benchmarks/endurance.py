@@ -23,7 +23,7 @@ from app.recognition.detector import FaceDetector
 from benchmarks import machine
 from benchmarks.memory import memory_of
 from benchmarks.pictures import jpeg, people, phone_photo
-from benchmarks.services import LOGGED, enrol
+from benchmarks.services import GLIBC, LOGGED, enrol
 from models.openvino import OpenVinoRuntime
 from testbed import films
 from testbed.photos import WITHOUT_FACE
@@ -34,12 +34,7 @@ REQUESTS, BATCH, CLIENTS = 20_000, 500, 8
 WARM = 1_000  # requests
 AIM = 0.05  # of growth after that
 STRANGERS = 4  # the last of the people, who are never enrolled
-VARIABLES = LOGGED | {
-    "WORKERS": "2",
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": "4194304",
-    "MALLOC_TRIM_THRESHOLD_": "33554432",
-}
+VARIABLES = LOGGED | GLIBC | {"WORKERS": "2"}
 
 Request = tuple[str, str, Any]  # method, path, body
 
@@ -68,11 +63,11 @@ def mixed(rng: np.random.Generator) -> Iterator[Request]:
         (
             "POST" if person in leaving else "PUT",
             f"/api/store/{person.employee_id}",
-            {"name": "Ada", "surname": "Byron", "img_base64": encoded(jpeg(person.enrolment))},
+            {"name": "Ada", "surname": "Byron", "img_base64": _base64(jpeg(person.enrolment))},
         )
         for person in known
     ]
-    probe, *frames = [encoded(frame) for frame in film]
+    probe, *frames = [_base64(frame) for frame in film]
     kinds: list[tuple[float, list[Request]]] = [
         (0.60, logins),
         (0.08, [_login(jpeg(person.login)) for person in strangers]),
@@ -98,12 +93,12 @@ def mixed(rng: np.random.Generator) -> Iterator[Request]:
         yield of_kind[rng.integers(len(of_kind))]
 
 
-def encoded(photo: bytes) -> str:
+def _base64(photo: bytes) -> str:
     return base64.b64encode(photo).decode()
 
 
 def _login(photo: bytes) -> Request:
-    return "POST", "/api/find_match", {"img_base64": encoded(photo)}
+    return "POST", "/api/find_match", {"img_base64": _base64(photo)}
 
 
 def sample(service: RunningService, requests: int) -> Sample:
@@ -143,12 +138,11 @@ def endure(requests: int) -> tuple[list[Sample], Counter[str]]:
     return samples, answers
 
 
-def draw(samples: list[Sample], file: Path) -> None:
+def draw(samples: list[Sample], warm: Sample, file: Path) -> None:
     """Draw what the service held, relative to what it held when it was warm."""
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    warm = samples[WARM // BATCH - 1]
     figure, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
     for label, name, unit in (
         ("memory", "memory_mb", " MB"),
@@ -174,13 +168,13 @@ def main() -> None:
     options = parser.parse_args()
     before = machine.describe()
     samples, answers = endure(options.requests)
+    warm, last = samples[WARM // BATCH - 1], samples[-1]
     print(json.dumps(answers, indent=1))
     if options.requests == REQUESTS:
         figures = {"answers": answers, "samples": [asdict(each) for each in samples]}
         made = {"machine": before, "figures": figures}
         (FOLDER / "endurance.json").write_text(json.dumps(made, indent=1) + "\n")
-        draw(samples, FOLDER / "endurance.png")
-    warm, last = samples[WARM // BATCH - 1], samples[-1]
+        draw(samples, warm, FOLDER / "endurance.png")
     growth = last.memory_mb / warm.memory_mb - 1
     print(f"memory {warm.memory_mb:.0f} MB → {last.memory_mb:.0f} MB ({growth:+.1%})")
     print(f"file descriptors {warm.descriptors} → {last.descriptors}")

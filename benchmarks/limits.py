@@ -23,7 +23,7 @@ from app.settings import budgets
 from benchmarks import sections
 from benchmarks.load import run
 from benchmarks.pictures import jpeg, login_body, people
-from benchmarks.services import LOGGED, enrol
+from benchmarks.services import GLIBC, LOGGED, enrol
 from testbed.cgroups import limited
 from testbed.photos import encoded
 from testbed.serving import ROOT, RunningService
@@ -34,12 +34,6 @@ MEMORY_MIB = (512, 1024)
 CLIENTS = 4
 ATTACKERS = 32
 SECONDS = 20.0  # of logins, and of the attack
-# docs/operations.md#memory explains these variables of glibc.
-GLIBC = {
-    "MALLOC_ARENA_MAX": "2",
-    "MALLOC_MMAP_THRESHOLD_": "4194304",
-    "MALLOC_TRIM_THRESHOLD_": "33554432",
-}
 
 
 def costliest(share: Share) -> list[bytes]:

@@ -23,6 +23,12 @@ from testbed.serving import MODELS_DIR, ROOT, RunningService, free_port
 
 EMPLOYEES = 10_000
 LOGGED = {"LOG_LEVEL": "info"}  # the default; tests log everything
+# As make, the Dockerfile and Source-to-Image set them: docs/operations.md#memory.
+GLIBC = {
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "4194304",
+    "MALLOC_TRIM_THRESHOLD_": "33554432",
+}
 SCRATCH = ROOT / ".cache" / "benchmarks"
 
 
