@@ -11,8 +11,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.gallery.distances import COMPARED
+from app.recognition.recogniser import Recogniser
 from app.storage import Employee
 from app.storage.sqlite.store import SqliteStore
+from testbed.photos import ASTRONAUT
 from testbed.serving import ready_app
 from tests.support import sent_photos as photos
 from tests.support.features import at_distance, random_vector
@@ -43,13 +45,9 @@ def find(client: FlaskClient, photo: str | None = None, **more: object) -> int |
 
 
 @pytest.fixture(scope="module")
-def probe(app: Flask) -> list[float]:
+def probe(recogniser: Recogniser) -> list[float]:
     """The feature vector of the astronaut's photo."""
-    client = app.test_client()
-    enrol_photo(client, 999, photos.astronaut())
-    (user,) = client.get("/api/get_all/1/1").get_json()["users"]
-    assert client.delete("/api/999").status_code == 200
-    vector: list[float] = user["img"][0]
+    vector: list[float] = recogniser.for_login(ASTRONAUT.read_bytes()).tolist()
     return vector
 
 
