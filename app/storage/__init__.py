@@ -1,8 +1,9 @@
 """The contract of the employee stores, which `sqlite` and `mongodb` implement."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from hashlib import blake2b
+from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
@@ -14,6 +15,39 @@ def new_enrolment_id() -> str:
     return uuid4().hex
 
 
+def sample_id(vector: NDArray[np.float32]) -> str:
+    """Return the id of an employee's sample: a hash of its feature vector, 16 hex digits."""
+    return blake2b(vector.astype("<f4").tobytes(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one of an employee's feature vectors was made of.
+
+    enrolled_at: seconds since 1970; None if it is not known.
+    photo_hashes: how many of the employee's photo hashes are of this sample.
+    """
+
+    enrolled_at: int | None = None
+    photo_hashes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What clients keep about an employee beside name and face. Older records have an empty one.
+
+    external_id: the person's id in another system; no two employees have the same.
+    metadata: a JSON object of the client's. groups: names, ascending.
+    enrolled_at, updated_at: seconds since 1970; None if they are not known.
+    """
+
+    external_id: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    enrolled_at: int | None = None
+    updated_at: int | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Employee:
     """One enrolled person.
@@ -21,6 +55,7 @@ class Employee:
     vectors: (n, dimension) float32, n ≥ 1, unit length, all computed by the model named `model`.
     photo_hashes: perceptual hashes of the enrolled photos, which are not stored themselves. Empty
         for employees enrolled with vectors, or by an older release.
+    samples: one for each vector, in order.
     """
 
     employee_id: int
@@ -31,11 +66,36 @@ class Employee:
     # Identifies the write that made this record; a retried write keeps it. "" in old records.
     enrolment_id: str = field(default_factory=new_enrolment_id)
     photo_hashes: tuple[bytes, ...] = ()
+    samples: tuple[Sample, ...] = ()
+    profile: Profile = Profile()
+
+    def __post_init__(self) -> None:
+        """Describe the samples of a record that does not say what they are.
+
+        Every photo has equally many hashes, so they are shared out evenly.
+        """
+        count = len(self.vectors)
+        if len(self.samples) != count:
+            each = len(self.photo_hashes) // count if count else 0
+            object.__setattr__(self, "samples", (Sample(photo_hashes=each),) * count)
 
     @property
     def from_photos(self) -> bool:
         """Whether the vectors are known to be of photos that were checked to show one person."""
         return bool(self.photo_hashes)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which employees to list: those who meet every condition; by default everybody.
+
+    words: each begins a word of the name or the surname; folded, as `names.words` returns them.
+    groups: the employee is in one of them.
+    """
+
+    words: tuple[str, ...] = ()
+    groups: frozenset[str] | None = None
+    external_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +132,14 @@ class NoSuchEmployee(Exception):
     """No employee with that id is stored."""
 
 
+class EmployeeChanged(Exception):
+    """Another enrolment of that employee is stored than the one that was to be changed."""
+
+
+class ExternalIdTaken(Exception):
+    """Another employee has that external id."""
+
+
 class ChangesForgotten(Exception):
     """The change log does not reach back to that position; read the whole store again."""
 
@@ -105,11 +173,20 @@ class EmployeeStore(Protocol):
     def add(self, employee: Employee) -> None:
         """Store a new employee durably; succeed if this very enrolment is already stored.
 
-        Raises EmployeeExists.
+        Raises EmployeeExists, ExternalIdTaken.
         """
 
-    def replace(self, employee: Employee) -> None:
-        """Replace everything stored about an employee. Raises NoSuchEmployee."""
+    def replace(self, employee: Employee, was: str | None = None) -> None:
+        """Replace everything stored about an employee.
+
+        Succeeds if this very enrolment is already stored. Raises NoSuchEmployee, ExternalIdTaken.
+
+        was: the enrolment to replace; if another one is stored, EmployeeChanged is raised. None
+            replaces any.
+        """
+
+    def update(self, employee: Employee, was: str) -> None:
+        """Replace the record as `replace` does, but remember the employee's used probes."""
 
     def remove(self, employee_id: int) -> None:
         """Remove an employee. Raises NoSuchEmployee."""
@@ -126,6 +203,21 @@ class EmployeeStore(Protocol):
 
         Returns [] past the end.
         """
+
+    def find(self, selection: Selection, limit: int, after: int | None = None) -> list[Employee]:
+        """Return the first `limit` employees of a selection, in ascending order of id.
+
+        after: an id; only employees with greater ids are returned.
+        """
+
+    def count_selected(self, selection: Selection) -> int:
+        """Return the number of employees of a selection."""
+
+    def members(self, groups: frozenset[str]) -> NDArray[np.int64]:
+        """Return the ids of the employees who are in one of the groups, ascending."""
+
+    def prepare_search(self) -> None:
+        """Index the names that older releases wrote; `find` does that, too, but it takes time."""
 
     def read_all(self) -> Iterator[Employee]:
         """Yield every employee in ascending order of id, without holding all of them in memory."""

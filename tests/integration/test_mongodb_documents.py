@@ -31,6 +31,8 @@ def test_the_format(mongo_store: MongoStore, users: Users) -> None:
         "model",
         "enrolment_id",
         "photo_hashes",
+        "samples",
+        "words",
     ]
     assert (document["_id"], document["name"], document["surname"], document["model"]) == (
         7,

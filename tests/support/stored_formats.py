@@ -1,6 +1,6 @@
 """Stores as releases wrote them, in tests/data, to be read by later ones.
 
-`python -m tests.support.stored_formats 0.2.0` writes that of this release.
+`python -m tests.support.stored_formats 0.1.0` writes that of this release.
 """
 
 import sqlite3
@@ -13,7 +13,7 @@ from typing import Any
 
 from bson import json_util
 
-from app.storage import EmployeeStore, UsedProbe
+from app.storage import EmployeeStore, Profile, Sample, UsedProbe
 from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
 from app.storage.sqlite.store import SqliteStore
@@ -22,8 +22,14 @@ from testbed.mongod import Mongod
 from testbed.serving import ROOT, only
 
 DATA = ROOT / "tests/data"
-PLAIN = replace(someone(1, vectors=2), enrolment_id="first", photo_hashes=(bytes(64),) * 2)
-"""Stored without encryption, with a used photo."""
+PLAIN = replace(
+    someone(1, vectors=2),
+    enrolment_id="first",
+    photo_hashes=(bytes(64),) * 2,
+    samples=(Sample(100, 1), Sample(200, 1)),
+    profile=Profile("HR-1", {"shoe": 42}, ("site-a",), 100, 200),
+)
+"""Stored without encryption, with a used photo and a profile."""
 SEALED = replace(someone(2), enrolment_id="second")
 """Stored with VECTOR_KEY."""
 

@@ -19,7 +19,7 @@ from pymongo.database import Database
 
 from app.settings import Settings
 from app.storage.backup_files import BackupRefused, Progress, new_backup, refuse_on_error
-from app.storage.mongodb import probes
+from app.storage.mongodb import probes, search
 from app.storage.mongodb.changes import ChangeLog
 from app.storage.mongodb.client import errors_explained, open_database
 from app.storage.mongodb.store import MongoStore
@@ -89,6 +89,7 @@ def restore(settings: Settings, keys: VectorKeys, backup: Path, progress: Progre
                     "restore running?"
                 )
             probes.carry_over(database[name], database[copy.name])
+            search.make_indexes(database[copy.name])
             copy.rename(name, dropTarget=True)
         finally:
             copy.drop()  # if it failed, no faces are left behind

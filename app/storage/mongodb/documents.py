@@ -1,5 +1,7 @@
 """Employees as MongoDB documents: the current format, and the older one that is still read."""
 
+import json
+import math
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +11,8 @@ from bson.binary import Binary, BinaryVectorDtype
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from app.storage import Employee, Outline
+from app.storage import Employee, Outline, Profile, Sample
+from app.storage.names import words
 from app.storage.sealing import PLAIN, CannotOpen, Stored, VectorKeys
 
 # Documents of older releases hold `img` as lists of doubles, and name no model, because there was
@@ -20,9 +23,11 @@ LEGACY_DIMENSION = 512
 _UNIT_TOLERANCE = 1e-4  # vectors whose norm is this close to 1 are not normalised again
 
 _SEAL_FIELDS = ("sealed_with", "seal", "dimension")
+_PROFILE_FIELDS = ("external_id", "metadata", "groups", "enrolled_at", "updated_at", "samples")
 FIELDS = (
     *("name", "surname", "img", "model", "enrolment_id", "photo_hashes", "unlogged"),
     *_SEAL_FIELDS,
+    *_PROFILE_FIELDS,
 )
 
 _FIRST_VECTOR = {"$cond": [{"$isArray": "$img"}, {"$arrayElemAt": ["$img", 0]}, None]}
@@ -48,6 +53,7 @@ def to_document(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
         "model": employee.model,
         "enrolment_id": employee.enrolment_id,
         "photo_hashes": list(employee.photo_hashes),
+        **_profile_fields(employee),
     }
 
 
@@ -108,9 +114,61 @@ def from_document(document: Mapping[str, Any], keys: VectorKeys) -> Employee:
             model=model,
             enrolment_id=_text(document.get("enrolment_id")),
             photo_hashes=tuple(bytes(each) for each in document.get("photo_hashes") or ()),
+            samples=_samples(document),
+            profile=_profile(document),
         )
     except (KeyError, TypeError, ValueError, OverflowError, struct.error, CannotOpen) as error:
         raise UnreadableDocument(str(error)) from error
+
+
+def _profile_fields(employee: Employee) -> dict[str, Any]:
+    """Return the fields that older releases do not know; those without a value are left out."""
+    profile = employee.profile
+    fields = {
+        "external_id": profile.external_id,
+        # As text, because names of members may hold what MongoDB gives a meaning.
+        "metadata": json.dumps(profile.metadata, ensure_ascii=False) if profile.metadata else None,
+        "groups": list(profile.groups) or None,
+        "enrolled_at": profile.enrolled_at,
+        "updated_at": profile.updated_at,
+        "samples": [
+            {"enrolled_at": sample.enrolled_at, "photo_hashes": sample.photo_hashes}
+            for sample in employee.samples
+        ],
+        "words": list(words(f"{employee.name} {employee.surname}")),
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _profile(document: Mapping[str, Any]) -> Profile:
+    """Return the profile; without what others wrote by hand in another form."""
+    external_id, groups = document.get("external_id"), document.get("groups")
+    try:
+        metadata = json.loads(document.get("metadata") or "{}")
+    except (TypeError, ValueError):
+        metadata = {}
+    return Profile(
+        external_id if isinstance(external_id, str) else None,
+        metadata if isinstance(metadata, dict) else {},
+        tuple(each for each in groups if isinstance(each, str)) if isinstance(groups, list) else (),
+        _seconds(document.get("enrolled_at")),
+        _seconds(document.get("updated_at")),
+    )
+
+
+def _samples(document: Mapping[str, Any]) -> tuple[Sample, ...]:
+    """Return the samples; () if older releases or others wrote them in another form."""
+    try:
+        return tuple(
+            Sample(_seconds(each.get("enrolled_at")), int(each.get("photo_hashes") or 0))
+            for each in document.get("samples") or ()
+        )
+    except (AttributeError, TypeError, ValueError):
+        return ()
+
+
+def _seconds(stored: object) -> int | None:
+    return int(stored) if isinstance(stored, int | float) and math.isfinite(stored) else None
 
 
 def outline(document: Mapping[str, Any], keys: VectorKeys) -> Outline:

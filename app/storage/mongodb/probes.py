@@ -15,7 +15,7 @@ from app.storage import Employee, NoSuchEmployee, ProbeCheck, UsedProbe
 from app.storage.mongodb.documents import enrolment_query
 
 Employees = Collection[dict[str, Any]]
-_FIELD = "used_probes"
+FIELD = "used_probes"
 _BATCH = 256
 
 
@@ -29,7 +29,7 @@ def use(employees: Employees, employee: Employee, probe: UsedProbe, check: Probe
     enrolment = enrolment_query(employee.employee_id, employee.enrolment_id or None)
     added = False
     while not added:
-        document = employees.find_one(enrolment, [_FIELD])
+        document = employees.find_one(enrolment, [FIELD])
         if document is None:
             raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
         known = _probes(document)
@@ -40,26 +40,26 @@ def use(employees: Employees, employee: Employee, probe: UsedProbe, check: Probe
 
 def remembered(employees: Employees, employee_id: int) -> list[UsedProbe]:
     """Return the remembered probes of an employee, oldest first."""
-    return _probes(employees.find_one({"_id": employee_id}, [_FIELD]) or {})
+    return _probes(employees.find_one({"_id": employee_id}, [FIELD]) or {})
 
 
 def carry_over(employees: Employees, copy: Employees) -> None:
     """Remember in a copy of the employees also the probes that were used since it was made."""
-    fields = ["enrolment_id", _FIELD]
+    fields = ["enrolment_id", FIELD]
     updates = (
         UpdateOne(
             enrolment_query(document["_id"], document.get("enrolment_id")),
             # Probes are added only at the end, so those that the copy has come first.
-            {"$set": {_FIELD: document[_FIELD]}},
+            {"$set": {FIELD: document[FIELD]}},
         )
-        for document in employees.find({_FIELD: {"$exists": True}}, fields)
+        for document in employees.find({FIELD: {"$exists": True}}, fields)
     )
     while batch := list(islice(updates, _BATCH)):
         copy.bulk_write(batch, ordered=False)
 
 
 def _probes(document: Mapping[str, Any]) -> list[UsedProbe]:
-    probes = document.get(_FIELD) or ()
+    probes = document.get(FIELD) or ()
     return [UsedProbe(bytes(probe["photo_hash"]), probe["until"]) for probe in probes]
 
 
@@ -69,13 +69,13 @@ def _push(probe: UsedProbe, keep: int) -> Mapping[str, Any]:
     The random `use` distinguishes the probe from all others, for `_same_probes`.
     """
     added = {"photo_hash": probe.photo_hash, "until": probe.until, "use": uuid4().hex}
-    return {"$push": {_FIELD: {"$each": [added], "$slice": -keep - 1}}}
+    return {"$push": {FIELD: {"$each": [added], "$slice": -keep - 1}}}
 
 
 def _same_probes(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a query that the document matches while its used probes are unchanged."""
-    probes = document.get(_FIELD) or ()
+    probes = document.get(FIELD) or ()
     if not probes:
-        return {f"{_FIELD}.0": {"$exists": False}}
+        return {f"{FIELD}.0": {"$exists": False}}
     # Probes are added only at the end, so it is enough to compare their number and the last one.
-    return {_FIELD: {"$size": len(probes)}, f"{_FIELD}.{len(probes) - 1}": probes[-1]}
+    return {FIELD: {"$size": len(probes)}, f"{FIELD}.{len(probes) - 1}": probes[-1]}

@@ -4,10 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
+import numpy as np
 import pymongo
 import structlog
+from numpy.typing import NDArray
 from pymongo import ReadPreference
 from pymongo.collection import Collection
 from pymongo.errors import PyMongoError
@@ -20,10 +23,11 @@ from app.storage import (
     NoSuchEmployee,
     Outline,
     ProbeCheck,
+    Selection,
     StoreUnavailable,
     UsedProbe,
 )
-from app.storage.mongodb import probes
+from app.storage.mongodb import probes, search
 from app.storage.mongodb.changes import ChangeLog
 from app.storage.mongodb.client import open_database, operation
 from app.storage.mongodb.documents import (
@@ -93,11 +97,16 @@ class MongoStore:
         if not added:
             raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
 
-    def replace(self, employee: Employee) -> None:
+    def replace(self, employee: Employee, was: str | None = None) -> None:
+        self._exchange(employee, was, None)
+
+    def update(self, employee: Employee, was: str) -> None:
+        self._exchange(employee, was, probes.FIELD)
+
+    def _exchange(self, employee: Employee, was: str | None, keep: str | None) -> None:
         document = to_document(employee, self._keys)
-        document.pop("_id")  # keep the stored one: another client may have written a double
         with self._operation():
-            replaced = self._writer.exchange(employee.employee_id, document)
+            replaced = self._writer.exchange(employee.employee_id, document, was, keep)
         if not replaced:
             raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
 
@@ -115,6 +124,43 @@ class MongoStore:
         limit = min(size, LARGEST_LIMIT)
         skip = min(limit * (number - 1), LARGEST_SKIP)
         return list(self._readable(self._find({}, limit=limit, skip=skip)))
+
+    def find(self, selection: Selection, limit: int, after: int | None = None) -> list[Employee]:
+        self._index_names(selection)
+        query = search.query(selection)
+        return list(islice(self._selected(query, limit, after), limit))
+
+    def _selected(self, query: Document, limit: int, after: float | None) -> Iterator[Employee]:
+        """Yield the employees whose documents match the query and can be read."""
+        for batch in self._batches(query, limit, after):
+            yield from self._readable(batch)
+
+    def count_selected(self, selection: Selection) -> int:
+        self._index_names(selection)
+        with self._operation():
+            return self._employees.count_documents(search.query(selection))
+
+    def members(self, groups: frozenset[str]) -> NDArray[np.int64]:
+        with self._operation():
+            found = self._employees.find(search.query(Selection(groups=groups)), ["_id"]).to_list()
+        whole = [each["_id"] for each in found if isinstance(each["_id"], int | float)]
+        return np.sort(np.array(whole, np.int64))
+
+    def prepare_search(self) -> None:
+        with self._operation():
+            search.make_indexes(self._employees)
+        self._index_all_names()
+
+    def _index_all_names(self) -> None:
+        left = True
+        while left:
+            with self._operation():
+                left = search.index_some(self._employees)
+
+    def _index_names(self, selection: Selection) -> None:
+        """Index what others have written meanwhile, if names are searched."""
+        if selection.words:
+            self._index_all_names()
 
     def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
         with self._operation():
@@ -225,10 +271,12 @@ class MongoStore:
                     self._writer.log(document)
             return found
 
-    def _batches(self, query: Document | None = None) -> Iterator[list[Document]]:
+    def _batches(
+        self, query: Document | None = None, size: int = READ_BATCH, after: float | None = None
+    ) -> Iterator[list[Document]]:
         """Yield matching documents whose ids are numbers, in ascending order of id."""
-        after: float = -math.inf
-        while batch := self._find({"_id": {"$gt": after}} | (query or {}), limit=READ_BATCH):
+        after = -math.inf if after is None else after
+        while batch := self._find({"_id": {"$gt": after}} | (query or {}), limit=size):
             yield batch
             after = batch[-1]["_id"]
 

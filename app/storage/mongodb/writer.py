@@ -8,6 +8,7 @@ from pymongo import WriteConcern
 from pymongo.collection import Collection
 from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError
 
+from app.storage import EmployeeChanged, ExternalIdTaken
 from app.storage.mongodb.changes import ChangeLog
 from app.storage.mongodb.documents import enrolment_query
 
@@ -42,28 +43,46 @@ class Writer:
         self._marks = employees.with_options(write_concern=WriteConcern("majority", j=False))
 
     def insert(self, document: Document) -> bool:
-        """Add an employee; return False if another enrolment has the id."""
+        """Add an employee; return False if another enrolment has the id.
+
+        Raises ExternalIdTaken.
+        """
 
         def insert(_: bool) -> bool:
             try:
                 self._employees.insert_one(document | UNLOGGED)
             except DuplicateKeyError:
-                return _same_enrolment(document, self._stored(document["_id"]))
+                if (stored := self._stored(document["_id"])) is None:
+                    raise _external_id_taken() from None
+                return _same_enrolment(document, stored)
             return True
 
         added = _with_retries(insert)
         self.log(document)
         return added
 
-    def exchange(self, employee_id: int, successor: Document | None) -> bool:
+    def exchange(
+        self,
+        employee_id: int,
+        successor: Document | None,
+        was: str | None = None,
+        keep: str | None = None,
+    ) -> bool:
         """Replace an employee's document, or delete it if there is no successor.
 
         Returns False if there is no such employee. Replaces only the enrolment that was read, so a
-        write that arrives late or twice never undoes a later enrolment.
+        write that arrives late or twice never undoes a later enrolment. Raises ExternalIdTaken, and
+        EmployeeChanged if `was` is given, and the stored enrolment is neither that nor the
+        successor. keep: a field that is kept if the document has it.
         """
         exchanged = False
         while not exchanged and (stored := self._stored(employee_id)):
-            exchanged = _with_retries(lambda again: self._swap(stored, successor, again))
+            if was is not None and _same_enrolment(successor, stored):
+                exchanged = True
+            elif was is not None and (stored["enrolment_id"] or "") != was:
+                raise EmployeeChanged(f"employee {employee_id} has changed meanwhile")
+            else:
+                exchanged = self._swap_with_retries(stored, successor, keep)
         self.log({"_id": employee_id} | (successor or {}))
         return exchanged
 
@@ -76,12 +95,25 @@ class Writer:
                 enrolment = enrolment_query(document["_id"], document["enrolment_id"])
                 self._marks.update_one(enrolment, {"$unset": UNLOGGED})
 
-    def _swap(self, stored: Document, successor: Document | None, again: bool) -> bool:
+    def _swap_with_retries(
+        self, stored: Document, successor: Document | None, keep: str | None
+    ) -> bool:
+        try:
+            return _with_retries(lambda again: self._swap(stored, successor, keep, again))
+        except DuplicateKeyError:
+            raise _external_id_taken() from None
+
+    def _swap(
+        self, stored: Document, successor: Document | None, keep: str | None, again: bool
+    ) -> bool:
         """Exchange once; return False if another writer was faster."""
         if successor is None:
             swapped = self._employees.delete_one(stored).deleted_count
         else:
-            swapped = self._employees.replace_one(stored, successor | UNLOGGED).matched_count
+            # The stored id stays: another client may have written a double.
+            kept = {name: f"${name}" for name in ("_id", keep) if name}
+            whole = {"$mergeObjects": [{"$literal": successor | UNLOGGED}, kept]}
+            swapped = self._employees.update_one(stored, [{"$replaceWith": whole}]).matched_count
         if swapped or not again:
             return bool(swapped)
         if not _same_enrolment(successor, self._stored(stored["_id"])):
@@ -92,6 +124,10 @@ class Writer:
         """Return the query for the enrolment that is stored; None if there is none."""
         document = self._employees.find_one({"_id": employee_id}, {"enrolment_id": True})
         return document and enrolment_query(employee_id, document.get("enrolment_id"))
+
+
+def _external_id_taken() -> ExternalIdTaken:
+    return ExternalIdTaken("another employee has that external id")
 
 
 def _same_enrolment(document: Document | None, stored: Document | None) -> bool:

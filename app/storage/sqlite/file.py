@@ -11,7 +11,7 @@ import structlog
 
 from app import private_files
 from app.storage import StoreUnavailable
-from app.storage.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
+from app.storage.sqlite.schema import ADDITIONS, MIGRATIONS, SCHEMA_VERSION
 
 log = structlog.get_logger()
 
@@ -140,8 +140,11 @@ class SqliteFile:
         if version in (1, 2):  # these releases did not overwrite what they deleted
             database.execute("VACUUM")
         database.execute("BEGIN IMMEDIATE")
-        for statement in MIGRATIONS.get(version, "").split(";"):
+        for statement in _statements(MIGRATIONS.get(version, "")):
             database.execute(statement)
+        if version <= SCHEMA_VERSION and not _has_additions(database):
+            for statement in _statements(ADDITIONS):
+                database.execute(statement)
         database.execute("COMMIT")
         _wipe_log(database)
         if version > SCHEMA_VERSION:
@@ -166,6 +169,21 @@ class SqliteFile:
 
     def _unavailable(self, reason: str) -> StoreUnavailable:
         return StoreUnavailable(f"the SQLite file {self._path} (SQLITE_PATH) is unusable: {reason}")
+
+
+def _has_additions(database: sqlite3.Connection) -> bool:
+    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'unindexed'")
+    return found.fetchone() is not None
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script; unlike `executescript`, this does not commit first."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

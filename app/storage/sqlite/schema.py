@@ -56,7 +56,64 @@ ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
 """
 # The statements to run, by the schema version of the file; a new file has version 0.
 MIGRATIONS = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: FROM_VERSION_3}
+# What older releases of this schema version ignore, so that they work on the file, too. Triggers
+# keep the tables right whoever writes. `samples` says of which enrolment it is, because an older
+# release replaces vectors without it. `unindexed` names the employees whose words are missing.
+ADDED_COLUMNS = {
+    "external_id": "TEXT",
+    "metadata": "TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(metadata))",
+    "group_names": "TEXT NOT NULL DEFAULT '[]' CHECK (json_type(group_names) = 'array')",
+    "enrolled_at": "INTEGER",
+    "updated_at": "INTEGER",
+    "samples": "TEXT NOT NULL DEFAULT '[null]' CHECK (json_type(samples) = 'array')",
+}
+_JOIN_GROUPS = """
+    INSERT OR IGNORE INTO members (group_name, employee_id)
+    SELECT value, new.employee_id FROM json_each(new.group_names);"""
+ADDITIONS = f"""
+{"".join(f"ALTER TABLE employees ADD COLUMN {c} {t};" for c, t in ADDED_COLUMNS.items())}
+CREATE UNIQUE INDEX employees_by_external_id ON employees (external_id)
+    WHERE external_id IS NOT NULL;
+CREATE TABLE members (
+    group_name TEXT NOT NULL,
+    employee_id INTEGER NOT NULL,
+    PRIMARY KEY (group_name, employee_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX members_by_employee ON members (employee_id);
+CREATE TABLE words (
+    word TEXT NOT NULL,
+    employee_id INTEGER NOT NULL,
+    PRIMARY KEY (word, employee_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX words_by_employee ON words (employee_id);
+CREATE TABLE unindexed (employee_id INTEGER PRIMARY KEY) STRICT;
+INSERT INTO unindexed SELECT employee_id FROM employees;
+CREATE TRIGGER employee_added AFTER INSERT ON employees BEGIN
+    INSERT OR IGNORE INTO unindexed VALUES (new.employee_id);{_JOIN_GROUPS}
+END;
+CREATE TRIGGER employee_renamed AFTER UPDATE OF name, surname ON employees BEGIN
+    DELETE FROM words WHERE employee_id = old.employee_id;
+    INSERT OR IGNORE INTO unindexed VALUES (new.employee_id);
+END;
+CREATE TRIGGER employee_moved AFTER UPDATE OF group_names ON employees BEGIN
+    DELETE FROM members WHERE employee_id = old.employee_id;{_JOIN_GROUPS}
+END;
+CREATE TRIGGER employee_removed AFTER DELETE ON employees BEGIN
+    DELETE FROM words WHERE employee_id = old.employee_id;
+    DELETE FROM members WHERE employee_id = old.employee_id;
+    DELETE FROM unindexed WHERE employee_id = old.employee_id;
+END;
+"""
 COLUMNS = (
-    "employee_id, name, surname, enrolment_id, photo_hashes, model, dimension, "
-    "sealed_with, seal, vectors"
+    "employee_id",
+    "name",
+    "surname",
+    "enrolment_id",
+    "photo_hashes",
+    "model",
+    "dimension",
+    *ADDED_COLUMNS,
+    "sealed_with",
+    "seal",
+    "vectors",
 )

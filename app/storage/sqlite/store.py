@@ -3,24 +3,32 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from app.storage import (
     Changes,
     Employee,
+    EmployeeChanged,
     EmployeeExists,
+    ExternalIdTaken,
     NoSuchEmployee,
     Outline,
     ProbeCheck,
+    Selection,
     UsedProbe,
 )
-from app.storage.sealing import CannotOpen, Stored, VectorKeys
-from app.storage.sqlite import changes, probes
+from app.storage.sealing import CannotOpen, VectorKeys
+from app.storage.sqlite import changes, probes, search
 from app.storage.sqlite.file import SqliteFile
-from app.storage.sqlite.schema import COLUMNS, PHOTO_HASH_BYTES
+from app.storage.sqlite.rows import from_row, to_row
+from app.storage.sqlite.schema import COLUMNS
 
 log = structlog.get_logger()
 
@@ -28,6 +36,15 @@ READ_BATCH = 256  # rows read at a time, so that no read lasts long
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**63 - 1  # the range of SQLite's integers
 # The ids are one JSON parameter, because SQLite limits the number of parameters of a statement.
 _ID_IN_LIST = "employee_id IN (SELECT value FROM json_each(?))"
+_COLUMNS = ", ".join(COLUMNS)
+_INSERT = (
+    f"INSERT INTO employees ({_COLUMNS}) VALUES ({', '.join(f':{name}' for name in COLUMNS)}) "  # noqa: S608
+    "ON CONFLICT (employee_id) DO NOTHING"
+)
+_UPDATE = (
+    f"UPDATE employees SET {', '.join(f'{name} = :{name}' for name in COLUMNS[1:])} "  # noqa: S608
+    "WHERE employee_id = :employee_id"
+)
 
 
 class SqliteStore:
@@ -44,31 +61,38 @@ class SqliteStore:
 
     def add(self, employee: Employee) -> None:
         with self._file.transaction() as database:
-            added = database.execute(
-                f"INSERT INTO employees ({COLUMNS}) VALUES "  # noqa: S608
-                "(:employee_id, :name, :surname, :enrolment_id, :photo_hashes, :model, :dimension, "
-                ":sealed_with, :seal, :vectors) ON CONFLICT (employee_id) DO NOTHING",
-                self._row(employee),
-            )
+            with _unique_external_id():
+                added = database.execute(_INSERT, self._row(employee))
             if added.rowcount:
-                changes.append(database, employee.employee_id)
-            elif not _is_stored(database, employee):
+                self._written(database, employee)
+            elif _stored_enrolment(database, employee.employee_id) != employee.enrolment_id:
                 raise EmployeeExists(f"employee {employee.employee_id} is enrolled already")
 
-    def replace(self, employee: Employee) -> None:
+    def replace(self, employee: Employee, was: str | None = None) -> None:
+        self._replace(employee, was, forget_probes=True)
+
+    def update(self, employee: Employee, was: str) -> None:
+        self._replace(employee, was, forget_probes=False)
+
+    def _replace(self, employee: Employee, was: str | None, *, forget_probes: bool) -> None:
         with self._file.transaction() as database:
-            replaced = database.execute(
-                "UPDATE employees SET name = :name, surname = :surname, "
-                "enrolment_id = :enrolment_id, photo_hashes = :photo_hashes, model = :model, "
-                "dimension = :dimension, sealed_with = :sealed_with, seal = :seal, "
-                "vectors = :vectors WHERE employee_id = :employee_id",
-                self._row(employee),
-            )
-            if not replaced.rowcount:
+            stored = _stored_enrolment(database, employee.employee_id)
+            if stored is None:
                 raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
-            probes.forget(database, employee.employee_id)
-            changes.append(database, employee.employee_id)
+            if was is not None and stored == employee.enrolment_id:
+                return
+            if was is not None and stored != was:
+                raise EmployeeChanged(f"employee {employee.employee_id} has changed meanwhile")
+            with _unique_external_id():
+                database.execute(_UPDATE, self._row(employee))
+            if forget_probes:
+                probes.forget(database, employee.employee_id)
+            self._written(database, employee)
         self._file.wipe_log()
+
+    def _written(self, database: sqlite3.Connection, employee: Employee) -> None:
+        search.index_names(database, employee.employee_id, employee.name, employee.surname)
+        changes.append(database, employee.employee_id)
 
     def remove(self, employee_id: int) -> None:
         with self._file.transaction() as database:
@@ -90,6 +114,42 @@ class SqliteStore:
         offset = min(limit * (number - 1), LARGEST_INTEGER)
         return self._select("ORDER BY employee_id LIMIT ? OFFSET ?", limit, offset)
 
+    def find(self, selection: Selection, limit: int, after: int | None = None) -> list[Employee]:
+        self._index_names(selection)
+        condition, parameters = search.condition(selection)
+        after = SMALLEST_INTEGER if after is None else after
+        batches = self._batches(condition, *parameters, size=limit, after=after)
+        readable = (employee for rows in batches for employee in self._readable(rows))
+        return list(islice(readable, limit))
+
+    def count_selected(self, selection: Selection) -> int:
+        self._index_names(selection)
+        condition, parameters = search.condition(selection)
+        with self._file.connection() as database:
+            (count,) = database.execute(
+                f"SELECT count(*) FROM employees WHERE {condition}",  # noqa: S608
+                parameters,
+            ).fetchone()
+        return int(count)
+
+    def members(self, groups: frozenset[str]) -> NDArray[np.int64]:
+        with self._file.connection() as database:
+            return np.array(search.members(database, groups), np.int64)
+
+    def prepare_search(self) -> None:
+        left = True
+        while left:
+            with self._file.transaction() as database:
+                left = search.index_some(database)
+
+    def _index_names(self, selection: Selection) -> None:
+        """Index what an older release has written meanwhile, if names are searched."""
+        if selection.words:
+            with self._file.connection() as database:
+                unindexed = search.has_unindexed(database)
+            if unindexed:
+                self.prepare_search()
+
     def read_all(self) -> Iterator[Employee]:
         for rows in self._batches():
             yield from self._readable(rows)
@@ -106,7 +166,7 @@ class SqliteStore:
 
     def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
         with self._file.transaction() as database:
-            if not _is_stored(database, employee):
+            if _stored_enrolment(database, employee.employee_id) != employee.enrolment_id:
                 raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
             probes.use(database, employee.employee_id, probe, check)
 
@@ -175,22 +235,25 @@ class SqliteStore:
     def _rows(self, clauses: str, *parameters: int | str) -> list[tuple[Any, ...]]:
         with self._file.connection() as database:
             return database.execute(
-                f"SELECT {COLUMNS} FROM employees {clauses}",  # noqa: S608
+                f"SELECT {_COLUMNS} FROM employees {clauses}",  # noqa: S608
                 parameters,
             ).fetchall()
 
     def _batches(
-        self, condition: str = "TRUE", *parameters: int | str
+        self,
+        condition: str = "TRUE",
+        *parameters: int | str,
+        size: int = READ_BATCH,
+        after: int = SMALLEST_INTEGER,
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Yield the rows that meet the condition, in ascending order of id."""
         # Many short reads, because one long read would keep SQLite from folding the write-ahead log
         # back into the file.
-        after = SMALLEST_INTEGER
         while rows := self._rows(
             f"WHERE {condition} AND employee_id > ? ORDER BY employee_id LIMIT ?",
             *parameters,
             after,
-            READ_BATCH,
+            size,
         ):
             yield rows
             after = rows[-1][0]
@@ -205,33 +268,25 @@ class SqliteStore:
 
     def _employee(self, row: tuple[Any, ...]) -> Employee:
         """Return the employee of a row. Raises CannotOpen."""
-        employee_id, name, surname, enrolment_id, hashes, model, dimension, *stored = row
-        sealed_with, seal, vectors = stored
-        starts = range(0, len(hashes), PHOTO_HASH_BYTES)
-        photo_hashes = tuple(hashes[start : start + PHOTO_HASH_BYTES] for start in starts)
-        matrix = self._keys.open(Stored(vectors, sealed_with, seal), employee_id, model, dimension)
-        return Employee(employee_id, name, surname, matrix, model, enrolment_id, photo_hashes)
+        return from_row(dict(zip(COLUMNS, row, strict=True)), self._keys)
 
     def _row(self, employee: Employee) -> dict[str, Any]:
-        stored = self._keys.seal(employee)
-        return {
-            "employee_id": employee.employee_id,
-            "name": employee.name,
-            "surname": employee.surname,
-            "enrolment_id": employee.enrolment_id,
-            "photo_hashes": b"".join(employee.photo_hashes),
-            "model": employee.model,
-            "dimension": employee.vectors.shape[1],
-            "sealed_with": stored.sealed_with,
-            "seal": stored.seal,
-            "vectors": stored.vectors,
-        }
+        return to_row(employee, self._keys)
 
 
-def _is_stored(database: sqlite3.Connection, employee: Employee) -> bool:
-    """Return whether this enrolment, and not another one of the employee, is stored."""
+@contextmanager
+def _unique_external_id() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+            raise ExternalIdTaken("another employee has that external id") from None
+        raise
+
+
+def _stored_enrolment(database: sqlite3.Connection, employee_id: int) -> str | None:
+    """Return the id of the enrolment that is stored of an employee; None if there is none."""
     stored = database.execute(
-        "SELECT 1 FROM employees WHERE employee_id = ? AND enrolment_id = ?",
-        (employee.employee_id, employee.enrolment_id),
-    )
-    return stored.fetchone() is not None
+        "SELECT enrolment_id FROM employees WHERE employee_id = ?", (employee_id,)
+    ).fetchone()
+    return stored and str(stored[0])

@@ -1,0 +1,65 @@
+"""Searches by name, group and external id in MongoDB.
+
+The functions raise pymongo's errors and keep the deadline (`pymongo.timeout`) they run under.
+"""
+
+from typing import Any
+
+import structlog
+from pymongo import IndexModel, UpdateOne
+from pymongo.collection import Collection
+from pymongo.errors import OperationFailure
+
+from app.storage import Selection
+from app.storage.names import last_with, words
+
+log = structlog.get_logger()
+
+Employees = Collection[dict[str, Any]]
+
+_BATCH = 1_000  # documents whose names are indexed at a time
+_INDEXES = [
+    IndexModel("words"),
+    IndexModel("groups"),
+    IndexModel(
+        "external_id", unique=True, partialFilterExpression={"external_id": {"$type": "string"}}
+    ),
+]
+
+
+def query(selection: Selection) -> dict[str, Any]:
+    """Return the query for the documents of a selection."""
+    conditions: list[dict[str, Any]] = [
+        {"words": {"$elemMatch": {"$gte": word, "$lte": last_with(word)}}}
+        for word in selection.words
+    ]
+    if selection.groups is not None:
+        conditions.append({"groups": {"$in": sorted(selection.groups)}})
+    if selection.external_id is not None:
+        conditions.append({"external_id": selection.external_id})
+    return {"$and": conditions} if conditions else {}
+
+
+def make_indexes(employees: Employees) -> None:
+    """Make the indexes that searches use; they also keep external ids apart."""
+    for index in _INDEXES:
+        try:
+            employees.create_indexes([index])
+        except OperationFailure as error:
+            reason = (error.details or {}).get("codeName", error.code)
+            name = index.document["name"]
+            log.warning("MongoDB did not make an index, searches are slow", index=name, why=reason)
+
+
+def index_some(employees: Employees) -> bool:
+    """Add the words of names to a batch of documents that lack them; return if there were any."""
+    found = employees.find({"words": None}, ["name", "surname"]).limit(_BATCH).to_list()
+    updates = []
+    for document in found:
+        names = {name: document.get(name) for name in ("name", "surname")}
+        new = list(words(" ".join(str(name) for name in names.values() if name is not None)))
+        # If somebody is renamed meanwhile, the next call does it.
+        updates.append(UpdateOne({"_id": document["_id"]} | names, {"$set": {"words": new}}))
+    if updates:
+        employees.bulk_write(updates, ordered=False)
+    return bool(updates)

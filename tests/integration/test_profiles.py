@@ -1,0 +1,209 @@
+"""What a store keeps about an employee beside the face: profile, samples, and how they are found."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pymongo.collection import Collection
+
+from app.storage import (
+    Employee,
+    EmployeeChanged,
+    EmployeeStore,
+    ExternalIdTaken,
+    NoSuchEmployee,
+    Profile,
+    Sample,
+    Selection,
+    UsedProbe,
+)
+from app.storage.mongodb.store import MongoStore
+from app.storage.names import words
+from app.storage.sqlite.store import SqliteStore
+from testbed.employees import as_stored, ids, someone
+from tests.integration.conftest import OpenStore
+
+PROFILE = Profile("HR-7", {"shoe": 42, "$a.b": ["é", None]}, ("site-a", "staff"), 100, 200)
+
+
+def known(employee_id: int, name: str = "", surname: str = "", **profile: Any) -> Employee:
+    return replace(someone(employee_id), name=name, surname=surname, profile=Profile(**profile))
+
+
+def found(store: EmployeeStore, query: str = "", **conditions: Any) -> list[int]:
+    selection = Selection(words(query), **conditions)
+    listed = ids(store.find(selection, limit=100))
+    assert store.count_selected(selection) == len(listed)
+    return listed
+
+
+def test_profile_and_samples_come_back(store: EmployeeStore) -> None:
+    samples = Sample(100, 1), Sample(None, 0)
+    employee = replace(
+        someone(7, vectors=2), photo_hashes=(bytes(64),), samples=samples, profile=PROFILE
+    )
+    store.add(employee)
+    (stored,) = store.get([7])
+    assert (stored.samples, stored.profile) == (samples, PROFILE)
+    store.replace(someone(7, vectors=3))
+    (stored,) = store.get([7])
+    assert (stored.samples, stored.profile) == ((Sample(),) * 3, Profile())
+
+
+def test_only_the_enrolment_that_was_read_is_changed(store: EmployeeStore) -> None:
+    first, second, third = (someone(1, seed=seed) for seed in range(3))
+    store.add(first)
+    store.replace(second, first.enrolment_id)
+    for change in (store.replace, store.update):
+        with pytest.raises(EmployeeChanged):
+            change(third, first.enrolment_id)
+        change(second, first.enrolment_id)  # a retry
+        with pytest.raises(NoSuchEmployee):
+            change(someone(2), "")
+    assert as_stored(store.get([1])[0]) == as_stored(second)
+
+
+def test_an_update_keeps_used_probes_and_a_replacement_forgets_them(store: EmployeeStore) -> None:
+    first, second, third = (someone(1, seed=seed) for seed in range(3))
+    store.add(first)
+    store.use_probe(first, UsedProbe(bytes(64), 2e9), lambda _: 0)
+    position = store.position()
+    store.update(second, first.enrolment_id)
+    assert store.used_probes(1) == [UsedProbe(bytes(64), 2e9)]
+    assert as_stored(store.get([1])[0]) == as_stored(second)
+    assert store.changes_since(position).employee_ids == {1}
+    store.replace(third, second.enrolment_id)
+    assert store.used_probes(1) == []
+
+
+def test_external_ids_are_unique(store: EmployeeStore) -> None:
+    store.prepare_search()
+    store.add(known(1, external_id="HR-1"))
+    store.add(known(2))
+    store.add(known(3))
+    with pytest.raises(ExternalIdTaken):
+        store.add(known(4, external_id="HR-1"))
+    (second,) = store.get([2])
+    for change in (store.replace, store.update):
+        with pytest.raises(ExternalIdTaken):
+            change(known(2, external_id="HR-1"), second.enrolment_id)
+    assert ids(store.read_all()) == [1, 2, 3]
+    assert found(store, external_id="HR-1") == [1]
+    assert found(store, external_id="HR-2") == []
+
+
+NAMES = {
+    1: ("Łukasz", "Müller-Voß"),
+    2: ("Anna Maria", "Straße"),
+    3: ("anna", "O'Brien"),
+    4: ("ANDRÉ", ""),
+    5: ("美咲", "山田"),
+    6: ("🙂", "%_"),
+}
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", [1, 2, 3, 4, 5, 6]),
+        ("ann", [2, 3]),
+        ("MARIA", [2]),
+        ("maria anna", [2]),
+        ("strasse", [2]),
+        ("voss mull", [1]),
+        ("andre", [4]),
+        ("andré", [4]),
+        ("brien", [3]),
+        ("o'b", [3]),
+        ("nna", []),
+        ("美", [5]),
+        ("%", [1, 2, 3, 4, 5, 6]),
+        ("anna x", []),
+    ],
+)
+def test_people_are_found_by_the_beginnings_of_their_names(
+    store: EmployeeStore, query: str, expected: list[int]
+) -> None:
+    for employee_id, names in NAMES.items():
+        store.add(known(employee_id, *names))
+    assert found(store, query) == expected
+
+
+def test_people_are_found_by_their_groups(store: EmployeeStore) -> None:
+    store.add(known(1, "Ada", groups=("a", "b")))
+    store.add(known(2, "Ada", groups=("b",)))
+    store.add(known(3, "Ada"))
+    assert found(store, groups=frozenset({"b"})) == [1, 2]
+    assert found(store, "ada", groups=frozenset({"a", "c"})) == [1]
+    assert store.members(frozenset({"a", "b"})).tolist() == [1, 2]
+    (first,) = store.get([1])
+    store.update(known(1, "Ada", groups=("c",)), first.enrolment_id)
+    store.remove(2)
+    assert store.members(frozenset({"a", "b"})).tolist() == []
+    assert store.members(frozenset({"c"})).tolist() == [1]
+
+
+def test_pages_continue_after_an_id(store: EmployeeStore) -> None:
+    for number in range(7):
+        store.add(known(number, "Ada" if number % 2 else "Bob"))
+    selection = Selection(words("ada"))
+    assert ids(store.find(selection, 2)) == [1, 3]
+    assert ids(store.find(selection, 2, after=3)) == [5]
+    assert ids(store.find(Selection(), 3, after=3)) == [4, 5, 6]
+
+
+def test_what_an_older_release_writes_into_sqlite_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "employees.db"
+    with (
+        closing(SqliteStore(path)) as store,
+        closing(sqlite3.connect(path, isolation_level=None)) as older,
+    ):
+        store.add(replace(known(1, "Ada", groups=("a",)), samples=(Sample(5),)))
+        older.execute("UPDATE employees SET name = 'Bea', enrolment_id = 'older'")
+        older.execute(
+            "INSERT INTO employees (employee_id, name, surname, model, dimension, vectors) "
+            "VALUES (2, 'Bo', '', 'dlib', 1, x'0000803f')"
+        )
+        assert found(store, "ada") == []
+        assert found(store, "b") == [1, 2]
+        (first,) = store.get([1])
+        assert first.samples == (Sample(),)
+        assert first.profile.groups == ("a",)
+        older.execute("DELETE FROM employees WHERE employee_id = 1")
+        assert found(store, "b") == [2]
+        assert store.members(frozenset({"a"})).tolist() == []
+
+
+@pytest.mark.mongod
+def test_what_others_write_into_mongodb_is_found(
+    mongo_store: MongoStore, users: Collection[dict[str, Any]]
+) -> None:
+    mongo_store.add(known(1, "Ada"))
+    for_older = ("_id", "name", "surname", "img", "model", "enrolment_id", "photo_hashes")
+    document = users.find_one({"_id": 1}, for_older)
+    assert document is not None
+    users.replace_one({"_id": 1}, document | {"name": "Bea"})
+    odd = {"groups": "a", "metadata": 3, "samples": [1], "enrolled_at": "x", "external_id": 2}
+    users.insert_one(document | odd | {"_id": 2.0, "name": None, "surname": "Bo"})
+    assert found(mongo_store, "ada") == []
+    assert found(mongo_store, "b") == [1, 2]
+    assert [each.profile for each in mongo_store.get([1, 2])] == [Profile(), Profile()]
+
+
+def test_two_who_change_the_same_enrolment(open_store: OpenStore) -> None:
+    one, other = open_store(), open_store()
+    first = someone(1)
+    one.add(first)
+    changed = 0
+    for number, store in enumerate([one, other] * 3):
+        try:
+            store.update(someone(1, seed=number + 1), first.enrolment_id)
+            changed += 1
+        except EmployeeChanged:
+            pass
+    assert changed == 1
+    assert np.array_equal(other.get([1])[0].vectors, someone(1, seed=1).vectors)
