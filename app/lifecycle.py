@@ -201,15 +201,17 @@ class Service:
             with self._gallery.writing(employee_id):
                 yield
 
-    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
+    def nearest_people(
+        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None
+    ) -> list[tuple[Employee, float]]:
         """Return the few nearest employees and their plain distances, nearest first.
 
-        Raises NotReady if everybody is enrolled with a different face model, and what the gallery
-        raises.
+        groups: search only people who are in one of them. Raises NotReady if everybody is enrolled
+        with a different face model, and what the gallery raises.
         """
         with stage("search"):
-            nearest = self.gallery.nearest_people(probe)
-        if not nearest:
+            nearest = self.gallery.nearest_people(probe, groups)
+        if not nearest and groups is None:
             self._check_model()
         return nearest
 
@@ -257,8 +259,17 @@ class Service:
             threshold=self.threshold,
             employees=len(gallery),
         )
+        Thread(target=self._prepare_search, name="names", daemon=True).start()
         keep = measurement.keep_measuring
         Thread(target=keep, args=[self._stop], name="self-measurement", daemon=True).start()
+
+    def _prepare_search(self) -> None:
+        """Index names that an older release wrote; if it fails, the next search tries again."""
+        try:
+            self.store.prepare_search()
+        except Exception as error:
+            if not self._stop.is_set():
+                log.warning("names are not indexed for searches yet", reason=str(error))
 
     def _measure_first(self, measurement: SelfMeasurement) -> None:
         """Measure before the first login. If that fails, logins begin at the lowest α."""

@@ -43,12 +43,15 @@ class Gallery(Protocol):
     def check_ready(self) -> None:
         """Return if a login can be answered; raise otherwise."""
 
-    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
+    def nearest_people(
+        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None
+    ) -> list[tuple[Employee, float]]:
         """Return the nearest employees and their plain distances, nearest first.
 
         They are everybody, or one more than decide a login, so that one can be left out.
 
-        probe: (dimension,) float32 of unit length.
+        probe: (dimension,) float32 of unit length. groups: search only people who are in one of
+        them.
         """
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:

@@ -27,6 +27,13 @@ def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee
     return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
 
 
+def in_groups(employees: Sequence[Employee], groups: frozenset[str] | None) -> Sequence[Employee]:
+    """Return the employees who are in one of the groups; None means everybody."""
+    if groups is None:
+        return employees
+    return [employee for employee in employees if groups.intersection(employee.profile.groups)]
+
+
 def templates(employee: Employee) -> NDArray[np.float32]:
     """Return what probes are compared with: the employee's vectors, and the mean of several photos.
 

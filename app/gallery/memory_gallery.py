@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import GalleryLoading, batched
-from app.gallery.distances import COMPARED, comparable, ranked, templates
+from app.gallery.distances import COMPARED, comparable, in_groups, ranked, templates
 from app.gallery.memory_index import MemoryIndex
 from app.stages import stage
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
@@ -69,23 +69,28 @@ class MemoryGallery:
         self._index.remove(list(unseen))
         self._position = position
 
-    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
+    def nearest_people(
+        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None
+    ) -> list[tuple[Employee, float]]:
         with stage("store"):
             self.catch_up()
+            among = None if groups is None else self._store.members(groups)
         count = _CANDIDATES
-        while proposed := self._proposed(probe, count):
+        while proposed := self._proposed(probe, count, among):
             with stage("store"):
                 records = comparable(self._store.get(proposed, may_lag=True), self._model)
             if not records:
                 self._remove_stale(proposed)
             elif len(records) > COMPARED or len(proposed) < count or count == _BATCH:
-                return ranked(records, probe, self._model)
+                return ranked(in_groups(records, groups), probe, self._model)
             count = min(4 * count, _BATCH)  # if candidates are stale, get past them quickly
         return []
 
-    def _proposed(self, probe: NDArray[np.float32], count: int) -> list[int]:
+    def _proposed(
+        self, probe: NDArray[np.float32], count: int, among: NDArray[np.int64] | None
+    ) -> list[int]:
         with stage("index"):
-            return self._index.nearest(probe, count)
+            return self._index.nearest(probe, count, among)
 
     def check_ready(self) -> None:
         anyone = np.ones(self._model.dimension, np.float32)

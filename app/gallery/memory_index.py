@@ -71,22 +71,30 @@ class MemoryIndex:
         with self._lock:
             self._drop(self._employees & set(employee_ids))
 
-    def nearest(self, probe: Vectors, count: int) -> list[int]:
-        """Return the `count` employees nearest to the probe, (dimension,), nearest first."""
+    def nearest(
+        self, probe: Vectors, count: int, among: NDArray[np.int64] | None = None
+    ) -> list[int]:
+        """Return the `count` employees nearest to the probe, (dimension,), nearest first.
+
+        among: the ids to choose from, ascending; by default, everybody.
+        """
         wanted = max(count, self._rows.finalists(self._count))
         while True:
-            owners = self._search(probe, wanted)
+            owners = self._search(probe, wanted, among)
             employees = list(dict.fromkeys(owners.tolist()))
             if len(employees) >= count or wanted >= self._count:
                 return employees[:count]
             wanted *= 4  # some employees own several of the rows found
 
-    def _search(self, probe: Vectors, wanted: int) -> NDArray[np.int64]:
+    def _search(
+        self, probe: Vectors, wanted: int, among: NDArray[np.int64] | None
+    ) -> NDArray[np.int64]:
         """Return the owners of about `wanted` rows, nearest first."""
         while True:
             with self._lock:
                 rows, owners, count, touches = self._rows, self._owners, self._count, self._touches
-            found = rows.candidates(probe, count, wanted)
+            eligible = None if among is None else np.flatnonzero(_owned_by(among, owners[:count]))
+            found = rows.candidates(probe, count, wanted, eligible)
             similarity, found_owners = rows.similarity(found, probe), owners[found]
             with self._lock:
                 missed = self._touches - touches
@@ -98,7 +106,9 @@ class MemoryIndex:
                         (similarity[untouched], self._rows.similarity(again, probe))
                     )
                     found_owners = np.concatenate((found_owners[untouched], self._owners[again]))
-            return found_owners[np.argsort(-similarity)]
+            nearest = found_owners[np.argsort(-similarity)]
+            # Rows that were touched meanwhile may be anybody's.
+            return nearest if among is None else nearest[_owned_by(among, nearest)]
 
     def _touch(self, rows: RowNumbers) -> None:
         """Record that rows have changed."""
@@ -125,7 +135,8 @@ class MemoryIndex:
         """Remove employees, all of whom are in the index."""
         if not employees:
             return
-        gone = _owned_by(employees, self._owners[: self._count])
+        ids = np.sort(np.fromiter(employees, np.int64, len(employees)))
+        gone = _owned_by(ids, self._owners[: self._count])
         kept = self._count - int(np.count_nonzero(gone))
         holes = np.flatnonzero(gone[:kept])
         last = kept + np.flatnonzero(~gone[kept:])
@@ -137,9 +148,10 @@ class MemoryIndex:
         self._touch(holes)
 
 
-def _owned_by(employees: Collection[int], owners: NDArray[np.int64]) -> NDArray[np.bool]:
-    """Return for each owner, (n,), whether it is one of the employees."""
-    ids = np.sort(np.fromiter(employees, np.int64, len(employees)))
+def _owned_by(ids: NDArray[np.int64], owners: NDArray[np.int64]) -> NDArray[np.bool]:
+    """Return for each owner, (n,), whether it is one of the ids, which are ascending."""
+    if not len(ids):
+        return np.zeros(len(owners), np.bool)
     if len(ids) == 1:
         owned: NDArray[np.bool] = owners == ids[0]
     else:  # faster than np.isin, which sorts all owners

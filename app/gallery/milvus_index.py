@@ -118,14 +118,20 @@ class MilvusIndex:
             yield from self.entries_between(after, middle)
             yield from self.entries_between(middle, last)
 
-    def nearest(self, probe: NDArray[np.float32], count: int) -> list[tuple[str, int]]:
-        """Return the names and employee ids of the `count` nearest entries, nearest first."""
+    def nearest(
+        self, probe: NDArray[np.float32], count: int, among: NDArray[np.int64] | None = None
+    ) -> list[tuple[str, int]]:
+        """Return the names and employee ids of the `count` nearest entries, nearest first.
+
+        among: the employee ids to choose from; by default, all.
+        """
         with self._connection() as client:
             (hits,) = client.search(
                 self.collection,
                 data=[probe.tolist()],
                 anns_field="vector",
                 limit=count,
+                filter="" if among is None else f"employee_id in {among.tolist()}",
                 output_fields=["employee_id"],
                 search_params={"metric_type": "IP", "params": {"ef": max(EF, count)}},
                 consistency_level="Strong",

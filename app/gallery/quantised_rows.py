@@ -63,13 +63,18 @@ class CodedRows:
     def wipe(self, rows: RowNumbers) -> None:
         self._store(rows, self._new_block(len(rows)))
 
-    def candidates(self, probe: Vectors, count: int, wanted: int) -> RowNumbers:
-        if wanted >= count:
-            return np.arange(count)
+    def candidates(
+        self, probe: Vectors, count: int, wanted: int, eligible: RowNumbers | None = None
+    ) -> RowNumbers:
+        rows = np.arange(count) if eligible is None else eligible
+        if wanted >= len(rows):
+            return rows
         centred = probe - self._centre
         (code,) = _packed(np.vecdot(self._hyperplanes, centred)[None] > 0)
         prefix = self._prefix_distances(code, count)
-        rows = _smallest(prefix, wanted * _SUFFIX_FACTOR)
+        rows = rows[
+            _smallest(prefix if eligible is None else prefix[rows], wanted * _SUFFIX_FACTOR)
+        ]
         distances = np.add(prefix[rows], self._suffix_distances(code, rows), dtype=np.uint16)
         return rows[_smallest(distances, wanted)]
 

@@ -41,8 +41,13 @@ class Rows(Protocol):
     def wipe(self, rows: RowNumbers) -> None:
         """Overwrite the content of rows with zeros."""
 
-    def candidates(self, probe: Vectors, count: int, wanted: int) -> RowNumbers:
-        """Return about `wanted` of the first `count` rows, probably those nearest to the probe."""
+    def candidates(
+        self, probe: Vectors, count: int, wanted: int, eligible: RowNumbers | None = None
+    ) -> RowNumbers:
+        """Return about `wanted` of the first `count` rows, probably those nearest to the probe.
+
+        eligible: the rows to choose from, all of them among the first `count`; by default, all.
+        """
 
     def similarity(self, rows: RowNumbers, probe: Vectors) -> Vectors:
         """Return cos(row, probe), (n,), as precisely as the rows are stored."""
@@ -69,11 +74,15 @@ class ExactRows:
     def wipe(self, rows: RowNumbers) -> None:
         self._vectors[rows] = 0
 
-    def candidates(self, probe: Vectors, count: int, wanted: int) -> RowNumbers:
-        if wanted >= count:
-            return np.arange(count)
-        similarity = np.vecdot(self._vectors[:count], probe)
-        return np.sort(np.argpartition(similarity, count - wanted)[count - wanted :])
+    def candidates(
+        self, probe: Vectors, count: int, wanted: int, eligible: RowNumbers | None = None
+    ) -> RowNumbers:
+        rows = np.arange(count) if eligible is None else eligible
+        if wanted >= len(rows):
+            return rows
+        vectors = self._vectors[:count] if eligible is None else self._vectors[eligible]
+        similarity = np.vecdot(vectors, probe)
+        return rows[np.sort(np.argpartition(similarity, -wanted)[-wanted:])]
 
     def similarity(self, rows: RowNumbers, probe: Vectors) -> Vectors:
         similarity: Vectors = np.vecdot(self._vectors[rows], probe)

@@ -9,7 +9,7 @@ import structlog
 from numpy.typing import NDArray
 
 from app.gallery import IndexUnavailable, batched
-from app.gallery.distances import COMPARED, comparable, ranked
+from app.gallery.distances import COMPARED, comparable, in_groups, ranked
 from app.gallery.drift import Drift, drift_between, expected_entries
 from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
 from app.stages import stage
@@ -66,11 +66,17 @@ class SharedGallery:
         self._check_complete()
         self.store.get([], may_lag=True)  # as a login does
 
-    def nearest_people(self, probe: NDArray[np.float32]) -> list[tuple[Employee, float]]:
+    def nearest_people(
+        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None
+    ) -> list[tuple[Employee, float]]:
+        among = None
+        if groups is not None:
+            with stage("store"):
+                among = self.store.members(groups)
         count = _CANDIDATES
         while True:
             with stage("index"):
-                proposed = self.index.nearest(probe, count)
+                proposed = self.index.nearest(probe, count, among)
             if not proposed:
                 self._check_complete()
             owners = list(dict.fromkeys(employee_id for _, employee_id in proposed))
@@ -83,7 +89,7 @@ class SharedGallery:
             self._suspects |= stale
             found = {employee_id for name, employee_id in proposed if name in current}
             if len(found) > COMPARED or len(proposed) < count:
-                return ranked(records, probe, self.model)
+                return ranked(in_groups(records, groups), probe, self.model)
             # Too many proposals were stale: ask for more, or remove the stale entries first.
             if count == MOST_FOUND and not self.reconcile(sorted(stale)):
                 raise IndexUnavailable("the nearest entries keep changing in the index")

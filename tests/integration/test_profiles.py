@@ -1,4 +1,4 @@
-"""What a store keeps about an employee beside the face: profile, samples, and how they are found."""
+"""What a store keeps of an employee beside the face: profile, samples, and how to find them."""
 
 import sqlite3
 from contextlib import closing
@@ -30,12 +30,24 @@ from tests.integration.conftest import OpenStore
 PROFILE = Profile("HR-7", {"shoe": 42, "$a.b": ["é", None]}, ("site-a", "staff"), 100, 200)
 
 
-def known(employee_id: int, name: str = "", surname: str = "", **profile: Any) -> Employee:
-    return replace(someone(employee_id), name=name, surname=surname, profile=Profile(**profile))
+def known(
+    employee_id: int,
+    name: str = "",
+    surname: str = "",
+    groups: tuple[str, ...] = (),
+    external_id: str | None = None,
+) -> Employee:
+    profile = Profile(external_id, groups=groups)
+    return replace(someone(employee_id), name=name, surname=surname, profile=profile)
 
 
-def found(store: EmployeeStore, query: str = "", **conditions: Any) -> list[int]:
-    selection = Selection(words(query), **conditions)
+def found(
+    store: EmployeeStore,
+    query: str = "",
+    groups: frozenset[str] | None = None,
+    external_id: str | None = None,
+) -> list[int]:
+    selection = Selection(words(query), groups, external_id)
     listed = ids(store.find(selection, limit=100))
     assert store.count_selected(selection) == len(listed)
     return listed

@@ -59,21 +59,23 @@ class IndexMachine(RuleBasedStateMachine):
         for employee in employees:
             self.model.pop(employee, None)
 
-    @rule(seed=seeds, count=st.integers(1, 12))
-    def search(self, seed: int, count: int) -> None:
+    @rule(seed=seeds, count=st.integers(1, 12), among=st.none() | st.sets(ids))
+    def search(self, seed: int, count: int, among: set[int] | None) -> None:
         (probe,) = draw(seed, 1)
-        found = self.index.nearest(probe, count)
-        assert len(found) == len(set(found)) == min(count, len(self.model))
-        assert set(found) <= set(self.model)
+        chosen = None if among is None else np.array(sorted(among), np.int64)
+        found = self.index.nearest(probe, count, chosen)
+        model = {e: v for e, v in self.model.items() if among is None or e in among}
+        assert len(found) == len(set(found)) == min(count, len(model))
+        assert set(found) <= set(model)
         if self.sizes is not FEW_FINALISTS:
             # bytes are not exact: whoever comes later may be nearer by no more than this
             slack = 0 if self.sizes is EXACT else 0.02
-            similarity = {e: float((v @ probe).max()) for e, v in self.model.items()}
+            similarity = {e: float((v @ probe).max()) for e, v in model.items()}
             last = min((similarity[e] for e in found), default=2)
             for place, employee in enumerate(found):
                 after = [similarity[e] for e in found[place:]]
                 assert similarity[employee] >= max(after) - slack - 1e-6
-            assert all(similarity[e] <= last + slack + 1e-6 for e in set(self.model) - set(found))
+            assert all(similarity[e] <= last + slack + 1e-6 for e in set(model) - set(found))
 
     @rule(data=st.data())
     def find_an_enrolled_vector(self, data: st.DataObject) -> None:

@@ -103,7 +103,7 @@ CREATE TRIGGER employee_removed AFTER DELETE ON employees BEGIN
     DELETE FROM members WHERE employee_id = old.employee_id;
     DELETE FROM unindexed WHERE employee_id = old.employee_id;
 END;
-"""
+"""  # noqa: S608
 COLUMNS = (
     "employee_id",
     "name",
