@@ -16,7 +16,10 @@ from app.access import Key, Role
 
 log = structlog.get_logger()
 
-_LINE = re.compile(r"(?P<id>[A-Za-z0-9_-]{1,40}):(?P<roles>[a-z,]+):(?P<sha256>[0-9a-f]{64})")
+_LINE = re.compile(
+    r"(?P<id>[A-Za-z0-9_-]{1,40}):(?P<roles>[a-z,]+)"
+    r"(?:@(?P<groups>[A-Za-z0-9._-]+(?:,[A-Za-z0-9._-]+)*))?:(?P<sha256>[0-9a-f]{64})"
+)
 _MIN_AGE_S = 2.0  # longer than a tick of any file system's clock
 
 
@@ -24,24 +27,31 @@ class KeysError(Exception):
     """The keys cannot be read. The message names the place, and quotes no key."""
 
 
-def new_key(roles: Iterable[Role], key_id: str | None = None) -> tuple[str, str]:
+def new_key(
+    roles: Iterable[Role], key_id: str | None = None, groups: Iterable[str] = ()
+) -> tuple[str, str]:
     """Return a new key for its owner, and the line by which the service recognises the key.
 
-    Raises KeysError if the id is malformed.
+    groups: the groups whose people exist for the key; none means everybody. Raises KeysError if the
+    id or a group is malformed.
     """
     roles = sorted(set(roles))
     key_id = key_id or f"{roles[0]}-{secrets.token_hex(3)}"
     key = f"{key_id}.{secrets.token_urlsafe(32)}"
-    line = f"{key_id}:{','.join(roles)}:{_hash(key)}"
+    bound = f"@{','.join(sorted(set(groups)))}" if groups else ""
+    line = f"{key_id}:{','.join(roles)}{bound}:{_hash(key)}"
     if not _LINE.fullmatch(line):
-        raise KeysError("a key's id is 1 to 40 letters, digits, - and _")
+        raise KeysError(
+            "a key's id is 1 to 40 letters, digits, - and _; a group's name may hold . too"
+        )
     return key, line
 
 
 def parse(text: str) -> list[Key]:
     """Return the keys in a text. Raises KeysError for the first bad entry.
 
-    An entry is `id:role,role:sha256`. White space separates entries, and # starts a comment.
+    An entry is `id:role,role:sha256`, or `id:role,role@group,group:sha256` if the key is bound to
+    groups. White space separates entries, and # starts a comment.
     """
     keys: dict[str, Key] = {}
     entries = [entry for line in text.splitlines() for entry in line.partition("#")[0].split()]
@@ -54,7 +64,8 @@ def parse(text: str) -> list[Key]:
             raise KeysError(f"entry {number}: {unknown[0]!r} is not a role ({', '.join(Role)})")
         if match["id"] in keys:
             raise KeysError(f"entry {number}: the id {match['id']} is there twice")
-        keys[match["id"]] = Key(match["id"], frozenset(map(Role, roles)), match["sha256"])
+        groups = frozenset(match["groups"].split(",")) if match["groups"] else None
+        keys[match["id"]] = Key(match["id"], frozenset(map(Role, roles)), match["sha256"], groups)
     return list(keys.values())
 
 

@@ -111,6 +111,12 @@ def address() -> str:
     return address
 
 
+def scope() -> frozenset[str] | None:
+    """Return the groups whose people exist for the caller's API key; None means everybody."""
+    key: Key | None = g.key
+    return key.groups if key else None
+
+
 def own_address() -> str | None:
     """Return the caller's address if a trusted proxy forwarded it, else None.
 

@@ -3,19 +3,20 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from hashlib import blake2b
 
 from flask import Blueprint, Response, g, jsonify, request
 
 from app.access import Role
-from app.api.access import Access, allow
+from app.api.access import Access, allow, scope
 from app.api.bodies import read_body
 from app.api.errors import Problem
 from app.api.middleware import text
 from app.api.openapi import describe
 from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
 from app.limiter import Limiter
-from app.storage import Employee, NoSuchEmployee, new_enrolment_id
+from app.storage import Employee, NoSuchEmployee, Profile, new_enrolment_id, sample_id
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
 
@@ -41,7 +42,7 @@ def blueprint(
     @describe("Enrol a new employee", StoreBody, errors=(409, 422))
     def enrol(employee_id: int) -> Response:
         with slots:
-            enrolment.add(_request(employee_id))
+            enrolment.add(_request(employee_id, Profile(groups=tuple(sorted(scope() or ())))))
         return text("ok")
 
     @api.put("/store/<id:employee_id>")
@@ -49,7 +50,7 @@ def blueprint(
     @describe("Replace everything stored about an employee", StoreBody, errors=(404, 409, 422))
     def replace(employee_id: int) -> Response:
         with slots:
-            enrolment.replace(_request(employee_id))
+            enrolment.replace(_request(employee_id), scope())
         return text("ok")
 
     @api.get("/get_all/<page_size>/<page_number>")
@@ -59,7 +60,7 @@ def blueprint(
         size = _whole_number("page_size", page_size, MAX_PAGE_SIZE)
         number = _whole_number("page_number", page_number, MAX_PAGE_NUMBER)
         with listing_slots, page_slots:
-            page = employees.page(size, number)
+            page = employees.page(size, number, scope())
             body = "".join(_page_json(page, access.is_admin()))
         return Response(body, mimetype="application/json")
 
@@ -68,14 +69,14 @@ def blueprint(
     @describe("Remove everything stored about an employee; also succeeds if nothing is stored")
     def remove(employee_id: int) -> Response:
         with suppress(NoSuchEmployee):  # a client's retry must not look like a failure
-            employees.remove(_checked(employee_id))
+            employees.remove(_checked(employee_id), scope())
         return text("ok")
 
     @api.get("/employees/<id:employee_id>/export")
     @allow(Role.ADMIN)
     @describe("Export everything stored about an employee", answers=EXPORT, errors=(404,))
     def export(employee_id: int) -> Response:
-        employee, probes = employees.export(_checked(employee_id))
+        employee, probes = employees.export(_checked(employee_id), scope())
         return jsonify(
             _id=employee.employee_id,
             name=employee.name,
@@ -84,6 +85,11 @@ def blueprint(
             model=employee.model,
             feature_vectors=employee.vectors.tolist(),
             photo_hashes=[photo_hash.hex() for photo_hash in employee.photo_hashes],
+            samples=[
+                {"sample_id": sample_id(vector), "enrolled_at": sample.enrolled_at}
+                for vector, sample in zip(employee.vectors, employee.samples, strict=True)
+            ],
+            **asdict(employee.profile),
             used_photos=[
                 {"photo_hash": probe.photo_hash.hex(), "until": probe.until} for probe in probes
             ],
@@ -112,7 +118,7 @@ def _page_json(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
     yield "]}\n"
 
 
-def _request(employee_id: int) -> EnrolmentRequest:
+def _request(employee_id: int, profile: Profile | None = None) -> EnrolmentRequest:
     enrolment_id = _enrolment_id()
     body = read_body(StoreBody)
     return EnrolmentRequest(
@@ -121,6 +127,7 @@ def _request(employee_id: int) -> EnrolmentRequest:
         body.surname,
         photos=body.img_base64 or (),
         vectors=body.img_features or (),
+        profile=profile,
         allow_similar=body.allow_similar,
         enrolment_id=enrolment_id,
     )

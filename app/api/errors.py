@@ -15,10 +15,18 @@ from app.liveness.client import LivenessUnavailable
 from app.readiness import NotReady
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.frame_sequence import BadFrame
-from app.storage import EmployeeExists, NoSuchEmployee, StoreUnavailable
-from app.usecases.enrolment import FaceEnrolled, WrongDimension
+from app.storage import (
+    EmployeeChanged,
+    EmployeeExists,
+    ExternalIdTaken,
+    NoSuchEmployee,
+    StoreUnavailable,
+)
+from app.usecases.enrolment import OtherModel, TooManySamples
 from app.usecases.fraud_detection import FraudSuspected
 from app.usecases.login import NoMatch, NotAlive
+from app.usecases.one_person import FaceEnrolled
+from app.usecases.samples import LastSample, NoSuchSample, WrongDimension
 
 log = structlog.get_logger()
 
@@ -122,8 +130,20 @@ def _problem(error: Exception) -> Problem:
             return Problem(409, "employee_exists", "that employee id is taken")
         case FaceEnrolled():
             return Problem(409, "face_enrolled", "that face is already enrolled under another id")
+        case ExternalIdTaken():
+            return Problem(409, "external_id_taken", "another employee has that external_id")
+        case LastSample():
+            return Problem(409, "last_sample", f"{error}, delete the employee instead")
+        case TooManySamples():
+            return Problem(409, "too_many_samples", str(error))
+        case OtherModel():
+            return Problem(409, "other_model", str(error))
+        case EmployeeChanged():
+            return Problem(412, "precondition_failed", "the employee has changed, read them again")
         case NoSuchEmployee():
             return Problem(404, "no_such_employee", "no such employee")
+        case NoSuchSample():
+            return Problem(404, "no_such_sample", str(error))
         case TooManyRequests():
             failures = isinstance(error, TooManyFailures)
             code = "too_many_failures" if failures else "too_many_requests"

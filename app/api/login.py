@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify
 
 from app.access import Role
 from app.access.rate_limits import RateLimits
-from app.api.access import allow, own_address
+from app.api.access import allow, own_address, scope
 from app.api.bodies import read_body
 from app.api.openapi import describe
 from app.api.schemas import EMPLOYEE, FindMatchBody
@@ -36,7 +36,9 @@ def blueprint(log_in: Login, limits: RateLimits, slots: Limiter) -> Blueprint:
             body = read_body(FindMatchBody)
             began = time.thread_time()
             try:
-                employee = log_in(body.photo, body.frames, body.liveness, body.fraud_detection)
+                employee = log_in(
+                    body.photo, body.frames, body.liveness, body.fraud_detection, scope()
+                )
             except LoginFailed:
                 limits.login_failed(address)
                 raise

@@ -248,6 +248,7 @@ EMPLOYEE = _object(_id=_ID, name=_TEXT, surname=_TEXT)
 USERS = _object(
     users={"type": "array", "items": _object(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX)}
 )
+_SECONDS = {"type": ["integer", "null"]}
 _USED_PHOTO = _object(photo_hash=_TEXT, until={"type": "number"})
 EXPORT = _object(
     _id=_ID,
@@ -257,6 +258,12 @@ EXPORT = _object(
     model=_TEXT,
     feature_vectors=_MATRIX,
     photo_hashes={"type": "array", "items": _TEXT},
+    samples={"type": "array", "items": _object(sample_id=_TEXT, enrolled_at=_SECONDS)},
+    external_id={"type": ["string", "null"]},
+    metadata={"type": "object"},
+    groups={"type": "array", "items": _TEXT},
+    enrolled_at=_SECONDS,
+    updated_at=_SECONDS,
     used_photos={"type": "array", "items": _USED_PHOTO},
 )
 STATUS = _object(status=_TEXT)

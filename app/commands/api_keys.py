@@ -14,12 +14,13 @@ keys = AppGroup("keys", help="Make API keys.")
 @keys.command("new", with_appcontext=False)
 @click.option("--role", "roles", required=True, multiple=True, type=_ROLE)
 @click.option("--id", "key_id", help="The key's name in logs; by default a random one.")
-def keys_new(roles: tuple[Role, ...], key_id: str | None) -> None:
+@click.option("--group", "groups", multiple=True, help="Bind the key to the people of a group.")
+def keys_new(roles: tuple[Role, ...], key_id: str | None, groups: tuple[str, ...]) -> None:
     """Make an API key. It is shown once and stored nowhere."""
     try:
-        key, line = new_key(map(Role, roles), key_id)
+        key, line = new_key(map(Role, roles), key_id, groups)
     except KeysError as error:
-        raise click.BadParameter(str(error), param_hint="--id") from None
+        raise click.BadParameter(str(error), param_hint="--id, --group") from None
     click.echo("The key, for the client. It cannot be shown again:", err=True)
     click.echo(key)
     click.echo("The line for API_KEYS, or for the file of API_KEYS_FILE:", err=True)

@@ -1,38 +1,40 @@
-"""Enrol a person: store their photos or feature vectors under their employee id."""
+"""Enrol people: store their photos or feature vectors under their employee id."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
-import structlog
-from numpy.typing import NDArray
+from dataclasses import dataclass, field, replace
 
 from app.audit import AuditLog, Fields
-from app.gallery.distances import identified
 from app.lifecycle import Service
-from app.recognition import DifferentPeople, NotAnImage, UnusableImage
-from app.recognition.frame_sequence import ObservedFace
-from app.recognition.perceptual_hash import photo_hashes
-from app.recognition.recogniser import Recogniser
-from app.stages import stage
-from app.storage import Employee, new_enrolment_id
+from app.storage import (
+    Employee,
+    EmployeeChanged,
+    EmployeeExists,
+    NoSuchEmployee,
+    Profile,
+    new_enrolment_id,
+    sample_id,
+)
+from app.usecases.one_person import check_not_enrolled
+from app.usecases.records import Scope, edited, in_scope
+from app.usecases.samples import (
+    Refused,
+    Samples,
+    check_one_person,
+    from_photos,
+    from_vectors,
+    joined,
+    samples_of,
+    without,
+)
 
-log = structlog.get_logger()
 
-# Distance up to which two photos count as one person's. Only 0.6 % of the pairs of one person are
-# farther apart, half of them wrong labels. docs/quality.md says how often strangers pass.
-_SAME_PERSON = 1.0
-# Shares of new employees who are as near to somebody enrolled by chance: the face is likely, or
-# surely, that person's. With few people enrolled nothing is sure.
-_LIKELY, _SURELY = 0.01, 0.001
+class OtherModel(Exception):
+    """The employee is enrolled with another face model than the one that runs."""
 
 
-class FaceEnrolled(Exception):
-    """The face surely belongs to another employee already."""
-
-
-class WrongDimension(ValueError):
-    """The feature vectors are not of the model's dimension."""
+class TooManySamples(Exception):
+    """The employee has as many samples as MAX_VECTORS_PER_EMPLOYEE allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class EnrolmentRequest:
 
     photos: encoded pictures, one large face in each.
     vectors: finite and non-zero, of any length.
+    profile: what to keep beside name and face; None keeps what is stored. Its times are ignored.
+    partial: leave out photos that cannot be used, unless all of them cannot.
     allow_similar: enrol the person even if the face surely belongs to another employee.
     enrolment_id: a retry has that of the first attempt, and succeeds if the first attempt did.
     """
@@ -50,14 +54,27 @@ class EnrolmentRequest:
     surname: str
     photos: Sequence[bytes] = ()
     vectors: Sequence[Sequence[float]] = ()
+    profile: Profile | None = None
+    partial: bool = False
     allow_similar: bool = False
     enrolment_id: str = field(default_factory=new_enrolment_id)
 
 
-class Enrolment:
-    """Enrols new employees and replaces enrolled ones.
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What `put` stored. is_new: whether the employee was not enrolled before."""
 
-    Both methods may raise AuditUnavailable after the write: it is done, but not acknowledged.
+    employee: Employee
+    refused: Sequence[Refused]
+    is_new: bool
+
+
+class Enrolment:
+    """Enrols employees, and adds and removes their samples.
+
+    All methods may raise FaceEnrolled, WrongDimension, UnusableImage, NotAnImage, NotReady,
+    ExternalIdTaken, StoreUnavailable and IndexUnavailable; and AuditUnavailable after the write: it
+    is done, but not acknowledged. scope: people outside it do not exist for the caller.
     """
 
     def __init__(self, service: Service, audit: AuditLog) -> None:
@@ -67,97 +84,190 @@ class Enrolment:
     def add(self, request: EnrolmentRequest) -> None:
         """Enrol a new employee. On return, the record is durable and every process finds it.
 
-        Raises EmployeeExists, FaceEnrolled, WrongDimension, UnusableImage, NotAnImage, NotReady,
-        StoreUnavailable, IndexUnavailable.
+        Raises EmployeeExists.
         """
         with self._audit.entry("enrol", employee_id=request.employee_id) as facts:
-            employee = self._employee(request, facts)
-            with self._service.writing(employee.employee_id):
-                self._service.store.add(employee)
+            samples = self._samples(request, facts)
+            with self._service.writing(request.employee_id):
+                self._service.store.add(self._employee(request, samples, None))
 
-    def replace(self, request: EnrolmentRequest) -> None:
-        """Replace all that is stored of an employee. Raises NoSuchEmployee, and as `add`."""
+    def replace(self, request: EnrolmentRequest, scope: Scope = None) -> None:
+        """Replace all that is stored of an employee. Raises NoSuchEmployee."""
         with self._audit.entry("replace", employee_id=request.employee_id) as facts:
-            employee = self._employee(request, facts)
-            with self._service.writing(employee.employee_id):
-                self._service.store.replace(employee)
+            samples = self._samples(request, facts)
+            while self._replaced(request, samples, None, scope) is None:
+                pass
 
-    def _employee(self, request: EnrolmentRequest, facts: Fields) -> Employee:
+    def put(
+        self, request: EnrolmentRequest, was: str | None = None, scope: Scope = None
+    ) -> Enrolled:
+        """Enrol an employee, or replace all that is stored of one.
+
+        was: the enrolment that may be replaced; "" if nobody may be, None if anybody.
+        Raises EmployeeChanged if another is stored; EmployeeExists if one outside the scope is.
+        """
+        with self._audit.entry("put", employee_id=request.employee_id) as facts:
+            samples = self._samples(request, facts)
+            if samples.refused:
+                facts["refused"] = [each.photo for each in samples.refused]
+            while True:
+                if not was:
+                    employee = self._employee(request, samples, None)
+                    try:
+                        with self._service.writing(request.employee_id):
+                            self._service.store.add(employee)
+                        return Enrolled(employee, samples.refused, is_new=True)
+                    except EmployeeExists:
+                        if was is not None:
+                            raise EmployeeChanged("the employee is enrolled already") from None
+                try:
+                    replaced = self._replaced(request, samples, was, scope)
+                except NoSuchEmployee:
+                    if was:
+                        raise EmployeeChanged("the employee is not enrolled") from None
+                    if scope is not None:
+                        raise EmployeeExists("another client's employee has that id") from None
+                    continue  # removed just now
+                if replaced:
+                    return Enrolled(replaced, samples.refused, is_new=False)
+
+    def add_sample(
+        self,
+        employee_id: int,
+        photo: bytes | None,
+        vector: Sequence[float] | None,
+        most: int,
+        enrolment_id: str,
+        *,
+        allow_similar: bool = False,
+        was: str | None = None,
+        scope: Scope = None,
+    ) -> tuple[Employee, str]:
+        """Add a sample of a photo or a vector; return the employee, and the sample's id.
+
+        most: samples that an employee may have. enrolment_id, was: as of `edited`.
+        Raises NoSuchEmployee, EmployeeChanged, TooManySamples, OtherModel, DifferentPeople.
+        """
+        with self._audit.entry("add_sample", employee_id=employee_id) as facts:
+            request = EnrolmentRequest(
+                employee_id,
+                "",
+                "",
+                photos=() if photo is None else (photo,),
+                vectors=() if vector is None else (vector,),
+                allow_similar=allow_similar,
+            )
+            new = self._samples(request, facts)
+            added = sample_id(new.vectors[0])
+            model = self._service.recogniser.model
+
+            def add(employee: Employee) -> Employee:
+                if employee.model != model.name:
+                    raise OtherModel(
+                        f"the employee is enrolled with the model {employee.model}, not "
+                        f"{model.name}: enrol them again"
+                    )
+                if added in map(sample_id, employee.vectors):
+                    return employee
+                if len(employee.vectors) >= most:
+                    raise TooManySamples(f"the employee has {most} samples, remove one first")
+                both = joined(samples_of(employee), new)
+                if photo is not None:
+                    check_one_person(both.vectors, model)
+                return _with_samples(employee, both)
+
+            changed = edited(self._service, employee_id, scope, enrolment_id, add, was)
+            facts["sample"] = added
+            return changed, added
+
+    def remove_sample(
+        self,
+        employee_id: int,
+        removed: str,
+        enrolment_id: str,
+        *,
+        was: str | None = None,
+        scope: Scope = None,
+    ) -> None:
+        """Remove the sample with this id. enrolment_id, was: as of `edited`.
+
+        Raises NoSuchEmployee, NoSuchSample, LastSample, EmployeeChanged.
+        """
+        facts = {"employee_id": employee_id, "sample": removed}
+        with self._audit.entry("remove_sample", **facts):
+            edited(
+                self._service,
+                employee_id,
+                scope,
+                enrolment_id,
+                lambda employee: _with_samples(employee, without(samples_of(employee), removed)),
+                was,
+            )
+
+    def _samples(self, request: EnrolmentRequest, facts: Fields) -> Samples:
         recogniser = self._service.recogniser
         facts["model"] = recogniser.model.name
         self._service.check_enrolment()
-        hashes: tuple[bytes, ...] = ()
         if request.vectors:
-            vectors = _unit(request.vectors, recogniser.model.dimension)
+            samples = from_vectors(request.vectors, recogniser.model)
         else:
-            with stage("recognition"):
-                faces = _faces(recogniser, request.photos)
-            vectors = np.stack([face.vector for face in faces])
-            hashes = tuple(each for face in faces for each in photo_hashes(face.aligned))
-            farthest = np.sqrt(max(2 - 2 * float((vectors @ vectors.T).min()), 0))
-            if farthest * recogniser.model.distance_scale > _SAME_PERSON:
-                raise DifferentPeople("the pictures show different people, enrol one person")
-        self._compare_with_others(request, vectors, facts)
+            samples = from_photos(request.photos, recogniser, partial=request.partial)
+        check_not_enrolled(
+            self._service,
+            request.employee_id,
+            samples.vectors,
+            facts,
+            allow_similar=request.allow_similar,
+        )
+        return samples
+
+    def _employee(
+        self, request: EnrolmentRequest, samples: Samples, stored: Employee | None
+    ) -> Employee:
+        """Return the record to store. stored: the one that it replaces."""
+        now = int(time.time())
+        before = stored.profile if stored else Profile(enrolled_at=now)
+        profile = replace(request.profile or before, enrolled_at=before.enrolled_at, updated_at=now)
         return Employee(
             request.employee_id,
             request.name,
             request.surname,
-            vectors,
-            recogniser.model.name,
+            samples.vectors,
+            self._service.recogniser.model.name,
             request.enrolment_id,
-            hashes,
+            samples.photo_hashes,
+            samples.samples,
+            profile,
         )
 
-    def _compare_with_others(
-        self, request: EnrolmentRequest, vectors: NDArray[np.float32], facts: Fields
-    ) -> None:
-        """Note who the face likely is. Raise FaceEnrolled if it surely is that employee.
+    def _replaced(
+        self, request: EnrolmentRequest, samples: Samples, was: str | None, scope: Scope
+    ) -> Employee | None:
+        """Replace the stored employee and return them; None if somebody was faster.
 
-        One vector decides, because one is enough to log in with. So each of several has a part of
-        the chance that a new person is refused.
+        Raises NoSuchEmployee, EmployeeChanged if `was` is not stored.
         """
-        likely = self._service.distance_of(_LIKELY)
-        surely = self._service.distance_of(_SURELY / len(vectors))
-        limit = self._service.threshold if likely is None else likely
-        nearest = []
-        for vector in vectors:
-            with stage("search"):
-                people = self._service.gallery.nearest_people(vector)
-            others = [each for each in people if each[0].employee_id != request.employee_id]
-            if found := identified(others):
-                nearest.append((found[1], found[0].employee_id))
-        distance, other = min(nearest, default=(np.inf, 0))
-        if not distance < limit:
-            return
-        facts |= {"similar_to": other, "similar_distance": round(distance, 4)}
-        log.warning("the face may be enrolled under another id", **facts)
-        is_sure = surely is not None and distance < surely
-        if is_sure and not request.allow_similar:
-            raise FaceEnrolled
-
-
-def _faces(recogniser: Recogniser, photos: Sequence[bytes]) -> list[ObservedFace]:
-    """Return the face of each photo. If there are several photos, errors name the bad one."""
-    faces = []
-    for number, photo in enumerate(photos, start=1):
+        store = self._service.store
+        stored = next(iter(store.get([request.employee_id])), None)
+        if scope is not None and not (stored and in_scope(stored, scope)):
+            raise NoSuchEmployee(f"employee {request.employee_id} is not enrolled")
+        # A record that cannot be read is replaced, too.
+        read = stored.enrolment_id if stored else None
+        if was and read not in (was, request.enrolment_id):
+            raise EmployeeChanged(f"employee {request.employee_id} has changed meanwhile")
+        employee = self._employee(request, samples, stored)
         try:
-            faces.append(recogniser.for_enrolment(photo))
-        except (UnusableImage, NotAnImage) as error:
-            if len(photos) > 1:
-                raise type(error)(f"picture {number}: {error}") from error
-            raise
-    return faces
+            with self._service.writing(request.employee_id):
+                store.replace(employee, read)
+        except EmployeeChanged:
+            return None
+        return employee
 
 
-def _unit(vectors: Sequence[Sequence[float]], dimension: int) -> NDArray[np.float32]:
-    """Return the vectors scaled to unit length. Raises WrongDimension."""
-    for number, vector in enumerate(vectors, start=1):
-        if len(vector) != dimension:
-            raise WrongDimension(
-                f"feature vector {number} has {len(vector)} numbers, this model's have {dimension}"
-            )
-    rows = np.array(vectors, np.float64)
-    # Divide by the largest number first, so that squares neither overflow nor underflow.
-    rows /= np.abs(rows).max(axis=1, keepdims=True)
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows.astype(np.float32)
+def _with_samples(employee: Employee, samples: Samples) -> Employee:
+    return replace(
+        employee,
+        vectors=samples.vectors,
+        samples=samples.samples,
+        photo_hashes=samples.photo_hashes,
+    )

@@ -15,6 +15,7 @@ from app.stages import stage
 from app.storage import Employee, NoSuchEmployee
 from app.usecases import LoginFailed
 from app.usecases.fraud_detection import Traces, check_frames, check_shape, traces
+from app.usecases.records import Scope
 from app.usecases.used_probes import use_once
 
 SURELY_SAME = 0.75
@@ -58,10 +59,12 @@ class Login:
         frames: Sequence[bytes] = (),
         liveness: bool = False,
         fraud_detection: bool = False,
+        groups: Scope = None,
     ) -> Employee:
-        """Return the nearest employee in the whole gallery, if their distance is below α.
+        """Return the nearest employee in the gallery, if their distance is below α.
 
-        probe: an encoded picture. frames: encoded pictures; both checks need them.
+        probe: an encoded picture. frames: encoded pictures; both checks need them. groups: search
+        only people who are in one of them.
         Raises NoMatch, NotAlive, FraudSuspected, LivenessUnavailable, UnusableImage, NotAnImage,
         BadFrame, NotReady, StoreUnavailable, IndexUnavailable, AuditUnavailable.
         """
@@ -82,13 +85,14 @@ class Login:
             if not alive:
                 raise NotAlive
             # Search last, so that a person removed in the meantime is not let in.
-            employee = self._nearest(vector, facts)
-            if seen is not None:
+            employee = self._nearest(vector, groups, facts)
+            while seen is not None:
                 try:
                     with stage("store"):
                         use_once(self._service.store, seen, employee, self._replay_window_s)
-                except NoSuchEmployee as error:  # removed or replaced just now
-                    raise NoMatch from error
+                    break
+                except NoSuchEmployee:  # removed or changed just now
+                    employee = self._nearest(vector, groups, facts)
         bind_contextvars(employee_id=employee.employee_id)
         return employee
 
@@ -112,12 +116,12 @@ class Login:
         scale = self._service.recogniser.model.distance_scale
         return share * self._service.highest_threshold / scale
 
-    def _nearest(self, vector: NDArray[np.float32], facts: Fields) -> Employee:
+    def _nearest(self, vector: NDArray[np.float32], groups: Scope, facts: Fields) -> Employee:
         """Return whom the vector shows. Raises NoMatch.
 
         The request's log line says the distance, and what would have been needed.
         """
-        people = self._service.nearest_people(vector)
+        people = self._service.nearest_people(vector, groups)
         if (found := identified(people)) is None:
             raise NoMatch
         employee, distance = found

@@ -148,6 +148,10 @@ def test_an_export_is_all_that_is_held(keyed: FlaskClient) -> None:
     export = keyed.get("/api/employees/5/export", headers=bearer("admin")).get_json()
     vectors = export.pop("feature_vectors")
     assert len(export.pop("enrolment_id")) == 32
+    times = export.pop("enrolled_at"), export.pop("updated_at")
+    assert all(abs(seconds - time.time()) < 60 for seconds in times)
+    (sample,) = export.pop("samples")
+    assert (len(sample["sample_id"]), sample["enrolled_at"]) == (16, times[0])
     assert vectors == [pytest.approx(random_vector(1), abs=1e-6)]
     assert export == {
         "_id": 5,
@@ -155,10 +159,14 @@ def test_an_export_is_all_that_is_held(keyed: FlaskClient) -> None:
         "surname": "Hopper",
         "model": "dlib",
         "photo_hashes": [],
+        "external_id": None,
+        "metadata": {},
+        "groups": [],
         "used_photos": [],
     }
     described = set(EXPORT["required"])
-    assert described == {*export, "feature_vectors", "enrolment_id"}
+    left_out = {"feature_vectors", "enrolment_id", "enrolled_at", "updated_at", "samples"}
+    assert described == left_out.union(export)
     missing = keyed.get("/api/employees/6/export", headers=bearer("admin"))
     assert (missing.status_code, missing.text) == (404, "no such employee")
 

@@ -1,0 +1,59 @@
+"""Read and change the records of employees, as far as the caller may see them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.lifecycle import Service
+from app.stages import stage
+from app.storage import Employee, EmployeeChanged, NoSuchEmployee
+
+Scope = frozenset[str] | None
+"""The groups whose people the caller may see; None means everybody."""
+
+
+def in_scope(employee: Employee, scope: Scope) -> bool:
+    """Return whether a caller with this scope may see the employee."""
+    return scope is None or not scope.isdisjoint(employee.profile.groups)
+
+
+def visible(service: Service, employee_id: int, scope: Scope) -> Employee:
+    """Return an employee. Raises NoSuchEmployee, also for one outside the scope."""
+    with stage("store"):
+        found = service.store.get([employee_id])
+    if not found or not in_scope(found[0], scope):
+        raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+    return found[0]
+
+
+def edited(
+    service: Service,
+    employee_id: int,
+    scope: Scope,
+    enrolment_id: str,
+    change: Callable[[Employee], Employee],
+    was: str | None = None,
+) -> Employee:
+    """Change an employee's record, and return it as it is stored then.
+
+    If others change the record meanwhile, `change` is applied to what they stored.
+
+    enrolment_id: identifies the change; if it is stored already, this is a retry, and nothing more
+        happens. was: the enrolment that the caller has seen; None if that does not matter.
+    Raises NoSuchEmployee, EmployeeChanged if `was` is not stored, and what `change` raises.
+    """
+    while True:
+        employee = visible(service, employee_id, scope)
+        if employee.enrolment_id == enrolment_id:
+            return employee
+        if was is not None and was != employee.enrolment_id:
+            raise EmployeeChanged(f"employee {employee_id} has changed meanwhile")
+        changed = change(employee)
+        profile = replace(changed.profile, updated_at=int(time.time()))
+        changed = replace(changed, enrolment_id=enrolment_id, profile=profile)
+        try:
+            with service.writing(employee_id):
+                service.store.update(changed, employee.enrolment_id)
+        except EmployeeChanged:
+            continue
+        return changed
