@@ -5,13 +5,17 @@ from flask import Flask
 from app import bootstrap
 from app.api import cors, employees, errors, health, login, middleware, monitoring, openapi, paths
 from app.api.access import Access, warn_if_open
+from app.api.v2 import blueprint as v2
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.metrics import Metrics
 from app.settings import Settings
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment
+from app.usecases.faces import Faces
 from app.usecases.login import Login
+from app.usecases.probes import Examination
+from app.usecases.verification import Verification
 
 
 def create_app(
@@ -72,8 +76,12 @@ def create_app(
             Enrolment(service, audit), Employees(service, audit), access, slots, settings.listings
         )
     )
-    log_in = Login(service, liveness, audit, settings.replay_window_s)
+    examine = Examination(service, liveness, settings.replay_window_s)
+    log_in = Login(service, examine, audit)
     app.register_blueprint(login.blueprint(log_in, limits, slots))
+    verify = Verification(service, examine, audit, settings.verification_threshold)
+    faces = Faces(service, audit, settings.verification_threshold)
+    app.register_blueprint(v2.blueprint(service, log_in, verify, faces, limits, slots))
     app.register_blueprint(health.blueprint(service, audit, liveness, access, keys.required))
     app.register_blueprint(monitoring.blueprint(service, metrics))
     app.register_blueprint(openapi.blueprint())

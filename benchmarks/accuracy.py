@@ -1,8 +1,9 @@
 """Measure how often the service mistakes a person for another, or does not recognise them.
 
 `python -m benchmarks.accuracy` runs every photo of Labeled Faces in the Wild, View 1, through
-decode → detect → align → embed, as a login does, and writes docs/accuracy.{json,md,png}. Settings
-such as MODELS_DIR and LOGIN_MATCH_THRESHOLD come from the environment, as in the service.
+decode → detect → align → embed, as a login does, and writes docs/accuracy.{json,md,png} and the
+model's table in app/recognition/strangers.json. Settings such as MODELS_DIR and
+LOGIN_MATCH_THRESHOLD come from the environment, as in the service.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import numpy as np
 from app.evaluation import rates
 from app.evaluation.rates import Distances, Rate
 from app.gallery.distances import normalised
+from app.recognition import comparison_score
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
 from app.settings import load_settings
@@ -36,6 +38,11 @@ from models.runtime import choose_runtime
 FMRS = (0.01, 0.001, 0.0001)
 FPIRS = (0.1, 0.01, 0.003)
 DRAWS = {10: 100, 100: 20, 1_000: 6}  # people enrolled: galleries drawn
+SHARES = (
+    *(1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.02, 0.05),
+    *np.arange(1, 10) / 10,
+)
+"""Shares of pairs of different people for which the table of comparison scores has distances."""
 DISTANCES = {"plain": partial(np.min, axis=-1), "normalised": normalised}
 
 
@@ -90,6 +97,20 @@ def identification(found: Search, distance: str, alpha: float) -> dict[str, Any]
     }
 
 
+def write_strangers(model: str, distances: Distances) -> None:
+    """Write the model's table of comparison scores. distances: of all pairs of different people."""
+    distances = distances[np.isfinite(distances)]
+    shares = [*map(float, SHARES), 1.0]
+    path = comparison_score.TABLES
+    tables = json.loads(path.read_text()) if path.exists() else {}
+    tables[model] = {
+        "pairs": len(distances),
+        "shares": shares,
+        "distances": np.quantile(distances, shares).round(4).tolist(),
+    }
+    path.write_text(json.dumps(tables, indent=2) + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="dlib", help="dlib (default), vggface2")
@@ -104,6 +125,7 @@ def main() -> None:
     runtime = choose_runtime(settings.device)
     model = Catalogue(settings.models_dir).get(options.model)
     templates = embed(Recogniser(runtime, model, PictureRequirements()), options.faces)
+    write_strangers(model.name, all_non_mated(templates, list(templates.rows)))
     train = compare_pairs(templates, options.faces / "pairs_devtrain.csv")
     test = compare_pairs(templates, options.faces / "pairs_devtest.csv")
     strangers = all_non_mated(templates, test.photos)

@@ -18,7 +18,7 @@ from app.recognition.detector import FaceDetector
 from app.recognition.frame_sequence import FrameSequence, fused
 from app.recognition.recogniser import Recogniser
 from app.settings import load_settings
-from app.usecases.login import SURELY_SAME
+from app.usecases.probes import SURELY_SAME
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
 from testbed import films

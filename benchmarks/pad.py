@@ -36,7 +36,7 @@ from app.usecases.fraud_detection import (
     check_shape,
     traces,
 )
-from app.usecases.login import SURELY_SAME
+from app.usecases.probes import SURELY_SAME
 from app.usecases.used_probes import MOST_OF_A_COPY, check_not_enrolled, check_unused, hashes_of
 from benchmarks.pad_attacks import Login, Person, alive, attacks, replays
 from models.catalogue import Catalogue

@@ -20,6 +20,7 @@ T = TypeVar("T", bound=Body)
 _VALUES_PER_VECTOR = 2048
 _CHUNK = 1 << 18  # bytes; fits a core's cache
 _MAX_CODING = 20  # characters of Content-Encoding that an answer quotes
+_MAX_NAME = 40  # characters of a member's name that an answer quotes
 _MAX_DIGITS = 100  # of a number; parsing time grows with the square of its length
 _NOT_UTF_8 = "the body is not UTF-8 text, send JSON in UTF-8"
 
@@ -29,15 +30,23 @@ def read_body(schema: type[T]) -> T:
 
     Drop the received bytes, so that they take no memory while the request is processed.
     """
-    if coding := _coding():
-        sentence = f"the body is compressed ({coding}), send it without Content-Encoding"
-        raise Problem(415, "encoded", sentence, headers={"Accept-Encoding": "identity"})
+    refuse_encoded()
     if not request.is_json:
         sentence = f"send JSON like {schema.example}, with Content-Type: application/json"
         raise Problem(415, "not_json", sentence)
+    return validated(schema, parsed(g.pop("received")))
+
+
+def refuse_encoded() -> None:
+    """Raise Problem 415 if the body is compressed."""
+    if coding := _coding():
+        sentence = f"the body is compressed ({coding}), send it without Content-Encoding"
+        raise Problem(415, "encoded", sentence, headers={"Accept-Encoding": "identity"})
+
+
+def validated(schema: type[T], members: object) -> T:
+    """Return the members of a body as the schema has them. Raises Problem 400."""
     max_vectors = current_app.config["MAX_VECTORS_PER_EMPLOYEE"]
-    max_values = _VALUES_PER_VECTOR * max_vectors
-    members = parse(g.pop("received"), current_app.config["MAX_JSON_DEPTH"], max_values)
     try:
         return schema.model_validate(members, context={"max_vectors": max_vectors})
     except ValidationError as error:
@@ -48,6 +57,13 @@ def _coding() -> str:
     """Return the body's content coding, shortened to ASCII; "" if it has none."""
     coding = request.headers.get("Content-Encoding", "").strip().lower()
     return "" if coding == "identity" else ascii(coding[:_MAX_CODING])[1:-1]
+
+
+def parsed(body: bytes) -> object:
+    """Return the value of a JSON text within the limits of the settings. Raises Problem 400."""
+    config = current_app.config
+    max_values = _VALUES_PER_VECTOR * config["MAX_VECTORS_PER_EMPLOYEE"]
+    return parse(body, config["MAX_JSON_DEPTH"], max_values)
 
 
 def parse(body: bytes, max_depth: int, max_values: int) -> object:
@@ -105,7 +121,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         duplicate = next(name for name, count in counts.items() if count > 1)
-        raise _bad(f"the body names {duplicate[:40]!r} more than once")
+        raise _bad(f"the body names {duplicate[:_MAX_NAME]!r} more than once")
     return members
 
 
@@ -122,7 +138,9 @@ def _bad(sentence: str) -> Problem:
 def _sentence(error: ValidationError) -> str:
     """Return a sentence for the first fault: the field, and what is wrong with it."""
     first = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    field = ".".join(str(part)[:_MAX_NAME] for part in first["loc"])
+    if first["type"] == "extra_forbidden":  # a name that the client chose
+        field = repr(field)
     what = what_is_wrong(first)
     if field:
         return f"{field}: {what}"

@@ -8,6 +8,7 @@ from flask import Flask, Response, current_app, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app.access.rate_limits import TooManyFailures, TooManyRequests
+from app.api.paths import is_v2
 from app.audit import AuditUnavailable
 from app.gallery import GalleryLoading, IndexUnavailable
 from app.limiter import Overloaded
@@ -24,9 +25,11 @@ from app.storage import (
 )
 from app.usecases.enrolment import OtherModel, TooManySamples
 from app.usecases.fraud_detection import FraudSuspected
-from app.usecases.login import NoMatch, NotAlive
+from app.usecases.login import NoMatch
 from app.usecases.one_person import FaceEnrolled
+from app.usecases.probes import NotAlive
 from app.usecases.samples import LastSample, NoSuchSample, WrongDimension
+from app.usecases.verification import NotVerified
 
 log = structlog.get_logger()
 
@@ -62,8 +65,8 @@ class Problem(Exception):
         self.members = members or {}
 
     def response(self) -> Response:
-        """Return plain text, or problem+json if the request prefers JSON."""
-        if _prefers_json():
+        """Return plain text, or problem+json if the request prefers JSON or is for `/api/v2`."""
+        if is_v2(request.path) or _prefers_json():
             body = {
                 "title": self.sentence,
                 "status": self.status,
@@ -114,6 +117,8 @@ def _problem(error: Exception) -> Problem:
             return error
         case NoMatch():
             return Problem(406, "no_match", "no matches found")
+        case NotVerified():
+            return Problem(406, "not_verified", "the person was not verified")
         case NotAlive():
             return Problem(406, "not_alive", "Liveness check failed")
         case FraudSuspected():

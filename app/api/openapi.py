@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from werkzeug.routing import Rule
 
 from app.api.access import public, roles_of
+from app.api.paths import is_v2
 from app.api.schemas import MAX_ID
 from app.version import VERSION
 
@@ -125,12 +126,13 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
     statuses = {*errors, *_ALWAYS}
     statuses.update(_NOT_PUBLIC if roles is not None else ())
     statuses.update(_WITH_BODY if body else ())
+    json_alone = is_v2(rule.rule)
     operation: Json = {
         "operationId": rule.endpoint,
         "summary": summary,
         "parameters": [_parameter(rule, name) for name in sorted(rule.arguments)],
         "responses": {"200": _success(answers)}
-        | {str(status): _error(status, errors) for status in sorted(statuses)},
+        | {str(status): _error(status, errors, json_alone) for status in sorted(statuses)},
         "security": [] if roles is None else [{"bearer": []}, {"key": []}, {}],
     }
     if roles is not None:
@@ -144,7 +146,21 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
             "required": True,
             "content": {"application/json": {"schema": reference}},
         }
+        if json_alone:
+            content = operation["requestBody"]["content"]
+            content["multipart/form-data"] = {"schema": _as_form(schema)}
     return operation
+
+
+def _as_form(schema: Any) -> Any:  # noqa: ANN401  any part of a schema
+    """Return the schema of a form: pictures are files."""
+    if isinstance(schema, list):
+        return [_as_form(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "contentEncoding" in schema:
+        return {"type": "string", "format": "binary"}
+    return {name: _as_form(part) for name, part in schema.items()}
 
 
 def _parameter(rule: Rule, name: str) -> Json:
@@ -160,8 +176,11 @@ def _success(schema: Json | None) -> Json:
     return {"description": _STATUSES[200], "content": {media_type: {"schema": schema}}}
 
 
-def _error(status: int, declared: Iterable[int]) -> Json:
-    """Return the answer of a status. declared: the endpoint's own statuses, as in `describe`."""
+def _error(status: int, declared: Iterable[int], json_alone: bool) -> Json:
+    """Return the answer of a status.
+
+    declared: the endpoint's own statuses, as in `describe`. json_alone: whether it is never text.
+    """
     is_about_employee = status == 404 and status in declared
     answer: Json = {
         "description": _NO_SUCH_EMPLOYEE if is_about_employee else _STATUSES[status],
@@ -170,6 +189,8 @@ def _error(status: int, declared: Iterable[int]) -> Json:
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
         },
     }
+    if json_alone:
+        del answer["content"]["text/plain"]
     if status in (429, 503):
         answer["headers"] = {
             "Retry-After": {"schema": {"type": "integer"}, "description": "in seconds"}

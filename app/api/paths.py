@@ -6,6 +6,9 @@ from werkzeug.routing import BaseConverter
 
 from app.api.schemas import MAX_ID
 
+V2 = "/api/v2"
+"""Under this path, all errors are JSON, and bodies may be forms."""
+
 _MAX_DIGITS = len(str(MAX_ID)) + 1  # a number cut off here is still larger than any id
 
 
@@ -17,6 +20,11 @@ class EmployeeId(BaseConverter):
     def to_python(self, value: str) -> int:
         """Return the number. A longer one is cut off, so that parsing it takes no time."""
         return int(value[:_MAX_DIGITS])
+
+
+def is_v2(path: str) -> bool:
+    """Return whether a path lies under `/api/v2`."""
+    return path == V2 or path.startswith(f"{V2}/")
 
 
 def register(app: Flask) -> None:

@@ -14,9 +14,14 @@ _MAX_PREFIX = 200  # characters of a data URL before its comma
 def decode(text: object) -> bytes:
     """Return the bytes of a base64 picture, with or without a data URL's prefix.
 
-    Accept both base64 alphabets, line breaks and missing padding. Raise ValueError with a predicate
-    such as "is empty"; the caller adds the field's name.
+    Bytes are a picture from a form, and stay as they are. Accept both base64 alphabets, line breaks
+    and missing padding. Raise ValueError with a predicate such as "is empty"; the caller adds the
+    field's name.
     """
+    if isinstance(text, bytes):
+        if not text:
+            raise ValueError("is empty")
+        return text
     if not isinstance(text, str):
         raise ValueError("must be a picture in base64")
     text = _payload(text)

@@ -47,10 +47,8 @@ def _check_count(given: list[object], info: ValidationInfo) -> None:
         raise ValueError(f"has more than {limit} entries")
 
 
-def _photos(given: object, info: ValidationInfo) -> list[bytes]:
-    """Decode one picture or a list of pictures."""
-    if not isinstance(given, list):
-        return [decode(given)]
+def decode_all(given: list[object], info: ValidationInfo) -> list[bytes]:
+    """Decode a list of pictures."""
     _check_count(given, info)
     photos = []
     for number, text in enumerate(given, start=1):
@@ -59,6 +57,11 @@ def _photos(given: object, info: ValidationInfo) -> list[bytes]:
         except ValueError as error:
             raise ValueError(f"picture {number} {error}") from error
     return photos
+
+
+def _photos(given: object, info: ValidationInfo) -> list[bytes]:
+    """Decode one picture or a list of pictures."""
+    return decode_all(given, info) if isinstance(given, list) else [decode(given)]
 
 
 def _displayable(text: str) -> str:
@@ -89,17 +92,32 @@ Vector = Annotated[
     list[FiniteFloat], Field(min_length=1, max_length=4096), AfterValidator(_not_zero)
 ]
 Vectors = Annotated[list[Vector], BeforeValidator(_vectors)]
-_PHOTO = {
+PHOTO = {
     "type": "string",
     "contentEncoding": "base64",
     "description": "a picture in base64, with or without a data URL's prefix",
 }
-_PHOTOS = {"anyOf": [_PHOTO, {"type": "array", "items": _PHOTO}]}
+PHOTOS = {"type": "array", "items": PHOTO}
 
 # Frames are decoded and validated only if a check needs them.
-Frame = Annotated[Any, WithJsonSchema(_PHOTO)]
-Photo = Annotated[bytes, BeforeValidator(decode), WithJsonSchema(_PHOTO)]
-Photos = Annotated[list[bytes], BeforeValidator(_photos), WithJsonSchema(_PHOTOS)]
+Frame = Annotated[Any, WithJsonSchema(PHOTO)]
+Photo = Annotated[bytes, BeforeValidator(decode), WithJsonSchema(PHOTO)]
+Photos = Annotated[
+    list[bytes], BeforeValidator(_photos), WithJsonSchema({"anyOf": [PHOTO, PHOTOS]})
+]
+
+
+def decode_frames(frames: list[Any], check: str) -> list[bytes]:
+    """Return the encoded pictures of the frames, which this check needs. Raises ValueError."""
+    if len(frames) != FRAMES:
+        raise ValueError(f"frames: {FRAMES} are needed for {check}, {len(frames)} were sent")
+    decoded = []
+    for number, frame in enumerate(frames):
+        try:
+            decoded.append(decode(frame))
+        except ValueError as error:
+            raise ValueError(f"frames.{number}: {error}") from error
+    return decoded
 
 
 def _fold(name: str) -> str:
@@ -126,13 +144,13 @@ class Body(BaseModel):
     """A JSON object. Null members count as absent, and unknown members are ignored.
 
     example: a body to show to clients that do not send JSON.
-    checks: members that request a security check, so that a misspelt one must be refused.
+    guards: members that request a security check, so that a misspelt one must be refused.
     """
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
     example: ClassVar[str]
-    checks: ClassVar[tuple[str, ...]] = ()
+    guards: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @cache
@@ -155,7 +173,7 @@ class Body(BaseModel):
             raise ValueError(f"the body has more than {_MAX_MEMBERS} members")
         for name in given:
             folded = _fold(name)
-            similar = (check for check in cls.checks if _resembles(folded, check))
+            similar = (check for check in cls.guards if _resembles(folded, check))
             known = cls._names().get(folded) or next(similar, name)
             if known != name:
                 raise ValueError(f"{name!r} is not known, write it as {known}")
@@ -192,7 +210,7 @@ class StoreBody(Body):
 def _either_name(schema: dict[str, Any]) -> None:
     """Add to the JSON schema that the photo may have either of two names."""
     names = ("img_base64", "image_base64")
-    schema["properties"] |= dict.fromkeys(names, _PHOTO)
+    schema["properties"] |= dict.fromkeys(names, PHOTO)
     schema["required"].remove(names[0])
     schema["oneOf"] = [{"required": [name]} for name in names]
 
@@ -203,7 +221,7 @@ class FindMatchBody(Body):
     model_config = ConfigDict(json_schema_extra=_either_name)
 
     example = '{"img_base64": "..."}'
-    checks = ("liveness", "fraud_detection")
+    guards = ("liveness", "fraud_detection")
 
     photo: Photo = Field(validation_alias=AliasChoices("img_base64", "image_base64"))
     # Whether the client has cropped the picture. It is ignored: the face is detected in any case.
@@ -222,21 +240,13 @@ class FindMatchBody(Body):
     @model_validator(mode="after")
     def _decode_frames_for_checks(self) -> Self:
         """Replace the frames by encoded pictures; drop them if no check needs them."""
-        frames, self.frames = self.frames, []
-        if not self.liveness and not self.fraud_detection:
-            return self
-        if len(frames) != FRAMES:
-            check = "liveness" if self.liveness else "fraud_detection"
-            raise ValueError(f"frames: {FRAMES} are needed for {check}, {len(frames)} were sent")
-        for number, frame in enumerate(frames):
-            try:
-                self.frames.append(decode(frame))
-            except ValueError as error:
-                raise ValueError(f"frames.{number}: {error}") from error
+        wanted = [check for check in self.guards if getattr(self, check)]
+        self.frames = decode_frames(self.frames, wanted[0]) if wanted else []
         return self
 
 
-def _object(**properties: object) -> dict[str, object]:
+def described(**properties: object) -> dict[str, object]:
+    """Return the JSON schema of an object with these members, all of them there."""
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
@@ -244,13 +254,13 @@ def _object(**properties: object) -> dict[str, object]:
 _ID = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
 _TEXT = {"type": "string"}
 _MATRIX = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-EMPLOYEE = _object(_id=_ID, name=_TEXT, surname=_TEXT)
-USERS = _object(
-    users={"type": "array", "items": _object(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX)}
+EMPLOYEE = described(_id=_ID, name=_TEXT, surname=_TEXT)
+USERS = described(
+    users={"type": "array", "items": described(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX)}
 )
 _SECONDS = {"type": ["integer", "null"]}
-_USED_PHOTO = _object(photo_hash=_TEXT, until={"type": "number"})
-EXPORT = _object(
+_USED_PHOTO = described(photo_hash=_TEXT, until={"type": "number"})
+EXPORT = described(
     _id=_ID,
     name=_TEXT,
     surname=_TEXT,
@@ -258,7 +268,7 @@ EXPORT = _object(
     model=_TEXT,
     feature_vectors=_MATRIX,
     photo_hashes={"type": "array", "items": _TEXT},
-    samples={"type": "array", "items": _object(sample_id=_TEXT, enrolled_at=_SECONDS)},
+    samples={"type": "array", "items": described(sample_id=_TEXT, enrolled_at=_SECONDS)},
     external_id={"type": ["string", "null"]},
     metadata={"type": "object"},
     groups={"type": "array", "items": _TEXT},
@@ -266,6 +276,6 @@ EXPORT = _object(
     updated_at=_SECONDS,
     used_photos={"type": "array", "items": _USED_PHOTO},
 )
-STATUS = _object(status=_TEXT)
-RELEASE = _object(version=_TEXT)
+STATUS = described(status=_TEXT)
+RELEASE = described(version=_TEXT)
 METRICS: dict[str, object] = {"type": "string"}

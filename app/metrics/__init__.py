@@ -13,7 +13,8 @@ PREFIX = "image_registration"
 
 ENDPOINTS = (
     *("find_match", "enrol", "replace", "get_all", "remove", "export"),
-    *("healthz", "readyz", "metrics", "version", "openapi"),
+    *("identifications", "verifications", "candidates", "comparisons", "faces"),
+    *("feature_vectors", "healthz", "readyz", "metrics", "version", "openapi"),
 )
 STAGES = ("recognition", "search", "index", "store", "liveness")
 """Stages of a request whose time is measured."""
@@ -34,13 +35,13 @@ _PICTURES = (
 CODES = (
     *("bad_request", "wrong_dimension", "page_too_large", "key_missing", "key_unknown"),
     *("key_insufficient", "no_such_employee", "not_found", "method_not_allowed", "no_match"),
-    *("not_alive", "fraud_suspected", "too_slow", "employee_exists", "face_enrolled"),
-    *("body_too_large", "target_too_long", "head_too_large", "not_json", "encoded"),
-    *("too_many_requests", "too_many_failures", "internal_error"),
+    *("not_verified", "not_alive", "fraud_suspected", "too_slow", "employee_exists"),
+    *("face_enrolled", "body_too_large", "target_too_long", "head_too_large", "not_json"),
+    *("encoded", "too_many_requests", "too_many_failures", "internal_error"),
     *_PICTURES,
     *_UNAVAILABLE,
 )
-"""The codes of all errors, as docs/api.md lists them."""
+"""The codes of all errors, as docs/api.md and docs/api-v2.md list them."""
 _THROTTLED = "too_many_failures"
 OUTCOMES = (
     *("match", "no_match", "ambiguous", "not_alive", "fraud_suspected", "throttled"),

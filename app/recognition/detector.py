@@ -184,6 +184,12 @@ def distinct(faces: Sequence[DetectedFace]) -> list[DetectedFace]:
     return sorted(keep, key=lambda face: face.side, reverse=True)
 
 
+def beside(known: Sequence[DetectedFace], found: Sequence[DetectedFace]) -> list[DetectedFace]:
+    """Return those of the found faces that are none of the known ones."""
+    boxes = np.array([face.box for face in known]).reshape(-1, 4)
+    return [face for face in found if not (overlaps(face.box, boxes) > _SAME_FACE).any()]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Tile:
     """A piece of the picture at one scale, with a margin."""

@@ -4,16 +4,19 @@ The main face is the largest; among faces of about that size, it is the most cen
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from app.recognition import FaceTooSmall, NoFace
-from app.recognition.detector import DetectedFace, FaceDetector
+from app.recognition.detector import DetectedFace, FaceDetector, beside
 from app.recognition.image import Photo, Picture
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pyramid import GREY, Pyramid
+
+MOST_FACES = 50
+"""Faces that are described of one photo: judging each takes four inferences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,20 @@ class FaceSearch:
             return best
         close_up = self._close_up(photo, picture, 0)
         return close_up if close_up.faces else self._finer_view(photo)
+
+    def every_face(self, photo: Photo) -> View:
+        """Return the same view with all its faces, or one without any.
+
+        The main face and its rivals come first, then the others, the largest first.
+        Raises UnusableImage if the photo is too small.
+        """
+        try:
+            view = self.best_view(photo)
+        except NoFace:
+            picture = photo.decode(self._requirements.search_side)
+            return self._view(photo, _rotated(picture, 0), [], 0)
+        found = self._detector.detect(view.pyramid, smallest_share=0)
+        return replace(view, faces=[*view.faces, *beside(view.faces, found)][:MOST_FACES])
 
     def view(self, photo: Photo, quarters: int) -> View:
         """Return the photo rotated by so many quarter turns. Raises UnusableImage."""

@@ -53,6 +53,7 @@ class Quality:
     eyes: float
     mouth: float
     forehead: float
+    brightness: float = 0  # median grey level in [0, 255]; it has no limit
 
 
 LIMITS = {
@@ -182,7 +183,7 @@ def measured(
     texture = np.array([gradient[part].mean() for part in _PARTS])
     moved = np.linalg.norm(covered_vectors - vector, axis=1)
     shown = np.sqrt(texture) * moved / max(float(moved.mean()), _TINY)
-    brightness = [float(np.median(smooth[part])) for part in _SIDES]
+    halves = [float(np.median(smooth[part])) for part in _SIDES]
     near = _box(picture, points, between)
     # Where the network sees a smaller face than the picture shows, noise is averaged.
     shrinkage = min(1.0, _EYE_DISTANCE / between)
@@ -193,7 +194,8 @@ def measured(
         stretch=float(max(proportion, 1 / proportion)),
         contrast=contrast,
         glare=float((grey[_OVAL] >= _TOO_BRIGHT).mean()),
-        evenness=min(brightness) / max(*brightness, _TINY),
+        brightness=float(np.median(smooth[_OVAL])),
+        evenness=min(halves) / max(*halves, _TINY),
         noise=_noise(near, _PATCH * between) * shrinkage / contrast,
         blocks=_blocks(near) / contrast,
         frequency=_frequency(grey),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 
 import cv2
@@ -21,7 +22,8 @@ from app.recognition import (
     quality,
 )
 from app.recognition.alignment import affine, chip_to_picture, middle, similarity
-from app.recognition.detector import FaceDetector
+from app.recognition.described import DescribedFace, DescribedPhoto, in_photo, size
+from app.recognition.detector import DetectedFace, FaceDetector
 from app.recognition.face_search import FaceSearch, View
 from app.recognition.frame_sequence import BadFrame, FrameSequence, ObservedFace
 from app.recognition.image import Photo, Picture
@@ -76,12 +78,34 @@ class Recogniser:
 
     def for_login(self, data: bytes) -> NDArray[np.float32]:
         """Return the vector (dimension,) of the main face. Raises NotAnImage, UnusableImage."""
+        return self.main_face(data)[1]
+
+    def main_face(self, data: bytes) -> tuple[DetectedFace, NDArray[np.float32]]:
+        """Return the main face, in pixels of the upright photo, and its vector (dimension,).
+
+        Raises NotAnImage, UnusableImage.
+        """
         with self._slots:
             photo = self._photo(data)
             view = self._search.best_view(photo)
             with self._detailed(photo, view) as detail:
                 chips = self._chips(view, detail, self.model.crops)
-            return _mean(self._embedded(chips))
+            return in_photo(view, view.faces[0]), _mean(self._embedded(chips))
+
+    def describe(self, data: bytes) -> DescribedPhoto:
+        """Return every face and whether it can be enrolled, the one that a login takes first.
+
+        Raises NotAnImage, and UnusableImage if the photo is too large or too small.
+        """
+        with self._slots:
+            photo = self._photo(data)
+            view = self._search.every_face(photo)
+            each = [replace(view, faces=[face]) for face in view.faces]
+            if not each:
+                return DescribedPhoto(*size(view, photo), [])
+            with self._fine(photo, min(each, key=self._magnification)) as detail:
+                faces = [self._described(one, detail) for one in each]
+            return DescribedPhoto(*size(view, photo), faces)
 
     def for_frames(self, data: bytes, frames: Sequence[bytes]) -> FrameSequence:
         """Return the main face of a photo and of each of the frames.
@@ -124,26 +148,42 @@ class Recogniser:
 
     def _chips(self, view: View, detail: _Detail, crops: Sequence[float]) -> Picture:
         """Return the face as the model takes it, (crops, side, side, 3). Raises FaceTooBlurred."""
+        chips = self._cut(view, detail, crops)
+        if error := self._too_blurred(chips):
+            raise error
+        return chips
+
+    def _cut(self, view: View, detail: _Detail, crops: Sequence[float]) -> Picture:
         pyramid, scale = detail
         to_picture, side = chip_to_picture(view.faces[0], self.model) * scale, self.model.side
-        chips = np.stack([pyramid.warped(middle(to_picture, crop, side), side) for crop in crops])
-        if sharpness(chips[0]) < self._requirements.sharpness:
-            raise FaceTooBlurred("the face is too blurred, hold the camera still")
-        return chips
+        return np.stack([pyramid.warped(middle(to_picture, crop, side), side) for crop in crops])
+
+    def _too_blurred(self, chips: Picture) -> FaceTooBlurred | None:
+        if sharpness(chips[0]) >= self._requirements.sharpness:
+            return None
+        return FaceTooBlurred("the face is too blurred, hold the camera still")
+
+    def _too_small(self, view: View) -> FaceTooSmall | None:
+        if (side := view.faces[0].side / view.detail) >= self._requirements.face_side:
+            return None
+        return FaceTooSmall(f"the face is too small ({side:.0f} pixels), come closer to the camera")
 
     @contextmanager
     def _detailed(self, photo: Photo, view: View) -> Iterator[_Detail]:
+        """Yield what `_fine` does. Raises FaceTooSmall."""
+        if error := self._too_small(view):
+            raise error
+        with self._fine(photo, view) as detail:
+            yield detail
+
+    @contextmanager
+    def _fine(self, photo: Photo, view: View) -> Iterator[_Detail]:
         """Yield the view, or a finer one if the model takes more of the face's pixels.
 
         Also yield its scale relative to the view. Beyond the picture's edge it is grey: closely cut
-        faces are more alike with black (docs/matching.md). Raises FaceTooSmall.
+        faces are more alike with black (docs/matching.md).
         """
-        face = view.faces[0]
-        if (side := face.side / view.detail) < self._requirements.face_side:
-            raise FaceTooSmall(
-                f"the face is too small ({side:.0f} pixels), come closer to the camera"
-            )
-        view_pixels_per_pixel = magnification(chip_to_picture(face, self.model))
+        view_pixels_per_pixel = self._magnification(view)
         if view_pixels_per_pixel >= 1 or view.detail >= 1:
             yield Pyramid(view.pyramid.picture, GREY), 1.0
             return
@@ -157,6 +197,27 @@ class Recogniser:
         worst = quality.LIMITS[self._requirements.quality]
         if worst is None:
             return _mean(self._embedded(chips))
+        found, embedded = self._measured(view, detail, chips)
+        if error := quality.flaw(found, worst):
+            raise error
+        return _mean(embedded)
+
+    def _described(self, view: View, detail: _Detail) -> DescribedFace:
+        chips = self._cut(view, detail, self.model.crops[:1])
+        found, _ = self._measured(view, detail, chips)
+        flaw: UnusableImage | None = self._too_small(view) or self._too_blurred(chips)
+        if flaw is None and (worst := quality.LIMITS[self._requirements.quality]):
+            flaw = quality.flaw(found, worst)
+        return DescribedFace(in_photo(view, view.faces[0]), found, flaw)
+
+    def _magnification(self, view: View) -> float:
+        """Return how many pixels of the view the model takes for each of its own."""
+        return magnification(chip_to_picture(view.faces[0], self.model))
+
+    def _measured(
+        self, view: View, detail: _Detail, chips: Picture
+    ) -> tuple[quality.Quality, NDArray[np.float32]]:
+        """Return the measures of a face, and the vectors of its chips."""
         face, chip = view.faces[0], chips[0]
         to_chip = cv2.invertAffineTransform(chip_to_picture(face, self.model))
         landmarks = face.landmarks @ to_chip[:, :2].T + to_chip[:, 2]
@@ -173,9 +234,7 @@ class Recogniser:
             embedded[0],
             embedded[crops:],
         )
-        if error := quality.flaw(found, worst):
-            raise error
-        return _mean(embedded[:crops])
+        return found, embedded[:crops]
 
     def _found(self, photo: Photo, view: View, crops: Sequence[float]) -> _Found:
         with self._detailed(photo, view) as detail:

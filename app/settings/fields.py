@@ -30,7 +30,7 @@ SECURITY = frozenset(
     {"mongo_db_protocol", "mongo_db_url", "mongo_db_username", "mongo_db_password"}
     | {"mongo_db_collection", "sqlite_path", "vector_keys", "api_keys", "api_keys_file"}
     | {"liveness_service_url", "liveness_token", "liveness_username", "liveness_password"}
-    | {"login_match_threshold", "max_fpir", "quality"}
+    | {"login_match_threshold", "verification_threshold", "max_fpir", "quality"}
     | {"audit_log", "trusted_proxies", "cors_origins"}
 )
 # Blanks and quotation marks may be part of these values.
@@ -141,6 +141,9 @@ class Fields(BaseSettings):
     login_match_threshold: Threshold = 0.8
     """α: a probe matches if its distance is below it. `auto` [measures the
     gallery](self-measurement.md) and lowers α from 0.8 as far as `MAX_FPIR` asks."""
+    verification_threshold: float = Field(0.8, ge=0, le=1)
+    """α of a [verification](api-v2.md#verify): the photo shows that employee if their distance is
+    below it. At the default, about 0.1 % of strangers match."""
     max_fpir: float = Field(0.01, ge=0.001, le=0.5)
     """The highest acceptable share of strangers taken for an employee. The log warns if it is
     higher, and `LOGIN_MATCH_THRESHOLD=auto` lowers α until it is not."""

@@ -57,7 +57,7 @@ def samples_of(employee: Employee) -> Samples:
 def from_vectors(vectors: Sequence[Sequence[float]], model: FaceModel) -> Samples:
     """Return the samples of vectors, which are finite and non-zero. Raises WrongDimension."""
     made = (Sample(int(time.time())),) * len(vectors)
-    return Samples(_unit(vectors, model.dimension), made)
+    return Samples(unit(vectors, model.dimension), made)
 
 
 def from_photos(
@@ -129,7 +129,7 @@ def without(samples: Samples, removed: str) -> Samples:
     return Samples(samples.vectors[kept], chosen, tuple(hashes))
 
 
-def _unit(vectors: Sequence[Sequence[float]], dimension: int) -> NDArray[np.float32]:
+def unit(vectors: Sequence[Sequence[float]], dimension: int) -> NDArray[np.float32]:
     """Return the vectors scaled to unit length. Raises WrongDimension."""
     for number, vector in enumerate(vectors, start=1):
         if len(vector) != dimension:

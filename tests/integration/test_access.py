@@ -37,6 +37,48 @@ CALLS: dict[str, Call] = {
         406,
         {"login", "admin"},
     ),
+    "v2.identifications": (
+        "POST",
+        "/api/v2/identifications",
+        {"photo": photos.astronaut()},
+        406,
+        {"login", "admin"},
+    ),
+    "v2.verifications": (
+        "POST",
+        "/api/v2/verifications",
+        {"photo": photos.astronaut(), "employee_id": 5},
+        406,
+        {"login", "admin"},
+    ),
+    "v2.candidates": (
+        "POST",
+        "/api/v2/candidates",
+        {"feature_vector": random_vector(2)},
+        200,
+        {"admin"},
+    ),
+    "v2.comparisons": (
+        "POST",
+        "/api/v2/comparisons",
+        {"photos": [photos.astronaut(), photos.admiral()]},
+        200,
+        {"admin"},
+    ),
+    "v2.faces": (
+        "POST",
+        "/api/v2/faces",
+        {"photo": photos.astronaut()},
+        200,
+        {"login", "enrol", "admin"},
+    ),
+    "v2.feature_vectors": (
+        "POST",
+        "/api/v2/feature-vectors",
+        {"photos": [photos.astronaut()]},
+        200,
+        {"admin"},
+    ),
     "employees.enrol": ("POST", "/api/store/1", ENROLMENT, 200, {"enrol", "admin"}),
     "employees.replace": ("PUT", "/api/store/5", ENROLMENT, 200, {"enrol", "admin"}),
     "employees.get_all": ("GET", "/api/get_all/30/1", None, 200, {"enrol", "admin"}),
@@ -101,6 +143,8 @@ def test_each_key_may_call_only_its_endpoints(keyed: FlaskClient, endpoint: str,
         response = keyed.open(path, method=method, json=body, headers=headers)
         assert response.status_code == expected
         assert ("WWW-Authenticate" in response.headers) == (expected == 401)
+        if path.startswith("/api/v2/") and expected >= 400:
+            assert response.mimetype == "application/problem+json"
         keyed.delete("/api/1", headers=bearer("admin"))
         if who in allowed and endpoint == "employees.remove":
             break

@@ -48,5 +48,21 @@ def test_errors_are_described_in_both_forms(client: FlaskClient) -> None:
     assert paths["/healthz"]["get"]["security"] == []
 
 
+def test_the_second_version_takes_forms_and_answers_errors_in_json(client: FlaskClient) -> None:
+    paths = client.get("/openapi.json").get_json()["paths"]
+    found = {path: paths[path]["post"] for path in paths if path.startswith("/api/v2/")}
+    assert len(found) >= 6
+    for operation in found.values():
+        assert set(operation["requestBody"]["content"]) == {
+            "application/json",
+            "multipart/form-data",
+        }
+        for status, answer in operation["responses"].items():
+            kind = "application/json" if status == "200" else "application/problem+json"
+            assert set(answer["content"]) == {kind}
+    form = found["/api/v2/identifications"]["requestBody"]["content"]["multipart/form-data"]
+    assert form["schema"]["properties"]["photo"]["format"] == "binary"
+
+
 def test_what_is_answered_is_as_it_is_described(client: FlaskClient, app: Flask) -> None:
     assert fuzz_api(app, examples=40, seed=1) > 200

@@ -22,6 +22,7 @@ from app.storage import Employee, StoreUnavailable
 from app.storage.sqlite.store import SqliteStore
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
 from app.usecases.login import Login
+from app.usecases.probes import Examination, Probe
 from testbed.employees import face_model, someone
 from tests.support.services import service_with
 
@@ -197,10 +198,11 @@ def test_until_it_is_loaded_no_picture_is_decoded(
     service = service_with(store, recogniser, lambda model: EndlessGallery(store, model))
     service.start()
     no_liveness = LivenessClient(None, Timeouts(1, 1, 1, 0), None)
-    log_in = Login(service, no_liveness, AuditLog(None), replay_window_s=60)
+    examine = Examination(service, no_liveness, replay_window_s=60)
+    log_in = Login(service, examine, AuditLog(None))
     try:
         with pytest.raises(NotReady):
-            log_in(b"no picture")
+            log_in(Probe(b"no picture"))
         with pytest.raises(NotReady):
             Enrolment(service, AuditLog(None)).add(
                 EnrolmentRequest(1, "Grace", "Hopper", photos=[b"no picture"])

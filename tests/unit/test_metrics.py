@@ -134,9 +134,10 @@ def test_the_levels_of_a_worker_that_has_ended_are_forgotten() -> None:
     assert value(samples(metrics), "image_registration_worker_starts_total") == 1
 
 
-def test_every_code_of_the_api_page_is_counted() -> None:
-    page = (ROOT / "docs/api.md").read_text().partition("## Errors")[2]
-    rows = re.findall(r"^\| \d{3}.*\| (.*) \|$", page.partition("\n## ")[0], re.MULTILINE)
+def test_every_code_of_the_api_pages_is_counted() -> None:
+    pages = [(ROOT / "docs" / name).read_text() for name in ("api.md", "api-v2.md")]
+    sections = (page.partition("## Errors")[2].partition("\n## ")[0] for page in pages)
+    rows = re.findall(r"^\| \d{3}.*\| (.*) \|$", "\n".join(sections), re.MULTILINE)
     codes = {code for row in rows for code in re.findall(r"`(\w+)`", row)}
     read = samples(Metrics())["image_registration_errors_total"]
     counted = {dict(labels)["code"] for labels in read}

@@ -1,0 +1,30 @@
+"""All calls under `/api/v2`."""
+
+from flask import Blueprint
+
+from app.access.rate_limits import RateLimits
+from app.api.paths import V2
+from app.api.v2 import candidates, comparisons, faces, feature_vectors, probes
+from app.lifecycle import Service
+from app.limiter import Limiter
+from app.usecases.faces import Faces
+from app.usecases.login import Login
+from app.usecases.verification import Verification
+
+
+def blueprint(
+    service: Service,
+    log_in: Login,
+    verify: Verification,
+    asked: Faces,
+    limits: RateLimits,
+    slots: Limiter,
+) -> Blueprint:
+    """Return the calls. slots: each call that takes a photo holds one until it is answered."""
+    api = Blueprint("v2", __name__, url_prefix=V2)
+    probes.add(api, service, log_in, verify, limits, slots)
+    candidates.add(api, service, asked, slots)
+    comparisons.add(api, service, asked, slots)
+    faces.add(api, asked, slots)
+    feature_vectors.add(api, service, asked, slots)
+    return api

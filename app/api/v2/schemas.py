@@ -1,0 +1,166 @@
+"""Schemas of requests and answers under `/api/v2`. Unknown members are refused."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from app.api import schemas
+from app.api.schemas import MAX_ID, PHOTOS, Frame, Photo, Vector, decode_all, decode_frames
+from app.api.schemas import described as _object
+
+MOST_CANDIDATES = 20
+
+Check = Literal["liveness", "fraud"]
+
+
+def _photos(given: object, info: ValidationInfo) -> object:
+    return decode_all(given, info) if isinstance(given, list) else given
+
+
+Photos = Annotated[
+    list[bytes], Field(min_length=1), BeforeValidator(_photos), WithJsonSchema(PHOTOS)
+]
+TwoPhotos = Annotated[
+    list[bytes],
+    Field(min_length=2, max_length=2),
+    BeforeValidator(_photos),
+    WithJsonSchema(PHOTOS | {"minItems": 2, "maxItems": 2}),
+]
+
+
+class Body(schemas.Body):
+    """A body whose members are all known, because one that is ignored might be a restriction."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    example = '{"photo": "..."}'
+
+
+class PhotoBody(Body):
+    """One photo."""
+
+    photo: Photo
+
+
+class PhotosBody(Body):
+    """Several photos."""
+
+    example = '{"photos": ["..."]}'
+
+    photos: Photos
+
+
+class ProbeBody(PhotoBody):
+    """What a person shows to be let in. A threshold above the one in force changes nothing."""
+
+    frames: list[Frame] = Field(default_factory=list)
+    checks: list[Check] = Field(default_factory=list)
+    threshold: Annotated[FiniteFloat, Field(gt=0, le=1)] | None = None
+
+    @model_validator(mode="after")
+    def _decode_frames_for_checks(self) -> Self:
+        """Replace the frames by encoded pictures; drop them if no check needs them."""
+        self.checks = list(dict.fromkeys(self.checks))
+        self.frames = decode_frames(self.frames, self.checks[0]) if self.checks else []
+        return self
+
+
+class VerificationBody(ProbeBody):
+    """The same, and whom the person claims to be."""
+
+    example = '{"photo": "...", "employee_id": 1}'
+
+    employee_id: Annotated[int, Field(ge=0, le=MAX_ID)]
+
+
+class CandidatesBody(Body):
+    """A photo or a feature vector to search the gallery for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["photo"]}, {"required": ["feature_vector"]}]}
+    )
+
+    photo: Photo | None = None
+    feature_vector: Vector | None = None
+    limit: Annotated[int, Field(ge=1, le=MOST_CANDIDATES)] = 10
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.photo is None) == (self.feature_vector is None):
+            raise ValueError("send either photo or feature_vector")
+        return self
+
+
+class ComparisonBody(Body):
+    """Two photos to compare."""
+
+    example = '{"photos": ["...", "..."]}'
+
+    photos: TwoPhotos
+
+
+# JSON schemas of the answers
+Json = dict[str, Any]
+
+
+def _list(items: object) -> Json:
+    return {"type": "array", "items": items}
+
+
+def _or_null(schema: Json) -> Json:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_NUMBER = {"type": "number"}
+_WHOLE = {"type": "integer"}
+_TEXT = {"type": "string"}
+_BOOLEAN = {"type": "boolean"}
+_POINT = _list(_NUMBER)
+_SCORE = _or_null({"type": "number", "minimum": 0, "maximum": 1})
+_CHECKS = _list({"enum": ["liveness", "fraud"]})
+EMPLOYEE = _object(
+    employee_id={"type": "integer", "minimum": 0, "maximum": MAX_ID}, name=_TEXT, surname=_TEXT
+)
+LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
+_FACE = dict[str, object](
+    box=_object(left=_NUMBER, top=_NUMBER, width=_NUMBER, height=_NUMBER),
+    landmarks=_object(**dict.fromkeys(LANDMARKS, _POINT)),
+    detection_score=_NUMBER,
+)
+FACE = _object(**_FACE)
+IDENTIFICATION = _object(match=EMPLOYEE, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER)
+VERIFICATION = _object(verified={"const": True}, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER)
+CANDIDATES = _object(
+    face=_or_null(FACE),
+    candidates=_list(_object(employee=EMPLOYEE, distance=_NUMBER, comparison_score=_SCORE)),
+    threshold=_NUMBER,
+    model=_TEXT,
+)
+COMPARISON = _object(matched=_BOOLEAN, distance=_NUMBER, comparison_score=_SCORE, model=_TEXT)
+FACES = _object(
+    width=_WHOLE,
+    height=_WHOLE,
+    faces=_list(
+        _object(
+            **_FACE,
+            quality={"type": "object", "additionalProperties": _NUMBER},
+            usable=_BOOLEAN,
+            code=_or_null(_TEXT),
+            advice=_or_null(_TEXT),
+        )
+    ),
+)
+FEATURE_VECTORS = _object(
+    model=_TEXT,
+    vectors=_list(
+        {"anyOf": [_object(feature_vector=_list(_NUMBER)), _object(code=_TEXT, detail=_TEXT)]}
+    ),
+)
