@@ -71,17 +71,16 @@ def create_app(
         liveness_breakers_open=lambda: liveness.is_blocked,
         gallery_age_seconds=lambda: service.caught_up_at,
     )
-    app.register_blueprint(
-        employees.blueprint(
-            Enrolment(service, audit), Employees(service, audit), access, slots, settings.listings
-        )
-    )
+    enrolment, people = Enrolment(service, audit), Employees(service, audit)
+    app.register_blueprint(employees.blueprint(enrolment, people, access, slots, settings.listings))
     examine = Examination(service, liveness, settings.replay_window_s)
     log_in = Login(service, examine, audit)
     app.register_blueprint(login.blueprint(log_in, limits, slots))
     verify = Verification(service, examine, audit, settings.verification_threshold)
     faces = Faces(service, audit, settings.verification_threshold)
-    app.register_blueprint(v2.blueprint(service, log_in, verify, faces, limits, slots))
+    app.register_blueprint(
+        v2.blueprint(service, log_in, verify, faces, enrolment, people, limits, slots)
+    )
     app.register_blueprint(health.blueprint(service, audit, liveness, access, keys.required))
     app.register_blueprint(monitoring.blueprint(service, metrics))
     app.register_blueprint(openapi.blueprint())

@@ -2,11 +2,9 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import asdict
-from hashlib import blake2b
 
-from flask import Blueprint, Response, g, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from app.access import Role
 from app.api.access import Access, allow, scope
@@ -14,9 +12,10 @@ from app.api.bodies import read_body
 from app.api.errors import Problem
 from app.api.middleware import text
 from app.api.openapi import describe
-from app.api.schemas import EXPORT, MAX_ID, USERS, StoreBody
+from app.api.parameters import checked, enrolment_id
+from app.api.schemas import EXPORT, USERS, StoreBody
 from app.limiter import Limiter
-from app.storage import Employee, NoSuchEmployee, Profile, new_enrolment_id, sample_id
+from app.storage import Employee, Profile, sample_id
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
 
@@ -68,15 +67,14 @@ def blueprint(
     @allow(Role.ADMIN)
     @describe("Remove everything stored about an employee; also succeeds if nothing is stored")
     def remove(employee_id: int) -> Response:
-        with suppress(NoSuchEmployee):  # a client's retry must not look like a failure
-            employees.remove(_checked(employee_id), scope())
+        employees.discard(checked(employee_id), scope())
         return text("ok")
 
     @api.get("/employees/<id:employee_id>/export")
     @allow(Role.ADMIN)
     @describe("Export everything stored about an employee", answers=EXPORT, errors=(404,))
     def export(employee_id: int) -> Response:
-        employee, probes = employees.export(_checked(employee_id), scope())
+        employee, probes = employees.export(checked(employee_id), scope())
         return jsonify(
             _id=employee.employee_id,
             name=employee.name,
@@ -119,34 +117,18 @@ def _page_json(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:
 
 
 def _request(employee_id: int, profile: Profile | None = None) -> EnrolmentRequest:
-    enrolment_id = _enrolment_id()
+    retry = enrolment_id()
     body = read_body(StoreBody)
     return EnrolmentRequest(
-        _checked(employee_id),
+        checked(employee_id),
         body.name,
         body.surname,
         photos=body.img_base64 or (),
         vectors=body.img_features or (),
         profile=profile,
         allow_similar=body.allow_similar,
-        enrolment_id=enrolment_id,
+        enrolment_id=retry,
     )
-
-
-def _enrolment_id() -> str:
-    """Return a new id, or the same one for every retry that sends the same Idempotency-Key."""
-    key = request.headers.get("Idempotency-Key")
-    if not key:
-        return new_enrolment_id()
-    digest = blake2b("\n".join((key, request.path, "")).encode(), digest_size=16)
-    digest.update(g.received)
-    return digest.hexdigest()
-
-
-def _checked(employee_id: int) -> int:
-    if employee_id > MAX_ID:
-        raise Problem(400, "bad_request", f"employee_id: must be at most {MAX_ID}")
-    return employee_id
 
 
 def _whole_number(field: str, value: str, maximum: int) -> int:

@@ -1,7 +1,7 @@
 """Describe the service in OpenAPI 3.1, generated from its routes, schemas and errors."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
@@ -31,13 +31,16 @@ _PROBLEM: Json = {
 }
 _STATUSES = {
     200: "done",
+    201: "made",
+    204: "done; there is nothing to say",
     400: "malformed: which field, and what is wrong with it",
     401: "the API key is missing or unknown",
     403: "the API key lacks the role",
     404: "there is nothing at this address",
     406: "no match, or a check failed",
     408: "the request did not arrive in time",
-    409: "that id is taken",
+    409: "the request conflicts with what is stored",
+    412: "the employee is not stored as If-Match or If-None-Match says",
     413: "the body is too large",
     414: "the address is too long",
     415: "the body is not JSON or is compressed, or the picture's format is not supported",
@@ -59,16 +62,20 @@ def describe(
     body: type[BaseModel] | None = None,
     answers: Json | None = None,
     errors: Iterable[int] = (),
+    *,
+    query: type[BaseModel] | None = None,
+    done: Sequence[int] = (200,),
 ) -> Callable[[View], View]:
     """Describe an endpoint.
 
-    body: schema of the request's body. answers: JSON schema of status 200, which is plain text if
+    body: schema of the request's body. answers: JSON schema of the answer, which is plain text if
     it is a string; None for the text `ok`.
-    errors: statuses in addition to those that all endpoints share.
+    errors: statuses in addition to those that all endpoints share. query: schema of the query.
+    done: the statuses of success; 204 has no body.
     """
 
     def declare(view: View) -> View:
-        setattr(view, _DESCRIBED, (summary, body, answers, tuple(errors)))
+        setattr(view, _DESCRIBED, (summary, body, answers, tuple(errors), query, tuple(done)))
         return view
 
     return declare
@@ -121,7 +128,7 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
     described = getattr(view, _DESCRIBED, None)
     if described is None:
         raise LookupError(f"{rule.rule} is not described")
-    summary, body, answers, errors = described
+    summary, body, answers, errors, query, done = described
     roles = roles_of(view)
     statuses = {*errors, *_ALWAYS}
     statuses.update(_NOT_PUBLIC if roles is not None else ())
@@ -130,8 +137,11 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
     operation: Json = {
         "operationId": rule.endpoint,
         "summary": summary,
-        "parameters": [_parameter(rule, name) for name in sorted(rule.arguments)],
-        "responses": {"200": _success(answers)}
+        "parameters": [
+            *(_parameter(rule, name) for name in sorted(rule.arguments)),
+            *_query_parameters(query),
+        ],
+        "responses": {str(status): _success(status, answers) for status in done}
         | {str(status): _error(status, errors, json_alone) for status in sorted(statuses)},
         "security": [] if roles is None else [{"bearer": []}, {"key": []}, {}],
     }
@@ -167,13 +177,27 @@ def _parameter(rule: Rule, name: str) -> Json:
     schema: Json = {"type": "integer", "minimum": 1}
     if name == "employee_id":
         schema |= {"minimum": 0, "maximum": MAX_ID}
+    if name == "sample_id":
+        schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def _success(schema: Json | None) -> Json:
+def _query_parameters(schema: type[BaseModel] | None) -> list[Json]:
+    if schema is None:
+        return []
+    members = schema.model_json_schema()["properties"]
+    return [
+        {"name": name, "in": "query", "required": False, "schema": member}
+        for name, member in members.items()
+    ]
+
+
+def _success(status: int, schema: Json | None) -> Json:
+    if status == 204:  # no content
+        return {"description": _STATUSES[status]}
     schema = schema or {"type": "string", "const": "ok"}
     media_type = "text/plain" if schema["type"] == "string" else "application/json"
-    return {"description": _STATUSES[200], "content": {media_type: {"schema": schema}}}
+    return {"description": _STATUSES[status], "content": {media_type: {"schema": schema}}}
 
 
 def _error(status: int, declared: Iterable[int], json_alone: bool) -> Json:

@@ -145,12 +145,14 @@ class Body(BaseModel):
 
     example: a body to show to clients that do not send JSON.
     guards: members that request a security check, so that a misspelt one must be refused.
+    nullable: members to which null does something.
     """
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
     example: ClassVar[str]
     guards: ClassVar[tuple[str, ...]] = ()
+    nullable: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     @cache
@@ -168,7 +170,11 @@ class Body(BaseModel):
         """Drop null members, and refuse names that nearly match ours: a check must not be lost."""
         if not isinstance(given, dict):
             return given
-        given = {name: value for name, value in given.items() if value is not None}
+        given = {
+            name: value
+            for name, value in given.items()
+            if value is not None or name in cls.nullable
+        }
         if len(given) > _MAX_MEMBERS:
             raise ValueError(f"the body has more than {_MAX_MEMBERS} members")
         for name in given:

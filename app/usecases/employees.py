@@ -1,13 +1,14 @@
 """List, show, change, export and remove employees."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from app.audit import AuditLog
 from app.lifecycle import Service
 from app.stages import stage
-from app.storage import Employee, Selection, UsedProbe
+from app.storage import Employee, NoSuchEmployee, Selection, UsedProbe
 from app.storage.names import words
 from app.usecases.records import Scope, edited, in_scope, visible
 
@@ -102,6 +103,11 @@ class Employees:
         with self._audit.entry("export", employee_id=employee_id), stage("store"):
             employee = visible(self._service, employee_id, scope)
             return employee, self._service.store.used_probes(employee_id)
+
+    def discard(self, employee_id: int, scope: Scope = None) -> None:
+        """Remove all that is stored of an employee, if anything is. Raises IndexUnavailable."""
+        with suppress(NoSuchEmployee):  # a client's retry must not look like a failure
+            self.remove(employee_id, scope)
 
     def remove(self, employee_id: int, scope: Scope = None) -> None:
         """Remove all that is stored of an employee. Raises NoSuchEmployee, IndexUnavailable."""

@@ -1,10 +1,13 @@
 """Faces and employees as answers under `/api/v2` hold them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from app.api.v2.schemas import LANDMARKS
+from app.recognition import UnusableImage
 from app.recognition.detector import DetectedFace
-from app.storage import Employee
+from app.storage import Employee, Sample, sample_id
+from app.usecases.samples import Refused
 
 
 def employee_json(employee: Employee) -> dict[str, Any]:
@@ -14,6 +17,52 @@ def employee_json(employee: Employee) -> dict[str, Any]:
         "name": employee.name,
         "surname": employee.surname,
     }
+
+
+def person_json(employee: Employee) -> dict[str, Any]:
+    """Return all that is stored of an employee, except vectors and hashes."""
+    profile = employee.profile
+    return {
+        **employee_json(employee),
+        "external_id": profile.external_id,
+        "metadata": profile.metadata,
+        "groups": profile.groups,
+        "model": employee.model,
+        "enrolled_at": _time(profile.enrolled_at),
+        "updated_at": _time(profile.updated_at),
+        "samples": samples_json(employee),
+    }
+
+
+def samples_json(employee: Employee) -> list[dict[str, Any]]:
+    """Return the samples of an employee, without vectors."""
+    return [
+        {
+            "sample_id": sample_id(vector),
+            "enrolled_at": _time(sample.enrolled_at),
+            "source": _source(sample),
+        }
+        for vector, sample in zip(employee.vectors, employee.samples, strict=True)
+    ]
+
+
+def refused_json(refused: Refused) -> dict[str, Any]:
+    """Return which photo was left out, and why."""
+    reason = refused.reason
+    code = reason.code if isinstance(reason, UnusableImage) else "not_an_image"
+    return {"photo": refused.photo, "code": code, "detail": str(reason)}
+
+
+def _source(sample: Sample) -> str | None:
+    """Return what a sample is of; None if an older release did not say."""
+    if sample.photo_hashes:
+        return "photo"
+    return None if sample.enrolled_at is None else "feature_vector"
+
+
+def _time(seconds: int | None) -> str | None:
+    """Return seconds since 1970 as RFC 3339 has it."""
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def face_json(face: DetectedFace) -> dict[str, Any]:

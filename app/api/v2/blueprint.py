@@ -4,9 +4,11 @@ from flask import Blueprint
 
 from app.access.rate_limits import RateLimits
 from app.api.paths import V2
-from app.api.v2 import candidates, comparisons, faces, feature_vectors, probes
+from app.api.v2 import candidates, comparisons, faces, feature_vectors, people, probes, samples
 from app.lifecycle import Service
 from app.limiter import Limiter
+from app.usecases.employees import Employees
+from app.usecases.enrolment import Enrolment
 from app.usecases.faces import Faces
 from app.usecases.login import Login
 from app.usecases.verification import Verification
@@ -17,6 +19,8 @@ def blueprint(
     log_in: Login,
     verify: Verification,
     asked: Faces,
+    enrolment: Enrolment,
+    employees: Employees,
     limits: RateLimits,
     slots: Limiter,
 ) -> Blueprint:
@@ -27,4 +31,6 @@ def blueprint(
     comparisons.add(api, service, asked, slots)
     faces.add(api, asked, slots)
     feature_vectors.add(api, service, asked, slots)
+    people.add(api, enrolment, employees, slots)
+    samples.add(api, enrolment, slots)
     return api

@@ -1,5 +1,6 @@
 """Read bodies that are JSON or a form with files, into the same schemas."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
@@ -16,6 +17,7 @@ from app.api.schemas import FRAMES, Body
 T = TypeVar("T", bound=Body)
 
 FORM = "multipart/form-data"
+_WHOLE = re.compile(r"[0-9]{1,18}")
 
 # A text part may be a feature vector of 4,096 numbers.
 _MAX_TEXT = 128 << 10  # bytes of a part that is not a file, and of a part's headers
@@ -42,6 +44,18 @@ def read(schema: type[T]) -> T:
         return validated(schema, dict(_members(_form(g.pop("received")), _known(schema))))
     sentence = f"send {FORM}, or JSON like {schema.example} with Content-Type: application/json"
     raise Problem(415, "not_json", sentence)
+
+
+def read_query(schema: type[T]) -> T:
+    """Return the query's parameters, validated. Raises Problem 400."""
+    members: dict[str, object] = {}
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise _bad(f"{name[:40]!r} is in the query more than once")
+        field = schema.model_fields.get(name)
+        is_number = field is not None and field.annotation is int
+        members[name] = int(values[0]) if is_number and _WHOLE.fullmatch(values[0]) else values[0]
+    return validated(schema, members)
 
 
 def _form(received: bytes) -> dict[str, list[str | bytes]]:

@@ -6,6 +6,7 @@ from app.api.errors import Problem
 from app.api.openapi import describe
 from app.api.v2.answers import employee_json, face_json
 from app.api.v2.bodies import read
+from app.api.v2.groups import chosen
 from app.api.v2.schemas import CANDIDATES, CandidatesBody
 from app.lifecycle import Service
 from app.limiter import Limiter
@@ -29,7 +30,7 @@ def add(api: Blueprint, service: Service, faces: Faces, slots: Limiter) -> None:
                     vector = faces.unit(body.feature_vector or ())
                 except WrongDimension as error:
                     raise Problem(400, "wrong_dimension", f"feature_vector: {error}") from error
-            people = faces.candidates(vector, body.limit)
+            people = faces.candidates(vector, body.limit, chosen(body.group))
         return jsonify(
             face=face and face_json(face),
             candidates=[

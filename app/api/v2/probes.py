@@ -11,6 +11,7 @@ from app.api.login import counted
 from app.api.openapi import describe
 from app.api.v2.answers import employee_json
 from app.api.v2.bodies import read
+from app.api.v2.groups import chosen
 from app.api.v2.schemas import IDENTIFICATION, VERIFICATION, ProbeBody, VerificationBody
 from app.lifecycle import Service
 from app.limiter import Limiter
@@ -54,7 +55,12 @@ def add(
 
 def _probe(body: ProbeBody) -> Probe:
     return Probe(
-        body.photo, body.frames, "liveness" in body.checks, "fraud" in body.checks, body.threshold
+        body.photo,
+        body.frames,
+        "liveness" in body.checks,
+        "fraud" in body.checks,
+        body.threshold,
+        chosen(body.group),
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
+    StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
@@ -34,6 +35,9 @@ TwoPhotos = Annotated[
     BeforeValidator(_photos),
     WithJsonSchema(PHOTOS | {"minItems": 2, "maxItems": 2}),
 ]
+
+
+Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class Body(schemas.Body):
@@ -64,6 +68,7 @@ class ProbeBody(PhotoBody):
     frames: list[Frame] = Field(default_factory=list)
     checks: list[Check] = Field(default_factory=list)
     threshold: Annotated[FiniteFloat, Field(gt=0, le=1)] | None = None
+    group: Group | None = None
 
     @model_validator(mode="after")
     def _decode_frames_for_checks(self) -> Self:
@@ -91,6 +96,7 @@ class CandidatesBody(Body):
     photo: Photo | None = None
     feature_vector: Vector | None = None
     limit: Annotated[int, Field(ge=1, le=MOST_CANDIDATES)] = 10
+    group: Group | None = None
 
     @model_validator(mode="after")
     def _either(self) -> Self:

@@ -1,0 +1,39 @@
+"""What a request says in its path and headers: whom it means, and which version of them."""
+
+from hashlib import blake2b
+
+from flask import g, request
+
+from app.api.errors import Problem
+from app.api.schemas import MAX_ID
+from app.storage import new_enrolment_id
+
+
+def checked(employee_id: int) -> int:
+    """Return an employee id of a path. Raises Problem 400 if it is too large."""
+    if employee_id > MAX_ID:
+        raise Problem(400, "bad_request", f"employee_id: must be at most {MAX_ID}")
+    return employee_id
+
+
+def enrolment_id() -> str:
+    """Return a new id, or the same one for every retry that sends the same Idempotency-Key.
+
+    Call it before the body is read.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if not key:
+        return new_enrolment_id()
+    digest = blake2b("\n".join((key, request.path, "")).encode(), digest_size=16)
+    digest.update(g.received)
+    return digest.hexdigest()
+
+
+def expected_enrolment() -> str | None:
+    """Return the enrolment that If-Match names; None if any may be changed. Raises Problem 400."""
+    if not (given := request.headers.get("If-Match")) or request.if_match.star_tag:
+        return None
+    tags = request.if_match.as_set()
+    if len(tags) != 1:
+        raise Problem(400, "bad_request", f"If-Match: send one ETag, not {given[:40]!r}")
+    return str(next(iter(tags)))

@@ -1,0 +1,49 @@
+"""The calls `samples`: add and remove single photos of an employee."""
+
+from flask import Blueprint, Response, current_app, jsonify, make_response
+
+from app.access import Role
+from app.api.access import allow, scope
+from app.api.openapi import describe
+from app.api.parameters import checked, enrolment_id, expected_enrolment
+from app.api.v2.answers import samples_json
+from app.api.v2.bodies import read
+from app.api.v2.people_schemas import SAMPLE, SampleBody
+from app.limiter import Limiter
+from app.usecases.enrolment import Enrolment
+
+_PATH = "/employees/<id:employee_id>/samples"
+
+
+def add(api: Blueprint, enrolment: Enrolment, slots: Limiter) -> None:
+    """Add the calls. slots: adding a sample holds one until it is answered."""
+
+    @api.post(_PATH)
+    @allow(Role.ENROL)
+    @describe("Add a sample", SampleBody, SAMPLE, errors=(404, 409, 412, 422), done=(201,))
+    def add_sample(employee_id: int) -> Response:
+        retry, was = enrolment_id(), expected_enrolment()
+        with slots:
+            body = read(SampleBody)
+            employee, added = enrolment.add_sample(
+                checked(employee_id),
+                body.photo,
+                body.feature_vector,
+                current_app.config["MAX_VECTORS_PER_EMPLOYEE"],
+                retry,
+                allow_similar=body.allow_similar,
+                was=was,
+                scope=scope(),
+            )
+        answer = jsonify(next(s for s in samples_json(employee) if s["sample_id"] == added))
+        answer.set_etag(employee.enrolment_id)
+        answer.status_code = 201
+        return answer
+
+    @api.delete(f"{_PATH}/<sample_id>")
+    @allow(Role.ENROL)
+    @describe("Remove a sample, unless it is the last", errors=(404, 409, 412), done=(204,))
+    def remove_sample(employee_id: int, sample_id: str) -> Response:
+        retry, was = enrolment_id(), expected_enrolment()
+        enrolment.remove_sample(checked(employee_id), sample_id, retry, was=was, scope=scope())
+        return make_response("", 204)
