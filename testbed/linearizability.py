@@ -6,17 +6,27 @@ for one employee at a time: linearizability is local, and every face here is one
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-State = str | None
-"""The face that is enrolled, None for nobody."""
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What is stored of an employee. faces: the samples. is_member: whether in the group."""
+
+    faces: frozenset[str]
+    is_member: bool = False
+
+
+State = Enrolled | None
+"""None if nobody is enrolled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
     """What one client asked about one employee, and was answered.
 
-    kind: enrol, replace, delete, or login with `face`. began, ended: in seconds of one clock; the
+    kind: enrol, replace, delete, or log in with `face`; add or remove it as a sample; join or leave
+    the group; log in within the group. began, ended: in seconds of one clock; the
     operation may happen at any moment between them. answer: the status; None if there was none
     or its outcome is unknown, so that a write may still happen at any later time, or never.
     """
@@ -29,19 +39,33 @@ class Operation:
 
     def on(self, state: State) -> tuple[int, State]:
         """Return a correct service's answer in that state, and the state afterwards."""
+        face = frozenset([self.face])
         match self.kind, state:
             case "enrol", None:
-                return 200, self.face
+                return 200, Enrolled(face)
             case "enrol", _:
                 return 409, state
             case "login", _:
-                return (200 if state == self.face else 406), state
+                return (200 if state and face <= state.faces else 406), state
+            case "login_in_group", _:
+                is_found = state and state.is_member and face <= state.faces
+                return (200 if is_found else 406), state
             case "delete", _:
                 return 200, None
             case _, None:
                 return 404, None
-            case "replace", _:
-                return 200, self.face
+            case "replace", Enrolled():
+                return 200, replace(state, faces=face)
+            case "add", Enrolled():
+                return 201, replace(state, faces=state.faces | face)
+            case "remove", Enrolled() if not face <= state.faces:
+                return 404, state
+            case "remove", Enrolled() if face == state.faces:
+                return 409, state
+            case "remove", Enrolled():
+                return 204, replace(state, faces=state.faces - face)
+            case "join" | "leave", Enrolled():
+                return 200, replace(state, is_member=self.kind == "join")
         raise ValueError(self.kind)
 
 

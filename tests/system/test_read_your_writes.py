@@ -11,7 +11,7 @@ from testbed.killing import workers_being_killed
 from testbed.serving import RunningService
 from tests.support.stores import store_variables
 
-OPERATIONS = 240
+OPERATIONS = 400
 ROUNDS = 6
 STORES = [
     "sqlite",

@@ -25,6 +25,24 @@ POSSIBLE = {
         op("login", 2, 3, 406),
         op("login", 4, 5, 200),
     ],
+    "a sample that is added and removed": [
+        op("enrol", 0, 1, 200),
+        op("remove", 2, 3, 409),
+        op("add", 4, 5, 201, "b"),
+        op("login", 6, 7, 200),
+        op("remove", 8, 9, 204),
+        op("login", 10, 11, 406),
+        op("login", 12, 13, 200, "b"),
+    ],
+    "a member is found in the group, and stays one when replaced": [
+        op("enrol", 0, 1, 200),
+        op("login_in_group", 2, 3, 406),
+        op("join", 4, 5, 200),
+        op("replace", 6, 7, 200),
+        op("login_in_group", 8, 9, 200),
+        op("leave", 10, 11, 200),
+        op("login_in_group", 12, 13, 406),
+    ],
     "a removal and a replacement in either order": [
         op("enrol", 0, 1, 200),
         op("replace", 2, 4, 404, "b"),
@@ -37,6 +55,18 @@ IMPOSSIBLE = {
         op("enrol", 0, 1, 200),
         op("delete", 2, 3, 200),
         op("login", 4, 5, 200),
+    ],
+    "a sample is lost when the group changes": [
+        op("enrol", 0, 1, 200),
+        op("add", 2, 4, 201, "b"),
+        op("join", 3, 5, 200),
+        op("login", 6, 7, 406, "b"),
+    ],
+    "a group is lost when a sample is added": [
+        op("enrol", 0, 1, 200),
+        op("join", 2, 4, 200),
+        op("add", 3, 5, 201, "b"),
+        op("login_in_group", 6, 7, 406, "b"),
     ],
     "two get one id": [op("enrol", 0, 2, 200, "b"), op("enrol", 1, 3, 200)],
     "seen, and then not": [
@@ -70,11 +100,13 @@ def test_what_is_impossible_is_refused(history: list[Operation]) -> None:
 
 operations = st.builds(
     lambda kind, face, began, length, answer: Operation(kind, face, began, began + length, answer),
-    st.sampled_from(["enrol", "replace", "delete", "login"]),
+    st.sampled_from(
+        ["enrol", "replace", "delete", "login", "add", "remove", "join", "leave", "login_in_group"]
+    ),
     st.sampled_from("ab"),
     st.integers(0, 8),
     st.integers(1, 4),
-    st.sampled_from([200, 200, 404, 406, 409, None]),
+    st.sampled_from([200, 200, 201, 204, 404, 406, 409, None]),
 )
 
 
