@@ -50,6 +50,7 @@ Document = dict[str, Any]
 # The deadline of an operation applies to one batch, not to the whole collection.
 READ_BATCH = 256
 COUNT_BATCH = 50_000
+INDEX_TIMEOUT_S = 3_600.0  # MongoDB builds an index of millions of documents for minutes
 # Caps on the size and start of a page, within MongoDB's range; no collection is as large.
 LARGEST_LIMIT = 2**31 - 1
 LARGEST_SKIP = 2**62
@@ -147,7 +148,7 @@ class MongoStore:
         return np.sort(np.array(whole, np.int64))
 
     def prepare_search(self) -> None:
-        with self._operation():
+        with operation(self._client, INDEX_TIMEOUT_S):
             search.make_indexes(self._employees)
         self._index_all_names()
 
