@@ -64,7 +64,7 @@ demo: $(DEV) ## enrol people from sample photos and log them in
 bench: $(DEV) ## measure the service; ARGS=--quick takes few rounds
 	env -u OPENBLAS_CORETYPE -u OPENBLAS_L2_SIZE $(BIN)/python -m benchmarks $(ARGS)
 
-accuracy: $(DEV) ## measure the pipeline and write docs/accuracy.md
+accuracy: $(DEV) ## measure the pipeline and write docs/accuracy.md and app/recognition/strangers.json
 	$(BIN)/python -m benchmarks.accuracy $(ARGS)
 
 strangers: $(DEV) ## compare what galleries say of themselves with the truth

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
@@ -99,14 +98,5 @@ class Faces:
         return np.asarray(row)
 
     def _nearness(self, distance: float) -> Nearness:
-        score = comparison_score(self._service.recogniser.model.name, distance)
-        return Nearness(round(distance, 4), self._own_score(distance) if score is None else score)
-
-    def _own_score(self, distance: float) -> float | None:
-        """Return the score as the people enrolled tell it; None if they are too few."""
-        measured = self._service.measurement
-        if measured is None or (curve := measured.estimate.curve) is None:
-            return None
-        # The curve gives the logarithm of how many people of the gallery a stranger is near to.
-        nearer = exp(min(curve.intercept + curve.slope * distance, 700.0)) / measured.people
-        return round(1 - min(nearer, 1.0), 6)
+        model = self._service.recogniser.model.name
+        return Nearness(round(distance, 4), comparison_score(model, distance))

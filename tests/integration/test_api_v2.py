@@ -265,7 +265,8 @@ PICTURE = ("photo", ("me.png", ASTRONAUT.read_bytes()))
     ("parts", "status", "says"),
     [
         ([], 400, "photo: is missing"),
-        ([("photo", photos.astronaut_face())], 400, "photo: send a picture as a file"),
+        ([("photo", "iVBORw0KGgo")], 400, "photo: send a picture as a file"),
+        ([("photo", photos.astronaut_face())], 413, "send pictures as files"),
         ([("photo", ("", b""))], 400, "photo: is empty"),
         ([PICTURE, PICTURE], 400, "the form has 'photo' more than once"),
         ([PICTURE, ("threshold", "low")], 400, "threshold: must be a number"),

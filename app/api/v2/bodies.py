@@ -8,7 +8,7 @@ from typing import IO, NamedTuple, TypeVar
 
 from flask import current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
+from werkzeug.formparser import MultiPartParser
 
 from app.api.bodies import parsed, refuse_encoded, validated
 from app.api.errors import Problem
@@ -19,8 +19,8 @@ T = TypeVar("T", bound=Body)
 FORM = "multipart/form-data"
 _WHOLE = re.compile(r"[0-9]{1,18}")
 
-# A text part may be a feature vector of 4,096 numbers.
-_MAX_TEXT = 128 << 10  # bytes of a part that is not a file, and of a part's headers
+# Bytes of a text part, and of a part's headers, which take long to parse. It is read in pieces.
+_MAX_TEXT, _PIECE = 16 << 10, 4 << 10
 _MORE_PARTS = FRAMES + 20  # in addition to MAX_VECTORS_PER_EMPLOYEE pictures
 
 
@@ -61,17 +61,20 @@ def read_query(schema: type[T]) -> T:
 def _form(received: bytes) -> dict[str, list[str | bytes]]:
     """Return the parts of a form by their names: files as bytes, others as text."""
     most = current_app.config["MAX_VECTORS_PER_EMPLOYEE"] + _MORE_PARTS
-    parser = FormDataParser(
+    parser = MultiPartParser(
         stream_factory=_in_memory,
         max_form_memory_size=_MAX_TEXT,
         max_form_parts=most,
-        silent=False,
+        buffer_size=_PIECE,
     )
     try:
-        stream = BytesIO(received)
-        _, texts, files = parser.parse(stream, FORM, len(received), request.mimetype_params)
+        boundary = request.mimetype_params.get("boundary", "").encode("ascii")
+        texts, files = parser.parse(BytesIO(received), boundary, len(received))
     except RequestEntityTooLarge:
-        sentence = f"the form has more than {most} parts, or text of more than {_MAX_TEXT} bytes"
+        sentence = (
+            f"the form has more than {most} parts, or text of more than {_MAX_TEXT} bytes: "
+            "send pictures as files, with a filename"
+        )
         raise Problem(413, "body_too_large", sentence) from None
     except ValueError:
         raise _bad(f"the body is not {FORM} as its Content-Type says") from None
@@ -79,7 +82,8 @@ def _form(received: bytes) -> dict[str, list[str | bytes]]:
     for name, text in texts.items(multi=True):
         parts.setdefault(name, []).append(text)
     for name, file in files.items(multi=True):
-        parts.setdefault(name, []).append(file.read())
+        assert isinstance(file.stream, BytesIO)
+        parts.setdefault(name, []).append(file.stream.getvalue())  # `read` would copy
     if None in parts:  # whatever the type says
         raise _bad("the form has a part without a name")
     return parts
