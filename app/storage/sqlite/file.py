@@ -11,6 +11,7 @@ import structlog
 
 from app import private_files
 from app.storage import StoreUnavailable
+from app.storage.sqlite import sessions
 from app.storage.sqlite.schema import MIGRATIONS, SCHEMA_VERSION
 
 log = structlog.get_logger()
@@ -142,6 +143,7 @@ class SqliteFile:
         database.execute("BEGIN IMMEDIATE")
         for statement in MIGRATIONS.get(version, "").split(";"):
             database.execute(statement)
+        database.execute(sessions.TABLE)
         database.execute("COMMIT")
         _wipe_log(database)
         if version > SCHEMA_VERSION:

@@ -12,13 +12,14 @@ from app.storage import (
     Changes,
     Employee,
     EmployeeExists,
+    LivenessSession,
     NoSuchEmployee,
     Outline,
     ProbeCheck,
     UsedProbe,
 )
 from app.storage.sealing import CannotOpen, Stored, VectorKeys
-from app.storage.sqlite import changes, probes
+from app.storage.sqlite import changes, probes, sessions
 from app.storage.sqlite.file import SqliteFile
 from app.storage.sqlite.schema import COLUMNS, PHOTO_HASH_BYTES
 
@@ -113,6 +114,14 @@ class SqliteStore:
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         with self._file.connection() as database:
             return probes.remembered(database, employee_id)
+
+    def open_session(self, session: LivenessSession, now: float, most: int) -> None:
+        with self._file.transaction() as database:
+            sessions.add(database, session, now, most)
+
+    def take_session(self, session_id: str, owner: str, now: float) -> LivenessSession | None:
+        with self._file.transaction() as database:
+            return sessions.take(database, session_id, owner, now)
 
     def count(self) -> int:
         with self._file.connection() as database:
