@@ -9,18 +9,18 @@ Cameras may mirror their pictures, and no picture tells. So no challenge asks fo
 only for one side and the other.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.recognition.alignment import affine
 from app.recognition.canonical import POINTS
-from app.recognition.frame_sequence import FrameSequence, ObservedFace
+from app.recognition.frame_sequence import FrameSequence
 
 _Points = NDArray[np.float64]
+_Poses = NDArray[np.float64]
 
 
 class Move(StrEnum):
@@ -43,86 +43,96 @@ CHALLENGES: Mapping[str, tuple[Move, Move]] = {
 }
 """The moves of each challenge, in their order. A film that shows one shows no other."""
 
-# docs/liveness-sessions.md says how these limits were chosen. Distances are in those between eyes.
-_FAR = np.array([0.16, 0.13])
-"""How far the nose moves sideways, and up or down, when the head makes a move."""
-_BACK = 0.6  # share of _FAR below which a move is over
-_LONGEST_STEP = 0.35  # from one frame to the next
-_LEAST_SHARE = 0.7  # of the frames, that must show the photo's person alone
+# docs/liveness-sessions.md says how these limits were chosen.
+_FAR = np.array([0.08, 0.065])
+"""How far a move takes the nose sideways, and up or down, in distances between the eyes."""
+_SCALES = (1, 1.25, 1.5)  # of _FAR that are tried, because some noses and movers go farther
+_MOST_NARROWED = 1.25  # how many times narrower or lower a face may look than from the front
+_JUMP = 0.5  # share of the nose's whole way that its two longest steps may be
+_THEIRS, _SURELY_THEIRS = 0.7, 0.4
+"""The least shares of the frames that show the photo's person alone, and that surely do. A face
+that is turned is farther from the photo's than one that faces the camera."""
 
+_TINY = 1e-9
 _NOSE = 2
 _PLANE = [0, 1, 3, 4]  # eyes and corners of the mouth
 _EYE_DISTANCE = float(np.linalg.norm(POINTS[1] - POINTS[0]))
 
 
-def fault(sequence: FrameSequence, challenge: str, near: float) -> str | None:
+def fault(
+    sequence: FrameSequence, challenge: str, same_person: float, surely_same: float
+) -> str | None:
     """Return what the person must do better to have performed a challenge; None if nothing.
 
-    challenge: one of CHALLENGES. near: L2 distance of unit vectors from which two faces are
-        different people's; only frames of the photo's person count.
+    Only frames of the photo's person count. challenge: one of CHALLENGES; the other parameters are
+    those of `fraud_detection.check_frames`.
     """
-    wanted, poses = CHALLENGES[challenge], _poses(sequence, near)
-    if len(poses) < _LEAST_SHARE * len(sequence.frames):
-        return f"only {len(poses)} of {len(sequence.frames)} frames show the photo's person alone"
-    shown = moves(list(poses.values()), pose(sequence.probe.landmarks))
-    if missing := [move for move in wanted if move not in shown]:
+    probe, count = sequence.probe, len(sequence.frames)
+    alone = [face for face in sequence.usable if face.alone]
+    apart = np.array([np.linalg.norm(face.vector - probe.vector) for face in alone])
+    theirs = apart < same_person
+    if not probe.alone or theirs.sum() < max(1, _THEIRS * count):
+        return f"only {theirs.sum()} of {count} frames show the photo's person alone"
+    if (apart < surely_same).sum() < _SURELY_THEIRS * count:
+        return "face the camera before and after you move"
+    own = [face.landmarks for face, is_theirs in zip(alone, theirs, strict=True) if is_theirs]
+    return _moves_fault(pose(probe.landmarks), np.stack([pose(each) for each in own]), challenge)
+
+
+def _moves_fault(photo: _Poses, poses: _Poses, challenge: str) -> str | None:
+    """Return what is wrong with the moves of a film, as `fault`. photo: (3,). poses: (n, 3)."""
+    wanted = CHALLENGES[challenge]
+    # The head faces the camera at least twice of photo, begin and end.
+    turned = _smooth(poses - np.median([photo, poses[0], poses[-1]], axis=0))
+    if missing := [move for move in wanted if move not in moves(turned)]:
         return f"{missing[0]}, and further"
-    if tuple(shown) != wanted:
+    if all(tuple(moves(turned / scale)) != wanted for scale in _SCALES):
         return f"first {wanted[0]}, then {wanted[1]}, and do nothing else"
-    if any(step > _LONGEST_STEP for step in _steps(poses)):
-        return "move your head more slowly"
+    # The network that finds the landmarks errs about a print that is turned as far as this.
+    if abs(turned[:, 2]).max() > np.log(_MOST_NARROWED):
+        return "do not turn your head so far"
+    steps = np.sort(np.linalg.norm(np.diff(poses[:, :2], axis=0), axis=1))
+    if steps[-2:].sum() > _JUMP * steps.sum():
+        return "move your head more slowly"  # several photos, shown one after another, jump
     return None
 
 
-def pose(landmarks: _Points) -> _Points:
-    """Return (2,): where the nose is in the plane of eyes and mouth, in distances between the eyes.
+def pose(landmarks: _Points) -> _Poses:
+    """Return (3,): where the nose is in the plane of eyes and mouth, and the face's proportion.
 
-    x grows to the picture's right as the head turns there, y grows as the head bends down.
-    landmarks: (5, 2), as DetectedFace.
+    The nose's x grows as the head turns to the picture's right, y as it bends down, in distances
+    between the eyes. The proportion is the logarithm of width over height: from eye to eye, and
+    from eyes to mouth. landmarks: (5, 2), as DetectedFace.
     """
     to_plane = affine(landmarks[_PLANE], POINTS[_PLANE])
     place = to_plane[:, :2] @ landmarks[_NOSE] + to_plane[:, 2] - POINTS[_NOSE]
-    return np.asarray(place / _EYE_DISTANCE)
+    across = landmarks[1] - landmarks[0]
+    down = (landmarks[3] + landmarks[4] - landmarks[0] - landmarks[1]) / 2
+    width, height = np.maximum(np.linalg.norm((across, down), axis=1), _TINY)
+    return np.append(place / _EYE_DISTANCE, np.log(width / height))
 
 
-def moves(poses: Sequence[_Points], neutral: _Points) -> list[Move]:
+def moves(turned: _Poses) -> list[Move]:
     """Return the moves in the order in which they begin; one that is repeated at once counts once.
 
-    neutral: the pose of the head when it faces the camera.
+    turned: (n, 3), for each moment how far the pose is from that of a head that faces the camera.
     """
     shown: list[Move] = []
-    first_side, now = 0.0, None
-    for each in poses:
-        x, y = (each - neutral) / _FAR
-        if max(abs(x), abs(y)) < (_BACK if now else 1):
-            now = None
-            continue
+    first_side = 0.0
+    for x, y in turned[:, :2] / _FAR:
         if max(abs(x), abs(y)) < 1:
-            continue  # on the way back
+            continue
         if abs(y) >= abs(x):
-            now = Move.UP if y < 0 else Move.DOWN
+            move = Move.UP if y < 0 else Move.DOWN
         else:
-            first_side = first_side or np.sign(x)
-            now = Move.SIDE if x * first_side > 0 else Move.OTHER_SIDE
-        if shown[-1:] != [now]:
-            shown.append(now)
+            first_side = first_side or x
+            move = Move.SIDE if x * first_side > 0 else Move.OTHER_SIDE
+        if shown[-1:] != [move]:
+            shown.append(move)
     return shown
 
 
-def _poses(sequence: FrameSequence, near: float) -> dict[int, _Points]:
-    """Return the pose in each frame, by its number, that shows the photo's person alone."""
-
-    def is_theirs(face: ObservedFace) -> bool:
-        return face.alone and bool(np.linalg.norm(face.vector - sequence.probe.vector) < near)
-
-    return {
-        number: pose(face.landmarks)
-        for number, face in enumerate(sequence.frames)
-        if face is not None and is_theirs(face)
-    }
-
-
-def _steps(poses: Mapping[int, _Points]) -> Iterator[float]:
-    """Yield how far the nose moves per frame."""
-    for (number, here), (next_number, there) in pairwise(poses.items()):
-        yield float(np.linalg.norm(there - here)) / (next_number - number)
+def _smooth(turned: _Poses) -> _Poses:
+    """Return (n, 3), each moment averaged with its neighbours: landmarks jitter."""
+    padded = np.pad(turned, ((1, 1), (0, 0)), mode="edge")
+    return np.asarray((padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4)

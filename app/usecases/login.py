@@ -10,11 +10,13 @@ from app.audit import AuditLog, Fields
 from app.gallery.distances import SEPARATES, identified, is_ambiguous
 from app.lifecycle import Service
 from app.liveness.client import LivenessClient
+from app.recognition.challenge import fault
 from app.recognition.frame_sequence import fused
 from app.stages import stage
 from app.storage import Employee, NoSuchEmployee
 from app.usecases import LoginFailed
 from app.usecases.fraud_detection import Traces, check_frames, check_shape, traces
+from app.usecases.liveness_sessions import take_session
 from app.usecases.used_probes import use_once
 
 SURELY_SAME = 0.75
@@ -31,7 +33,7 @@ class Ambiguous(NoMatch):
 
 
 class NotAlive(LoginFailed):
-    """The liveness service says that the frames show no living face."""
+    """The liveness service says that the frames show no living face, or they lack the challenge."""
 
 
 class Login:
@@ -58,23 +60,30 @@ class Login:
         frames: Sequence[bytes] = (),
         liveness: bool = False,
         fraud_detection: bool = False,
+        session_id: str | None = None,
+        owner: str = "",
     ) -> Employee:
         """Return the nearest employee in the whole gallery, if their distance is below α.
 
-        probe: an encoded picture. frames: encoded pictures; both checks need them.
-        Raises NoMatch, NotAlive, FraudSuspected, LivenessUnavailable, UnusableImage, NotAnImage,
-        BadFrame, NotReady, StoreUnavailable, IndexUnavailable, AuditUnavailable.
+        probe: an encoded picture. frames: encoded pictures; all checks need them.
+        session_id: of a liveness session, which is used up; the frames must show its challenge.
+        owner: id of the caller's API key; "" without keys.
+        Raises NoMatch, NotAlive, FraudSuspected, SessionGone, LivenessUnavailable, UnusableImage,
+        NotAnImage, BadFrame, NotReady, StoreUnavailable, IndexUnavailable, AuditUnavailable.
         """
         with self._audit.entry("login") as facts:
-            if fraud_detection and not frames:
-                raise ValueError("fraud detection takes frames")
             facts["model"] = self._service.recogniser.model.name
             self._service.check_loaded()  # the pictures would be examined in vain
+            asked = None
+            if session_id is not None:
+                asked = take_session(self._service.store, session_id, owner)
+            if (fraud_detection or asked) and not frames:
+                raise ValueError("fraud detection and liveness sessions take frames")
             # The liveness service works while this process examines the pictures.
             verdict = self._liveness.ask(frames) if liveness else None
             try:
                 with stage("recognition"):
-                    vector, seen = self._examine(probe, frames, fraud_detection)
+                    vector, seen = self._examine(probe, frames, fraud_detection, asked)
                 alive = verdict is None or verdict.result()
             finally:
                 if verdict is not None:
@@ -93,16 +102,26 @@ class Login:
         return employee
 
     def _examine(
-        self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool
+        self, probe: bytes, frames: Sequence[bytes], fraud_detection: bool, asked: str | None
     ) -> tuple[NDArray[np.float32], Traces | None]:
-        """Return the probe's feature vector, and the pictures' traces if fraud is checked."""
+        """Return the probe's feature vector, and the pictures' traces if fraud is checked.
+
+        asked: the challenge that the frames must show.
+        """
         recogniser = self._service.recogniser
         if not frames:
             return recogniser.for_login(probe), None
         sequence = recogniser.for_frames(probe, frames)
         seen = None
+        limits = self._near(1), self._near(SURELY_SAME)
+        if asked is not None:
+            # Instead of `check_frames`, which takes frames of a head that is held still.
+            if reason := fault(sequence, asked, *limits):
+                bind_contextvars(challenge=asked, fault=reason)
+                raise NotAlive(reason)
+        elif fraud_detection:
+            check_frames(sequence, *limits)
         if fraud_detection:
-            check_frames(sequence, self._near(1), self._near(SURELY_SAME))
             seen = traces(sequence)
             check_shape(seen)
         return fused(sequence, self._near(SURELY_SAME)), seen
