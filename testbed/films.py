@@ -129,11 +129,7 @@ def warped(source: Portrait, moment: Moment, shake: NDArray[np.float64]) -> NDAr
     apart = float(np.hypot(*across))
     u, v = across / apart, np.array([-across[1], across[0]]) / apart
     if moment.yaw or moment.pitch:
-        middle = (left + right) / 2
-        dx, dy = (x - middle[0]) / apart, (y - middle[1]) / apart
-        p, q = heads.origin(dx * u[0] + dy * u[1], dx * v[0] + dy * v[1], moment.yaw, moment.pitch)
-        x = middle[0] + (p * u[0] + q * v[0]) * apart
-        y = middle[1] + (p * u[1] + q * v[1]) * apart
+        x, y = heads.origin(x, y, source.landmarks, moment.yaw, moment.pitch)
 
     def own(centre: Points) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Coordinates along and across the line of the eyes, in distances between the eyes."""
