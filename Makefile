@@ -30,7 +30,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --only-binar
   --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift pad soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift challenges pad soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ scaling: $(DEV) ## simulate how many pods are needed, from the benchmarks
 
 drift: $(DEV) ## measure finding and repairing drift among 100,000 vectors in Milvus
 	$(BIN)/python -m benchmarks.drift $(ARGS)
+
+challenges: $(DEV) ## measure the challenges and write the table of docs/liveness-sessions.md
+	$(BIN)/python -m benchmarks.challenges $(ARGS)
 
 pad: $(DEV) ## measure fraud detection and write the table of docs/fraud.md
 	$(BIN)/python -m benchmarks.pad $(ARGS)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from app.recognition.detector import FaceDetector
 from app.recognition.image import Picture
 from app.recognition.pyramid import Pyramid
+from testbed import heads
 
 FRAMES = 15
 
@@ -35,11 +36,14 @@ class Moment:
 
     lids: how far the eyes are closed, in [0, 1]. lips: how far the mouth is open, in distances
     between the eyes. turn: how far the nose has moved against the face, in the same unit.
+    yaw, pitch: how far the whole head is turned to the picture's right, and up, in radians.
     """
 
     lids: float = 0.0
     lips: float = 0.0
     turn: float = 0.0
+    yaw: float = 0.0
+    pitch: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,8 @@ def warped(source: Portrait, moment: Moment, shake: NDArray[np.float64]) -> NDAr
     across = right - left
     apart = float(np.hypot(*across))
     u, v = across / apart, np.array([-across[1], across[0]]) / apart
+    if moment.yaw or moment.pitch:
+        x, y = heads.origin(x, y, source.landmarks, moment.yaw, moment.pitch)
 
     def own(centre: Points) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Coordinates along and across the line of the eyes, in distances between the eyes."""

@@ -117,6 +117,12 @@ def scope() -> frozenset[str] | None:
     return key.groups if key else None
 
 
+def key_id() -> str:
+    """Return the id of the caller's API key; "" without keys."""
+    key: Key | None = g.key
+    return key.key_id if key else ""
+
+
 def own_address() -> str | None:
     """Return the caller's address if a trusted proxy forwarded it, else None.
 

@@ -22,9 +22,11 @@ from app.storage import (
     ExternalIdTaken,
     NoSuchEmployee,
     StoreUnavailable,
+    TooManySessions,
 )
 from app.usecases.enrolment import OtherModel, TooManySamples
 from app.usecases.fraud_detection import FraudSuspected
+from app.usecases.liveness_sessions import SessionGone
 from app.usecases.login import NoMatch
 from app.usecases.one_person import FaceEnrolled
 from app.usecases.probes import NotAlive
@@ -121,6 +123,8 @@ def _problem(error: Exception) -> Problem:
             return Problem(406, "not_verified", "the person was not verified")
         case NotAlive():
             return Problem(406, "not_alive", "Liveness check failed")
+        case SessionGone():
+            return Problem(410, "session_gone", str(error))
         case FraudSuspected():
             return Problem(406, "fraud_suspected", f"Fraud check failed: {error}")
         case BadFrame():
@@ -166,7 +170,7 @@ def _problem(error: Exception) -> Problem:
             _log_cause(error.cause)
             retry_after_s = _RETRY_UNAVAILABLE_S if error.again else None
             return Problem(503, "liveness_unavailable", str(error), retry_after_s)
-        case Overloaded() | MemoryError():
+        case Overloaded() | TooManySessions() | MemoryError():
             sentence = "too many requests at once, try again"
             return Problem(503, "overloaded", sentence, _RETRY_OVERLOADED_S)
         case NotReady() | GalleryLoading():

@@ -40,6 +40,7 @@ _STATUSES = {
     406: "no match, or a check failed",
     408: "the request did not arrive in time",
     409: "the request conflicts with what is stored",
+    410: "the liveness session is used, has expired, or was never open",
     412: "the employee is not stored as If-Match or If-None-Match says",
     413: "the body is too large",
     414: "the address is too long",

@@ -30,6 +30,7 @@ class ObservedFace:
     grey: GreyFace
     aligned: AlignedFace  # for `canonical`
     to_picture: NDArray[np.float64]  # (2, 3), from points of `aligned` to points of the picture
+    landmarks: NDArray[np.float64]  # (5, 2), as DetectedFace, for `challenge`
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,6 +254,7 @@ class Recogniser:
             grey=grey,
             aligned=aligned,
             to_picture=to_picture,
+            landmarks=landmarks,
         )
 
     def _observed(self, found: Sequence[_Found]) -> list[ObservedFace]:

@@ -94,7 +94,8 @@ class Fields(BaseSettings):
     mongo_db_password: SecretStr | None = None
     """MongoDB password."""
     mongo_db_collection: str = Field("users", min_length=1)
-    """Collection of the employees. `<collection>_changes` holds the change log."""
+    """Collection of the employees. `<collection>_changes` holds the change log,
+    `<collection>_sessions` the open liveness sessions."""
     mongo_db_timeout_s: float = Field(2.0, gt=0, le=60)
     """Seconds within which an operation on MongoDB succeeds or fails. The last half second is
     reserved for finding another server."""

@@ -117,6 +117,16 @@ class UsedProbe:
 
 
 @dataclass(frozen=True, slots=True)
+class LivenessSession:
+    """A challenge that one login may answer."""
+
+    session_id: str  # nobody can guess it
+    challenge: str  # its name
+    owner: str  # id of the API key that opened it; "" without keys
+    until: float  # when it expires, in seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """The employees enrolled, replaced or removed since an earlier position."""
 
@@ -138,6 +148,10 @@ class EmployeeChanged(Exception):
 
 class ExternalIdTaken(Exception):
     """Another employee has that external id."""
+
+
+class TooManySessions(Exception):
+    """No more liveness sessions can be open."""
 
 
 class ChangesForgotten(Exception):
@@ -238,6 +252,20 @@ class EmployeeStore(Protocol):
 
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         """Return the remembered probes of an employee, oldest first."""
+
+    def open_session(self, session: LivenessSession, now: float, most: int) -> None:
+        """Store a liveness session until it expires. Raises TooManySessions.
+
+        now: seconds since 1970. most: number of sessions that may be stored; a few more may be if
+            they are opened at one moment, and expired ones may count for a minute.
+        """
+
+    def take_session(self, session_id: str, owner: str, now: float) -> LivenessSession | None:
+        """Return a session and delete it, in one step: only one of all processes gets it.
+
+        Returns None if no such session is open: it never was, it was taken, it has expired, or it
+        is another owner's. After StoreUnavailable it may be taken.
+        """
 
     def count(self) -> int:
         """Return the approximate number of employees; a crash of the database may skew it."""

@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from structlog.contextvars import bind_contextvars
 
 from app.lifecycle import Service
 from app.liveness.client import LivenessClient
+from app.recognition.challenge import fault
 from app.recognition.frame_sequence import fused
 from app.stages import stage
 from app.storage import Employee, NoSuchEmployee
 from app.usecases import LoginFailed
 from app.usecases.fraud_detection import Traces, check_frames, check_shape, traces
+from app.usecases.liveness_sessions import take_session
 from app.usecases.records import Scope
 from app.usecases.used_probes import use_once
 
@@ -22,13 +25,15 @@ motion. Photo and frames are of one moment, so they are nearer than two photos o
 
 
 class NotAlive(LoginFailed):
-    """The liveness service says that the frames show no living face."""
+    """The liveness service says that the frames show no living face, or they lack the challenge."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """Encoded pictures of one moment, and the checks that they must pass, which need frames.
 
+    session_id: of a liveness session, which is used up; the frames must show its challenge. owner:
+    id of the caller's API key; "" without keys.
     threshold: replaces α if it is lower. groups: compare only with people who are in one of them.
     """
 
@@ -38,6 +43,8 @@ class Probe:
     fraud_detection: bool = False
     threshold: float | None = None
     groups: Scope = None
+    session_id: str | None = None
+    owner: str = ""
 
     def limit(self, alpha: float) -> float:
         """Return the distance below which the probe matches."""
@@ -69,17 +76,20 @@ class Examination:
     def __call__(self, probe: Probe) -> Examined:
         """Return the feature vector of a probe that passes its checks.
 
-        Raises NotAlive, FraudSuspected, LivenessUnavailable, UnusableImage, NotAnImage, BadFrame,
-        NotReady.
+        Raises NotAlive, FraudSuspected, SessionGone, LivenessUnavailable, UnusableImage,
+        NotAnImage, BadFrame, NotReady.
         """
-        if probe.fraud_detection and not probe.frames:
-            raise ValueError("fraud detection takes frames")
+        if (probe.fraud_detection or probe.session_id) and not probe.frames:
+            raise ValueError("fraud detection and liveness sessions take frames")
         self._service.check_loaded()  # the pictures would be examined in vain
+        asked = None
+        if probe.session_id is not None:
+            asked = take_session(self._service.store, probe.session_id, probe.owner)
         # The liveness service works while this process examines the pictures.
         verdict = self._liveness.ask(probe.frames) if probe.liveness else None
         try:
             with stage("recognition"):
-                examined = self._examine(probe)
+                examined = self._examine(probe, asked)
             alive = verdict is None or verdict.result()
         finally:
             if verdict is not None:
@@ -101,14 +111,22 @@ class Examination:
                 return False
         return True
 
-    def _examine(self, probe: Probe) -> Examined:
+    def _examine(self, probe: Probe, asked: str | None) -> Examined:
+        """Return the probe's vector and traces. asked: the challenge that the frames must show."""
         recogniser = self._service.recogniser
         if not probe.frames:
             return Examined(recogniser.for_login(probe.photo), None)
         sequence = recogniser.for_frames(probe.photo, probe.frames)
         seen = None
+        limits = self._near(1), self._near(SURELY_SAME)
+        if asked is not None:
+            # Instead of `check_frames`, which takes frames of a head that is held still.
+            if reason := fault(sequence, asked, *limits):
+                bind_contextvars(challenge=asked, fault=reason)
+                raise NotAlive(reason)
+        elif probe.fraud_detection:
+            check_frames(sequence, *limits)
         if probe.fraud_detection:
-            check_frames(sequence, self._near(1), self._near(SURELY_SAME))
             seen = traces(sequence)
             check_shape(seen)
         return Examined(fused(sequence, self._near(SURELY_SAME)), seen)

@@ -6,13 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from app.recognition.canonical import POINTS
 from app.recognition.frame_sequence import FrameSequence, ObservedFace, fused
 
 
 def seen(vector: NDArray[np.float64], quality: float = 1) -> ObservedFace:
     unit = (vector / np.linalg.norm(vector)).astype(np.float32)
     face = np.zeros((96, 96, 3), np.uint8)
-    return ObservedFace(unit, quality, True, face[..., 1], face, np.eye(2, 3))
+    return ObservedFace(unit, quality, True, face[..., 1], face, np.eye(2, 3), POINTS)
 
 
 @settings(max_examples=50, deadline=None)

@@ -28,8 +28,8 @@ def person_json(employee: Employee) -> dict[str, Any]:
         "metadata": profile.metadata,
         "groups": profile.groups,
         "model": employee.model,
-        "enrolled_at": _time(profile.enrolled_at),
-        "updated_at": _time(profile.updated_at),
+        "enrolled_at": time_json(profile.enrolled_at),
+        "updated_at": time_json(profile.updated_at),
         "samples": samples_json(employee),
     }
 
@@ -39,7 +39,7 @@ def samples_json(employee: Employee) -> list[dict[str, Any]]:
     return [
         {
             "sample_id": sample_id(vector),
-            "enrolled_at": _time(sample.enrolled_at),
+            "enrolled_at": time_json(sample.enrolled_at),
             "source": _source(sample),
         }
         for vector, sample in zip(employee.vectors, employee.samples, strict=True)
@@ -60,7 +60,7 @@ def _source(sample: Sample) -> str | None:
     return None if sample.enrolled_at is None else "feature_vector"
 
 
-def _time(seconds: int | None) -> str | None:
+def time_json(seconds: int | None) -> str | None:
     """Return seconds since 1970 as RFC 3339 has it."""
     return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 

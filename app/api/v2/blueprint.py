@@ -4,7 +4,16 @@ from flask import Blueprint
 
 from app.access.rate_limits import RateLimits
 from app.api.paths import V2
-from app.api.v2 import candidates, comparisons, faces, feature_vectors, people, probes, samples
+from app.api.v2 import (
+    candidates,
+    comparisons,
+    faces,
+    feature_vectors,
+    liveness_sessions,
+    people,
+    probes,
+    samples,
+)
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.usecases.employees import Employees
@@ -30,6 +39,7 @@ def blueprint(
     candidates.add(api, service, asked, slots)
     comparisons.add(api, service, asked, slots)
     faces.add(api, asked, slots)
+    liveness_sessions.add(api, service)
     feature_vectors.add(api, service, asked, slots)
     people.add(api, enrolment, employees, slots)
     samples.add(api, enrolment, slots)

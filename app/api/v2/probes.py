@@ -6,7 +6,7 @@ from flask import Blueprint, Response, g, jsonify
 
 from app.access import Role
 from app.access.rate_limits import RateLimits
-from app.api.access import allow, own_address
+from app.api.access import allow, key_id, own_address
 from app.api.login import counted
 from app.api.openapi import describe
 from app.api.v2.answers import employee_json
@@ -18,6 +18,8 @@ from app.limiter import Limiter
 from app.usecases.login import Login
 from app.usecases.probes import Probe
 from app.usecases.verification import Verification
+
+_REFUSED = (406, 410, 422)
 
 
 def add(
@@ -32,7 +34,7 @@ def add(
 
     @api.post("/identifications")
     @allow(Role.LOGIN)
-    @describe("Log in: whose face is it?", ProbeBody, IDENTIFICATION, errors=(406, 422))
+    @describe("Log in: whose face is it?", ProbeBody, IDENTIFICATION, errors=_REFUSED)
     def identifications() -> Response:
         limits.check_login(own_address())
         with slots:
@@ -43,7 +45,9 @@ def add(
 
     @api.post("/verifications")
     @allow(Role.LOGIN)
-    @describe("Log in: is it this employee?", VerificationBody, VERIFICATION, errors=(406, 422))
+    @describe(
+        "Log in: is it this employee?", VerificationBody, VERIFICATION, errors=(406, 410, 422)
+    )
     def verifications() -> Response:
         limits.check_login(own_address())
         with slots:
@@ -61,6 +65,8 @@ def _probe(body: ProbeBody) -> Probe:
         "fraud" in body.checks,
         body.threshold,
         chosen(body.group),
+        body.session_id,
+        key_id(),
     )
 
 

@@ -16,6 +16,7 @@ from pydantic import (
 from app.api import schemas
 from app.api.schemas import MAX_ID, PHOTOS, Frame, Photo, Vector, decode_all, decode_frames
 from app.api.schemas import described as _object
+from app.recognition.challenge import CHALLENGES
 
 MOST_CANDIDATES = 20
 
@@ -69,12 +70,14 @@ class ProbeBody(PhotoBody):
     checks: list[Check] = Field(default_factory=list)
     threshold: Annotated[FiniteFloat, Field(gt=0, le=1)] | None = None
     group: Group | None = None
+    session_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
 
     @model_validator(mode="after")
     def _decode_frames_for_checks(self) -> Self:
-        """Replace the frames by encoded pictures; drop them if no check needs them."""
+        """Replace the frames by encoded pictures; drop them if nothing needs them."""
         self.checks = list(dict.fromkeys(self.checks))
-        self.frames = decode_frames(self.frames, self.checks[0]) if self.checks else []
+        takers = [*self.checks, *(["session_id"] if self.session_id else [])]
+        self.frames = decode_frames(self.frames, takers[0]) if takers else []
         return self
 
 
@@ -144,6 +147,9 @@ _FACE = dict[str, object](
 FACE = _object(**_FACE)
 IDENTIFICATION = _object(match=EMPLOYEE, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER)
 VERIFICATION = _object(verified={"const": True}, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER)
+LIVENESS_SESSION = _object(
+    session_id=_TEXT, challenge={"enum": list(CHALLENGES)}, moves=_list(_TEXT), expires_at=_TEXT
+)
 CANDIDATES = _object(
     face=_or_null(FACE),
     candidates=_list(_object(employee=EMPLOYEE, distance=_NUMBER, comparison_score=_SCORE)),

@@ -20,6 +20,7 @@ from app.storage import (
     Changes,
     Employee,
     EmployeeExists,
+    LivenessSession,
     NoSuchEmployee,
     Outline,
     ProbeCheck,
@@ -40,6 +41,7 @@ from app.storage.mongodb.documents import (
     reseal_update,
     to_document,
 )
+from app.storage.mongodb.sessions import Sessions
 from app.storage.mongodb.writer import Writer
 from app.storage.sealing import PLAIN, VectorKeys
 
@@ -78,6 +80,7 @@ class MongoStore:
         try:
             self._employees: Collection[Document] = self._database[settings.mongo_db_collection]
             changes = self._database[f"{settings.mongo_db_collection}_changes"]
+            sessions = self._database[f"{settings.mongo_db_collection}_sessions"]
         except PyMongoError as error:
             raise SettingsError(f"MONGO_DB_COLLECTION: {error}") from None
         self._lagging = self._employees.with_options(
@@ -85,6 +88,7 @@ class MongoStore:
         )
         self._changes = ChangeLog(changes)
         self._writer = Writer(self._employees, self._changes)
+        self._sessions = Sessions(sessions)
         if not create:
             self._check_exists()
 
@@ -170,6 +174,14 @@ class MongoStore:
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         with self._operation():
             return probes.remembered(self._employees, employee_id)
+
+    def open_session(self, session: LivenessSession, now: float, most: int) -> None:
+        with self._operation():
+            self._sessions.add(session, most)
+
+    def take_session(self, session_id: str, owner: str, now: float) -> LivenessSession | None:
+        with self._operation():
+            return self._sessions.take(session_id, owner, now)
 
     def read_all(self) -> Iterator[Employee]:
         for batch in self._batches():

@@ -11,6 +11,7 @@ import structlog
 
 from app import private_files
 from app.storage import StoreUnavailable
+from app.storage.sqlite import sessions
 from app.storage.sqlite.schema import ADDITIONS, MIGRATIONS, SCHEMA_VERSION
 
 log = structlog.get_logger()
@@ -145,6 +146,7 @@ class SqliteFile:
         if version <= SCHEMA_VERSION and not _has_additions(database):
             for statement in _statements(ADDITIONS):
                 database.execute(statement)
+        database.execute(sessions.TABLE)
         database.execute("COMMIT")
         _wipe_log(database)
         if version > SCHEMA_VERSION:

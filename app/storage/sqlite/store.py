@@ -18,6 +18,7 @@ from app.storage import (
     EmployeeChanged,
     EmployeeExists,
     ExternalIdTaken,
+    LivenessSession,
     NoSuchEmployee,
     Outline,
     ProbeCheck,
@@ -25,7 +26,7 @@ from app.storage import (
     UsedProbe,
 )
 from app.storage.sealing import CannotOpen, VectorKeys
-from app.storage.sqlite import changes, probes, search
+from app.storage.sqlite import changes, probes, search, sessions
 from app.storage.sqlite.file import SqliteFile
 from app.storage.sqlite.rows import from_row, to_row
 from app.storage.sqlite.schema import COLUMNS
@@ -173,6 +174,14 @@ class SqliteStore:
     def used_probes(self, employee_id: int) -> list[UsedProbe]:
         with self._file.connection() as database:
             return probes.remembered(database, employee_id)
+
+    def open_session(self, session: LivenessSession, now: float, most: int) -> None:
+        with self._file.transaction() as database:
+            sessions.add(database, session, now, most)
+
+    def take_session(self, session_id: str, owner: str, now: float) -> LivenessSession | None:
+        with self._file.transaction() as database:
+            return sessions.take(database, session_id, owner, now)
 
     def count(self) -> int:
         with self._file.connection() as database:

@@ -1,0 +1,30 @@
+"""The call `liveness-sessions`: what must a person do, to be let in?"""
+
+from flask import Blueprint, Response, jsonify
+
+from app.access import Role
+from app.api.access import allow, key_id
+from app.api.openapi import describe
+from app.api.v2.answers import time_json
+from app.api.v2.schemas import LIVENESS_SESSION
+from app.lifecycle import Service
+from app.recognition.challenge import CHALLENGES
+from app.usecases.liveness_sessions import open_session
+
+
+def add(api: Blueprint, service: Service) -> None:
+    """Add the call."""
+
+    @api.post("/liveness-sessions")
+    @allow(Role.LOGIN)
+    @describe("Open a liveness session for one login", answers=LIVENESS_SESSION, done=(201,))
+    def open_liveness_session() -> Response:
+        session = open_session(service.store, key_id())
+        answer = jsonify(
+            session_id=session.session_id,
+            challenge=session.challenge,
+            moves=[move.value for move in CHALLENGES[session.challenge]],
+            expires_at=time_json(int(session.until)),
+        )
+        answer.status_code = 201
+        return answer
