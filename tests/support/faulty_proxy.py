@@ -14,6 +14,8 @@ CUT = "cut"
 CUT_ANSWER = "cut answer"
 """Forward the request, and close the connection instead of answering."""
 
+_KEPT = ("Content-Type", "ETag", "Location", "Retry-After", "X-Request-ID")
+
 
 class Answer(NamedTuple):
     """What the proxy answers by itself."""
@@ -104,4 +106,5 @@ class FaultyProxy:
             answer = session.request(
                 seen.method, self._service + seen.path, headers=seen.headers, data=seen.body
             )
-        return Answer(answer.status_code, answer.content, answer.headers)
+        headers = {name: answer.headers[name] for name in _KEPT if name in answer.headers}
+        return Answer(answer.status_code, answer.content, headers)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 from uuid import uuid4
 
 import httpx
@@ -27,7 +27,7 @@ class Call(Generic[T]):
     read: Callable[[httpx.Response], T]
     members: Mapping[str, object] = field(default_factory=dict)
     photos: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
-    query: Mapping[str, object] = field(default_factory=dict)
+    query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     is_login: bool = False
 
@@ -45,7 +45,7 @@ class Call(Generic[T]):
         request = http.build_request(
             self.method,
             self.path,
-            params=dict(self.query),
+            params=self.query or None,
             headers=headers,
             data={name: _part(value) for name, value in self.members.items()} if files else None,
             files=files or None,
@@ -61,9 +61,11 @@ class Call(Generic[T]):
                 raise error_of(response)
             return self.read(response)
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            status, text = response.status_code, response.text[:200]
-            detail = f"the answer is none of this service: {text!r}; check the client's URL"
-            raise ServiceError(status, "unreadable_answer", detail, "", None) from error
+            kind = response.headers.get("Content-Type", "no type")
+            detail = f"the answer ({kind}) is none that this client knows: check the URL"
+            raise ServiceError(
+                response.status_code, "unreadable_answer", detail, "", None
+            ) from error
 
 
 def _part(value: object) -> str | list[str]:

@@ -244,7 +244,7 @@ def delete_sample(employee_id: int, sample_id: str, *, if_match: str | None = No
     return Call("DELETE", path, _read_nothing, headers=_if_match(if_match))
 
 
-def _given(**members: object) -> dict[str, object]:
+def _given(**members: Any) -> dict[str, Any]:  # noqa: ANN401
     return {name: value for name, value in members.items() if value is not None}
 
 
