@@ -248,6 +248,13 @@ def test_what_a_retry_cannot_help_is_raised_at_once(
     assert len(proxy.seen) == 1
 
 
+def test_only_a_true_verification_lets_in(through: Calls, proxy: FaultyProxy) -> None:
+    body = b'{"verified": false, "checks": [], "model": "dlib", "took_ms": 1}'
+    proxy.script = [Answer(200, body, {"Content-Type": "application/json"})]
+    with pytest.raises(ServiceError, match="unreadable_answer"):
+        through.verify(1, ASTRONAUT)
+
+
 def test_a_write_is_repeated_and_done_once(through: Calls, proxy: FaultyProxy) -> None:
     through.enrol(person(1, photos=[ASTRONAUT]))
     proxy.seen.clear()

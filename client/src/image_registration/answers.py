@@ -1,11 +1,10 @@
-"""What calls return. Members that a newer service adds are left out."""
+"""What calls return."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
-T = TypeVar("T")
 Json = Mapping[str, Any]
 
 
@@ -161,46 +160,3 @@ class FeatureVectors:
 
     model: str
     vectors: tuple[tuple[float, ...] | Refused, ...]
-
-
-def read(kind: type[T], answer: Json, **more: object) -> T:
-    """Return an answer as `kind`. more: members that are not as in the answer. Raises TypeError."""
-    names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
-    known = {name: _frozen(value) for name, value in answer.items() if name in names}
-    return kind(**(known | more))
-
-
-def read_sample(answer: Json) -> Sample:
-    """Return a sample."""
-    return read(Sample, answer, enrolled_at=_time(answer["enrolled_at"]))
-
-
-def read_employee(answer: Json, etag: str | None = None) -> Employee:
-    """Return an employee."""
-    return read(
-        Employee,
-        answer,
-        enrolled_at=_time(answer["enrolled_at"]),
-        updated_at=_time(answer["updated_at"]),
-        samples=tuple(read_sample(sample) for sample in answer["samples"]),
-        etag=etag,
-    )
-
-
-def read_face(kind: type[T], answer: Json) -> T:
-    """Return a face."""
-    landmarks = {name: tuple(point) for name, point in answer["landmarks"].items()}
-    return read(kind, answer, box=read(Box, answer["box"]), landmarks=landmarks)
-
-
-def read_all(kind: type[T], answers: Sequence[Json]) -> tuple[T, ...]:
-    """Return each answer as `kind`."""
-    return tuple(read(kind, answer) for answer in answers)
-
-
-def _frozen(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _time(written: str | None) -> datetime | None:
-    return None if written is None else datetime.fromisoformat(written)

@@ -2,26 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, Literal
 from urllib.parse import quote
 
-import httpx
-
-from image_registration import answers
+from image_registration import reading
 from image_registration.answers import (
-    Candidate,
     Candidates,
     Comparison,
     Employee,
     Enrolled,
-    Face,
     Faces,
     FeatureVectors,
-    JudgedFace,
     Match,
     Page,
-    Refused,
     Sample,
     Verification,
 )
@@ -67,7 +60,7 @@ def identify(
     return Call(
         "POST",
         "/identifications",
-        lambda response: answers.read(Match, response.json() | response.json()["match"]),
+        reading.match,
         _given(checks=list(checks), group=group, threshold=threshold),
         {"photo": [encoded(photo)], "frames": all_encoded(frames)},
         is_login=True,
@@ -87,7 +80,7 @@ def verify(
     return Call(
         "POST",
         "/verifications",
-        lambda response: answers.read(Verification, response.json()),
+        reading.verification,
         _given(employee_id=employee_id, checks=list(checks), group=group, threshold=threshold),
         {"photo": [encoded(photo)], "frames": all_encoded(frames)},
         is_login=True,
@@ -105,7 +98,7 @@ def candidates(
     return Call(
         "POST",
         "/candidates",
-        _read_candidates,
+        reading.candidates,
         _given(feature_vector=_numbers(feature_vector), limit=limit, group=group),
         {"photo": [] if photo is None else [encoded(photo)]},
     )
@@ -116,20 +109,20 @@ def compare(one: Photo, other: Photo) -> Call[Comparison]:
     return Call(
         "POST",
         "/comparisons",
-        lambda response: answers.read(Comparison, response.json()),
+        reading.comparison,
         photos={"photos": all_encoded([one, other])},
     )
 
 
 def faces(photo: Photo) -> Call[Faces]:
     """Return all faces of a photo, and whether they could be enrolled."""
-    return Call("POST", "/faces", _read_faces, photos={"photo": [encoded(photo)]})
+    return Call("POST", "/faces", reading.faces, photos={"photo": [encoded(photo)]})
 
 
 def feature_vectors(photos: Sequence[Photo]) -> Call[FeatureVectors]:
     """Return the feature vector of each photo, or why there is none."""
     files = {"photos": all_encoded(photos)}
-    return Call("POST", "/feature-vectors", _read_vectors, photos=files)
+    return Call("POST", "/feature-vectors", reading.vectors, photos=files)
 
 
 def enrol(
@@ -143,7 +136,7 @@ def enrol(
     return Call(
         "PUT",
         f"/employees/{person.employee_id}",
-        _read_enrolled,
+        reading.enrolled,
         _given(
             name=person.name,
             surname=person.surname,
@@ -161,7 +154,7 @@ def enrol(
 
 def get_employee(employee_id: int) -> Call[Employee]:
     """Return what is stored of an employee. Raises NotFound."""
-    return Call("GET", f"/employees/{employee_id}", _read_employee)
+    return Call("GET", f"/employees/{employee_id}", reading.employee)
 
 
 def change_employee(
@@ -188,12 +181,12 @@ def change_employee(
     if external_id == "":
         changes["external_id"] = None
     path, headers = f"/employees/{employee_id}", _if_match(if_match)
-    return Call("PATCH", path, _read_employee, changes, headers=headers)
+    return Call("PATCH", path, reading.employee, changes, headers=headers)
 
 
 def delete_employee(employee_id: int) -> Call[None]:
     """Remove everything stored about an employee, if there is anything."""
-    return Call("DELETE", f"/employees/{employee_id}", _read_nothing)
+    return Call("DELETE", f"/employees/{employee_id}", reading.nothing)
 
 
 def page(
@@ -209,7 +202,7 @@ def page(
     q: beginnings of words of the name. cursor: `next_cursor` of the page before.
     """
     query = _given(q=q, group=group, external_id=external_id, limit=limit, cursor=cursor)
-    return Call("GET", "/employees", _read_page, query=query)
+    return Call("GET", "/employees", reading.page, query=query)
 
 
 def next_page(call: Call[Page], page: Page) -> Call[Page] | None:
@@ -231,7 +224,7 @@ def add_sample(
     return Call(
         "POST",
         f"/employees/{employee_id}/samples",
-        lambda response: answers.read_sample(response.json()),
+        reading.sample,
         _given(feature_vector=_numbers(feature_vector), allow_similar=allow_similar),
         {"photo": [] if photo is None else [encoded(photo)]},
         headers=_if_match(if_match),
@@ -241,7 +234,7 @@ def add_sample(
 def delete_sample(employee_id: int, sample_id: str, *, if_match: str | None = None) -> Call[None]:
     """Remove a sample. Raises NotFound; Conflict if it is the last one."""
     path = f"/employees/{employee_id}/samples/{quote(sample_id, safe='')}"
-    return Call("DELETE", path, _read_nothing, headers=_if_match(if_match))
+    return Call("DELETE", path, reading.nothing, headers=_if_match(if_match))
 
 
 def _given(**members: Any) -> dict[str, Any]:  # noqa: ANN401
@@ -262,46 +255,3 @@ def _numbers(vector: Vector | None) -> list[float] | None:
 
 def _texts(texts: Iterable[str] | None) -> list[str] | None:
     return None if texts is None else list(texts)
-
-
-def _read_nothing(_: httpx.Response) -> None:
-    return None
-
-
-def _read_employee(response: httpx.Response) -> Employee:
-    return answers.read_employee(response.json(), response.headers.get("ETag"))
-
-
-def _read_enrolled(response: httpx.Response) -> Enrolled:
-    refused = answers.read_all(Refused, response.json()["refused"])
-    return Enrolled(_read_employee(response), refused, response.status_code == 201)
-
-
-def _read_page(response: httpx.Response) -> Page:
-    found = response.json()
-    people = tuple(answers.read_employee(each) for each in found["employees"])
-    return answers.read(Page, found, employees=people)
-
-
-def _read_candidates(response: httpx.Response) -> Candidates:
-    found = response.json()
-    near = [each | each["employee"] for each in found["candidates"]]
-    face = found["face"] and answers.read_face(Face, found["face"])
-    return answers.read(Candidates, found, face=face, candidates=answers.read_all(Candidate, near))
-
-
-def _read_faces(response: httpx.Response) -> Faces:
-    found = response.json()
-    read_face = partial(answers.read_face, JudgedFace)
-    return answers.read(Faces, found, faces=tuple(map(read_face, found["faces"])))
-
-
-def _read_vectors(response: httpx.Response) -> FeatureVectors:
-    found = response.json()
-    vectors = tuple(
-        answers.read(Refused, each, photo=number)
-        if "code" in each
-        else tuple(each["feature_vector"])
-        for number, each in enumerate(found["vectors"], start=1)
-    )
-    return answers.read(FeatureVectors, found, vectors=vectors)
