@@ -36,7 +36,9 @@ CODES = (
     *("bad_request", "wrong_dimension", "page_too_large", "key_missing", "key_unknown"),
     *("key_insufficient", "no_such_employee", "not_found", "method_not_allowed", "no_match"),
     *("not_verified", "not_alive", "fraud_suspected", "too_slow", "employee_exists"),
-    *("face_enrolled", "body_too_large", "target_too_long", "head_too_large", "not_json"),
+    *("session_gone", "external_id_taken", "last_sample", "too_many_samples", "other_model"),
+    *("no_such_sample", "precondition_failed", "group_forbidden", "face_enrolled"),
+    *("body_too_large", "target_too_long", "head_too_large", "not_json"),
     *("encoded", "too_many_requests", "too_many_failures", "internal_error"),
     *_PICTURES,
     *_UNAVAILABLE,
@@ -45,6 +47,7 @@ CODES = (
 _THROTTLED = "too_many_failures"
 OUTCOMES = (
     *("match", "no_match", "ambiguous", "not_alive", "fraud_suspected", "throttled"),
+    "session_gone",
     *_PICTURES,
     *_UNAVAILABLE,
 )

@@ -229,7 +229,7 @@ def test_feature_vectors_can_be_enrolled(client: FlaskClient) -> None:
         ("identifications", {}, "photo: is missing"),
         ("identifications", {"photo": "?"}, "photo: is not base64"),
         ("identifications", {"photo": "AAAA", "Checks": ["fraud"]}, "write it as checks"),
-        ("identifications", {"photo": "AAAA", "group": "x"}, "'group': is unknown, remove it"),
+        ("identifications", {"photo": "AAAA", "grp": "x"}, "'grp': is unknown, remove it"),
         ("identifications", {"photo": "AAAA", "checks": ["blink"]}, "checks.0: must be"),
         ("identifications", {"photo": "AAAA", "checks": ["fraud"]}, "15 are needed for fraud"),
         ("identifications", {"photo": "AAAA", "threshold": 0}, "threshold: must be more than 0"),
@@ -255,7 +255,7 @@ def test_wrong_input_is_named(
 def test_a_vector_of_another_dimension_is_named(client: FlaskClient) -> None:
     refusal = call(client, "candidates", feature_vector=[1.0, 2.0])
     assert code(refusal, 400) == "wrong_dimension"
-    assert refusal.get_json()["title"].startswith("feature_vector: it has 2 numbers")
+    assert refusal.get_json()["title"].startswith("feature_vector: feature vector 1 has 2 numbers")
 
 
 PICTURE = ("photo", ("me.png", ASTRONAUT.read_bytes()))
@@ -272,7 +272,7 @@ PICTURE = ("photo", ("me.png", ASTRONAUT.read_bytes()))
         ([PICTURE, ("threshold", "low")], 400, "threshold: must be a number"),
         ([PICTURE, ("threshold", "[0.5]")], 400, "threshold: must be a number"),
         ([PICTURE, ("checks", "blink")], 400, "checks.0: must be"),
-        ([PICTURE, ("group", "a")], 400, "'group': is unknown, remove it"),
+        ([PICTURE, ("grp", "a")], 400, "'grp': is unknown, remove it"),
         ([PICTURE, ("check", "x" * 200_000)], 413, "the form has more than"),
         ([("frames", ("f.png", b"x"))] * 200, 413, "the form has more than"),
         ([("frames", ("f.png", b"x"))] * 15 + [PICTURE], 406, "no matches found"),
