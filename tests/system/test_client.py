@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("httpx", reason="the clients need httpx")
 
 from app.access import Role
 from app.access.api_keys import new_key

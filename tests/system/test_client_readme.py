@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("httpx", reason="the clients need httpx")
 
 from testbed.serving import ROOT, RunningService
 from tests.support import sent_photos as photos
