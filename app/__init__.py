@@ -5,6 +5,7 @@ from flask import Flask
 from app import bootstrap
 from app.api import (
     cors,
+    docs,
     employees,
     errors,
     health,
@@ -99,4 +100,5 @@ def create_app(
     app.register_blueprint(health.blueprint(service, parts, access, keys.required))
     app.register_blueprint(monitoring.blueprint(service, metrics))
     app.register_blueprint(openapi.blueprint())
+    app.register_blueprint(docs.blueprint())
     return app

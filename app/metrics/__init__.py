@@ -16,7 +16,7 @@ ENDPOINTS = (
     *("identifications", "verifications", "candidates", "comparisons", "faces"),
     *("feature_vectors", "healthz", "readyz", "metrics", "version", "openapi"),
     *("put_employee", "show_employee", "change_employee", "remove_employee", "list_employees"),
-    *("add_sample", "remove_sample", "audit_entries", "system"),
+    *("add_sample", "remove_sample", "audit_entries", "system", "docs", "start"),
 )
 STAGES = ("recognition", "search", "index", "store", "liveness")
 """Stages of a request whose time is measured."""

@@ -112,6 +112,8 @@ CALLS: dict[str, Call] = {
     ),
     "inspection.audit_entries": ("GET", "/api/v2/audit-entries", None, 409, {"admin"}),
     "inspection.system": ("GET", "/api/v2/system", None, 200, {"admin"}),
+    "docs.docs": ("GET", "/docs", None, 200, EVERYONE),
+    "docs.start": ("GET", "/", None, 200, EVERYONE),
     "employees.enrol": ("POST", "/api/store/1", ENROLMENT, 200, {"enrol", "admin"}),
     "employees.replace": ("PUT", "/api/store/5", ENROLMENT, 200, {"enrol", "admin"}),
     "employees.get_all": ("GET", "/api/get_all/30/1", None, 200, {"enrol", "admin"}),
