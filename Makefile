@@ -30,7 +30,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --only-binar
   --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift challenges pad soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift challenges pad soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences openapi clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -134,6 +134,9 @@ dashboard: $(DEV) ## write openshift/monitoring/dashboard.json
 
 licences: $(DEV) ## write docs/licences.md
 	$(BIN)/python -m tools.licences --write
+
+openapi: $(DEV) ## write docs/openapi.json
+	@$(BIN)/python -m tools.openapi_snapshot
 
 clean: ## remove everything installed or cached, but no employees and no weights
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -3,13 +3,27 @@
 from flask import Flask
 
 from app import bootstrap
-from app.api import cors, employees, errors, health, login, middleware, monitoring, openapi, paths
+from app.api import (
+    cors,
+    docs,
+    employees,
+    errors,
+    health,
+    login,
+    middleware,
+    monitoring,
+    openapi,
+    paths,
+)
 from app.api.access import Access, warn_if_open
+from app.api.parts import Parts
 from app.api.v2 import blueprint as v2
+from app.api.v2 import inspection
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.metrics import Metrics
 from app.settings import Settings
+from app.settings.stated import stated
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment
 from app.usecases.faces import Faces
@@ -81,7 +95,10 @@ def create_app(
     app.register_blueprint(
         v2.blueprint(service, log_in, verify, faces, enrolment, people, limits, slots)
     )
-    app.register_blueprint(health.blueprint(service, audit, liveness, access, keys.required))
+    parts = Parts(service, audit, liveness)
+    app.register_blueprint(inspection.blueprint(service, audit, parts, metrics, stated(settings)))
+    app.register_blueprint(health.blueprint(service, parts, access, keys.required))
     app.register_blueprint(monitoring.blueprint(service, metrics))
     app.register_blueprint(openapi.blueprint())
+    app.register_blueprint(docs.blueprint())
     return app

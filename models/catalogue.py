@@ -37,6 +37,7 @@ class BoxAlignment:
 class FaceModel:
     """One way to turn a face into a feature vector.
 
+    licence: None if it is not known, as of an operator's own weights.
     network: returns the source of the network, (n, side, side, 3) uint8 RGB → (n, dimension)
         float32 of unit length. Fetches and verifies the weights. Raises ModelUnavailable.
     crops: shares of the chip's side. A face's vector is the mean over these middle parts of its
@@ -50,6 +51,7 @@ class FaceModel:
     distance_scale: float  # factor on L2 distances, so that α means about the same with each model
     network: Callable[[], NetworkSource | OnnxSource] = field(repr=False)
     crops: tuple[float, ...] = (1.0,)
+    licence: str | None = None
 
 
 class ModelUnavailable(Exception):
@@ -159,7 +161,11 @@ _DLIB = FaceModel(
     distance_scale=2.15,
     network=_dlib_network,
     crops=(1.0, 0.93),  # docs/matching.md compares them with others
+    licence="CC0-1.0, public domain",
 )
+
+
+_VGGFACE2_LICENCE = "MIT; trained on VGGFace2, whose pictures are for research"
 
 
 def _facenet(name: str, network: Callable[[], NetworkSource]) -> FaceModel:
@@ -170,6 +176,7 @@ def _facenet(name: str, network: Callable[[], NetworkSource]) -> FaceModel:
         alignment=BoxAlignment(margin=14 / 160),
         distance_scale=1.0,
         network=network,
+        licence=_VGGFACE2_LICENCE if name == "vggface2" else None,
     )
 
 
@@ -205,4 +212,5 @@ def _onnx_model(path: Path, description: OnnxDescription) -> FaceModel:
         alignment=LandmarkAlignment(points) if aligned else BoxAlignment(description.margin),
         distance_scale=description.distance_scale,
         network=network,
+        licence=description.licence,
     )

@@ -22,6 +22,7 @@ from app.usecases.enrolment import Enrolment, EnrolmentRequest
 MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
 _MAX_COMPONENTS = 3_000_000  # of all feature vectors of a page: about 60 MB of JSON
+_RETRY = ("Idempotency-Key",)
 _PAGES_IN_MEMORY = 2  # each may take 300 MB
 
 
@@ -38,7 +39,7 @@ def blueprint(
 
     @api.post("/store/<id:employee_id>")
     @allow(Role.ENROL)
-    @describe("Enrol a new employee", StoreBody, errors=(409, 422))
+    @describe("Enrol a new employee", StoreBody, errors=(409, 422), headers=_RETRY)
     def enrol(employee_id: int) -> Response:
         with slots:
             enrolment.add(_request(employee_id, Profile(groups=tuple(sorted(scope() or ())))))
@@ -46,7 +47,12 @@ def blueprint(
 
     @api.put("/store/<id:employee_id>")
     @allow(Role.ENROL)
-    @describe("Replace everything stored about an employee", StoreBody, errors=(404, 409, 422))
+    @describe(
+        "Replace everything stored about an employee",
+        StoreBody,
+        errors=(404, 409, 422),
+        headers=_RETRY,
+    )
     def replace(employee_id: int) -> Response:
         with slots:
             enrolment.replace(_request(employee_id), scope())
@@ -70,10 +76,10 @@ def blueprint(
         employees.discard(checked(employee_id), scope())
         return text("ok")
 
-    @api.get("/employees/<id:employee_id>/export")
+    @api.get("/employees/<id:employee_id>/export", endpoint="export")
     @allow(Role.ADMIN)
     @describe("Export everything stored about an employee", answers=EXPORT, errors=(404,))
-    def export(employee_id: int) -> Response:
+    def export_employee(employee_id: int) -> Response:
         employee, probes = employees.export(checked(employee_id), scope())
         return jsonify(
             _id=employee.employee_id,

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 
 import structlog
 from flask import Flask, Response, current_app, g, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from app.access.rate_limits import TooManyFailures, TooManyRequests
-from app.api.paths import is_v2
+from app.api.paths import DOCS, is_v2
 from app.audit import AuditUnavailable
 from app.gallery import GalleryLoading, IndexUnavailable
 from app.limiter import Overloaded
@@ -178,6 +178,9 @@ def _problem(error: Exception) -> Problem:
         case RequestEntityTooLarge():
             limit = current_app.config["MAX_CONTENT_LENGTH"] / 1e6
             return Problem(413, "body_too_large", f"the request is larger than {limit:g} MB")
+        case NotFound() if is_v2(request.path):
+            sentence = f"there is nothing at this address, {DOCS} lists all calls"
+            return Problem(404, "not_found", sentence)
         case HTTPException(code=int(status)):
             return Problem(status, *_HTTP.get(status, ("http_error", error.name.lower())))
         case _:

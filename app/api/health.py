@@ -5,28 +5,14 @@ from flask import Blueprint, Response, jsonify
 from app.api.access import Access, public
 from app.api.errors import not_ready
 from app.api.openapi import describe
-from app.api.parts import Parts, failing
+from app.api.parts import UNREADY, Parts
 from app.api.schemas import STATUS
-from app.audit import AuditLog, AuditUnavailable
-from app.gallery import GalleryLoading, IndexUnavailable
 from app.lifecycle import Service
-from app.liveness.client import LivenessClient
-from app.readiness import NotReady
-from app.storage import StoreUnavailable
-
-_UNREADY = (NotReady, GalleryLoading, StoreUnavailable, IndexUnavailable, AuditUnavailable)
 
 
-def blueprint(
-    service: Service,
-    audit: AuditLog,
-    liveness: LivenessClient,
-    access: Access,
-    keys_required: bool,
-) -> Blueprint:
+def blueprint(service: Service, parts: Parts, access: Access, keys_required: bool) -> Blueprint:
     """Return the endpoints healthz and readyz. keys_required: whether requests need an API key."""
     api = Blueprint("health", __name__)
-    parts = Parts()
 
     @api.get("/healthz")
     @public
@@ -39,16 +25,11 @@ def blueprint(
     @public
     @describe("Report whether the service can answer logins", answers=STATUS, errors=(503,))
     def readyz() -> Response:
-        parts.note({"liveness": liveness.state})
         try:
-            service.check_ready()
-            parts.note(dict.fromkeys(("model", "database", "index", "slots"), "ok"))
-            audit.check()
-        except _UNREADY as error:
-            parts.note(failing(error))
+            parts.check()
+        except UNREADY as error:
             members = {"parts": parts.listed()} if access.is_admin() else {}
             raise not_ready(error, members) from error
-        parts.note({"audit_log": "ok" if audit.is_kept else "off"})
         status: dict[str, object] = {
             "status": "ready",
             "model": service.recogniser.model.name,

@@ -27,7 +27,7 @@ def blueprint(service: Service, metrics: Metrics) -> Blueprint:
     @api.get("/metrics", endpoint="metrics")
     @allow(Role.MONITOR)
     @describe("Report counts and times for Prometheus", answers=METRICS)
-    def report() -> Response:
+    def read_metrics() -> Response:
         # Prometheus itself accepts it, unlike those who read with curl.
         open_metrics = _OPEN_METRICS in request.headers.get("Accept", "")
         lines = [*metrics.lines(open_metrics=open_metrics), *_info(service)]
@@ -37,10 +37,10 @@ def blueprint(service: Service, metrics: Metrics) -> Blueprint:
             return Response("\n".join([*lines, "# EOF", ""]), content_type=OPEN_METRICS)
         return Response("\n".join([*lines, ""]), content_type=PLAIN)
 
-    @api.get("/version")
+    @api.get("/version", endpoint="version")
     @public
     @describe("Return the version of the service", answers=RELEASE)
-    def version() -> Response:
+    def show_version() -> Response:
         return jsonify(version=VERSION)
 
     return api

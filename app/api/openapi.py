@@ -1,20 +1,21 @@
 """Describe the service in OpenAPI 3.1, generated from its routes, schemas and errors."""
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, current_app, jsonify
 from pydantic import BaseModel
 from werkzeug.routing import Rule
 
 from app.api.access import public, roles_of
+from app.api.components import Components, Json, json_schema, without_null
 from app.api.paths import is_v2
-from app.api.schemas import MAX_ID
+from app.api.schemas import MAX_ID, Body
 from app.version import VERSION
 
 View = Callable[..., Any]
-Json = dict[str, Any]
 
 _OPENAPI = "3.1.0"
 _DESCRIBED = "described"
@@ -33,6 +34,7 @@ _STATUSES = {
     200: "done",
     201: "made",
     204: "done; there is nothing to say",
+    302: "go to the description as a page",
     400: "malformed: which field, and what is wrong with it",
     401: "the API key is missing or unknown",
     403: "the API key lacks the role",
@@ -57,26 +59,52 @@ _ALWAYS = (400, 404, 408, 413, 414, 431)
 _NOT_PUBLIC = (401, 403, 429, 503)
 _WITH_BODY = (415,)
 
+_HEADERS = {
+    "Idempotency-Key": "any text; a request that is sent again with the same one is done once",
+    "If-Match": "the ETag of the employee when last read; after a change since, it is a 412",
+    "If-None-Match": "`*`: only if there is no such employee",
+}
+_TAGS = {
+    "v2": "The calls of version 2. Bodies are JSON or forms, and all errors are JSON.",
+    "v1": "The first calls. Errors are text, or JSON for those who prefer it.",
+    "service": "Health, monitoring and this description.",
+}
+
+
+class _Described(NamedTuple):
+    summary: str
+    body: type[Body] | None
+    answers: Json | None
+    errors: tuple[int, ...]
+    query: type[BaseModel] | None
+    done: tuple[int, ...]
+    headers: tuple[str, ...]
+
 
 def describe(
     summary: str,
-    body: type[BaseModel] | None = None,
+    body: type[Body] | None = None,
     answers: Json | None = None,
     errors: Iterable[int] = (),
     *,
     query: type[BaseModel] | None = None,
     done: Sequence[int] = (200,),
+    headers: Sequence[str] = (),
 ) -> Callable[[View], View]:
     """Describe an endpoint.
 
     body: schema of the request's body. answers: JSON schema of the answer, which is plain text if
-    it is a string; None for the text `ok`.
+    it is a string, unless it has a contentMediaType; None for the text `ok`.
     errors: statuses in addition to those that all endpoints share. query: schema of the query.
-    done: the statuses of success; 204 has no body.
+    done: the statuses of success; 204 and 302 have no body.
+    headers: those that the endpoint reads, of _HEADERS.
+
+    The view's name is that of the call in generated clients.
     """
 
     def declare(view: View) -> View:
-        setattr(view, _DESCRIBED, (summary, body, answers, tuple(errors), query, tuple(done)))
+        said = (summary, body, answers, tuple(errors), query, tuple(done), tuple(headers))
+        setattr(view, _DESCRIBED, _Described(*said))
         return view
 
     return declare
@@ -85,28 +113,33 @@ def describe(
 def blueprint() -> Blueprint:
     """Return the endpoint openapi.json."""
     api = Blueprint("openapi", __name__)
-    cached: list[Json] = []  # filled by the first call, when all routes are registered
 
-    @api.get("/openapi.json")
+    @api.get("/openapi.json", endpoint="openapi")
     @public
     @describe("Return this description", answers={"type": "object"})
-    def openapi() -> Response:
-        if not cached:  # two threads may compute it at once, to the same result
-            cached.append(document(current_app))
-        return jsonify(cached[0])
+    def show_openapi() -> Response:
+        return jsonify(description())
 
     return api
+
+
+def description() -> Json:
+    """Return the document of the current app. Call it when all routes are registered."""
+    found: Json | None = current_app.extensions.get("openapi")
+    if found is None:  # two threads may compute it at once, to the same result
+        found = current_app.extensions["openapi"] = document(current_app)
+    return found
 
 
 def document(app: Flask) -> Json:
     """Return the OpenAPI document of all routes. Raises LookupError if one is not described."""
     paths: Json = {}
-    schemas: Json = {"Problem": _PROBLEM}
+    components = Components(Problem=_PROBLEM)
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             view = app.view_functions[rule.endpoint]
-            paths.setdefault(path, {})[method.lower()] = _operation(rule, view, schemas)
+            paths.setdefault(path, {})[method.lower()] = _operation(rule, view, components)
     return {
         "openapi": _OPENAPI,
         "info": {
@@ -114,9 +147,10 @@ def document(app: Flask) -> Json:
             "version": VERSION,
             "description": "Enrols people's faces and logs them in by face.",
         },
+        "tags": [{"name": name, "description": about} for name, about in _TAGS.items()],
         "paths": paths,
         "components": {
-            "schemas": schemas,
+            "schemas": components.schemas,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -125,79 +159,76 @@ def document(app: Flask) -> Json:
     }
 
 
-def _operation(rule: Rule, view: View, schemas: Json) -> Json:
-    described = getattr(view, _DESCRIBED, None)
-    if described is None:
+def _operation(rule: Rule, view: View, components: Components) -> Json:
+    said: _Described | None = getattr(view, _DESCRIBED, None)
+    if said is None:
         raise LookupError(f"{rule.rule} is not described")
-    summary, body, answers, errors, query, done = described
     roles = roles_of(view)
-    statuses = {*errors, *_ALWAYS}
+    statuses = {*said.errors, *_ALWAYS}
     statuses.update(_NOT_PUBLIC if roles is not None else ())
-    statuses.update(_WITH_BODY if body else ())
+    statuses.update(_WITH_BODY if said.body else ())
     json_alone = is_v2(rule.rule)
+    answers = components.answer(said.answers or {"type": "string", "const": "ok"})
     operation: Json = {
-        "operationId": rule.endpoint,
-        "summary": summary,
+        "operationId": view.__name__,
+        "tags": ["v2" if json_alone else "v1" if rule.rule.startswith("/api/") else "service"],
+        "summary": said.summary,
         "parameters": [
             *(_parameter(rule, name) for name in sorted(rule.arguments)),
-            *_query_parameters(query),
+            *_query_parameters(said.query),
+            *(_header(name) for name in said.headers),
         ],
-        "responses": {str(status): _success(status, answers) for status in done}
-        | {str(status): _error(status, errors, json_alone) for status in sorted(statuses)},
+        "responses": {str(status): _success(status, answers) for status in said.done}
+        | {str(status): _error(status, said.errors, json_alone) for status in sorted(statuses)},
         "security": [] if roles is None else [{"bearer": []}, {"key": []}, {}],
     }
     if roles is not None:
         operation["description"] = f"For API keys with the role {' or '.join([*roles, 'admin'])}."
-    if body:
-        schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
-        schemas.update(schema.pop("$defs", {}))
-        schemas[body.__name__] = schema
-        reference = {"$ref": f"#/components/schemas/{body.__name__}"}
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": reference}},
-        }
+    if said.body:
+        content = {"application/json": {"schema": components.body(said.body)}}
         if json_alone:
-            content = operation["requestBody"]["content"]
-            content["multipart/form-data"] = {"schema": _as_form(schema)}
+            content["multipart/form-data"] = {"schema": components.form(said.body)}
+        content["application/json"]["example"] = json.loads(said.body.example)
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 
-def _as_form(schema: Any) -> Any:  # noqa: ANN401  any part of a schema
-    """Return the schema of a form: pictures are files."""
-    if isinstance(schema, list):
-        return [_as_form(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "contentEncoding" in schema:
-        return {"type": "string", "format": "binary"}
-    return {name: _as_form(part) for name, part in schema.items()}
-
-
 def _parameter(rule: Rule, name: str) -> Json:
-    schema: Json = {"type": "integer", "minimum": 1}
+    schema: Json = {"type": "integer", "minimum": 1, "examples": [1]}
     if name == "employee_id":
         schema |= {"minimum": 0, "maximum": MAX_ID}
     if name == "sample_id":
-        schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+        schema = {"type": "string", "pattern": "^[0-9a-f]{16}$", "examples": ["0123456789abcdef"]}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
 def _query_parameters(schema: type[BaseModel] | None) -> list[Json]:
     if schema is None:
         return []
-    members = schema.model_json_schema()["properties"]
     return [
-        {"name": name, "in": "query", "required": False, "schema": member}
-        for name, member in members.items()
+        {"name": name, "in": "query", "required": False, "schema": without_null(member)}
+        for name, member in json_schema(schema)["properties"].items()
     ]
 
 
-def _success(status: int, schema: Json | None) -> Json:
-    if status == 204:  # no content
+def _header(name: str) -> Json:
+    schema: Json = {"type": "string"}
+    if name == "If-None-Match":
+        schema["const"] = "*"
+    return {
+        "name": name,
+        "in": "header",
+        "required": False,
+        "description": _HEADERS[name],
+        "schema": schema,
+    }
+
+
+def _success(status: int, schema: Json) -> Json:
+    if status in (204, 302):  # no content
         return {"description": _STATUSES[status]}
-    schema = schema or {"type": "string", "const": "ok"}
-    media_type = "text/plain" if schema["type"] == "string" else "application/json"
+    is_text = schema.get("type") == "string"
+    media_type = schema.get("contentMediaType", "text/plain" if is_text else "application/json")
     return {"description": _STATUSES[status], "content": {media_type: {"schema": schema}}}
 
 

@@ -4,26 +4,44 @@ from collections.abc import Mapping
 from threading import Lock
 from time import monotonic
 
-from app.audit import AuditUnavailable
-from app.gallery import GalleryLoading
+from app.audit import AuditLog, AuditUnavailable
+from app.gallery import GalleryLoading, IndexUnavailable
+from app.lifecycle import Service
+from app.liveness.client import LivenessClient
 from app.readiness import NotReady, reason
+from app.storage import StoreUnavailable
 
+UNREADY = (NotReady, GalleryLoading, StoreUnavailable, IndexUnavailable, AuditUnavailable)
 PARTS = ("model", "database", "index", "slots", "audit_log", "liveness")
 
 
 class Parts:
-    """What `/readyz` has found each time it was asked. Thread-safe.
+    """What has been found each time it was asked. Thread-safe.
 
     A state is `ok`, `off`, `failing`, or `unknown` if the part has not been tried yet.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, service: Service, audit: AuditLog, liveness: LivenessClient) -> None:
+        self._service = service
+        self._audit = audit
+        self._liveness = liveness
         now = monotonic()
         self._since = dict.fromkeys(PARTS, ("unknown", now))
         self._lock = Lock()
 
-    def note(self, states: Mapping[str, str]) -> None:
-        """Note the states of these parts now."""
+    def check(self) -> None:
+        """Try what a login needs, and note the states. Raises one of UNREADY, for what fails."""
+        self._note({"liveness": self._liveness.state})
+        try:
+            self._service.check_ready()
+            self._note(dict.fromkeys(("model", "database", "index", "slots"), "ok"))
+            self._audit.check()
+        except UNREADY as error:
+            self._note(_failing(error))
+            raise
+        self._note({"audit_log": "ok" if self._audit.is_kept else "off"})
+
+    def _note(self, states: Mapping[str, str]) -> None:
         with self._lock:
             now = monotonic()
             for part, state in states.items():
@@ -39,7 +57,7 @@ class Parts:
         }
 
 
-def failing(error: Exception) -> dict[str, str]:
+def _failing(error: Exception) -> dict[str, str]:
     """Return the state of the part that an error comes from; of none if nothing fails."""
     match error:
         case NotReady():

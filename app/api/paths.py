@@ -9,6 +9,9 @@ from app.api.schemas import MAX_ID
 V2 = "/api/v2"
 """Under this path, all errors are JSON, and bodies may be forms."""
 
+DOCS = "/docs"
+"""Where the description is, as a page."""
+
 _MAX_DIGITS = len(str(MAX_ID)) + 1  # a number cut off here is still larger than any id
 
 

@@ -256,32 +256,39 @@ def described(**properties: object) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+def named(name: str, schema: dict[str, object]) -> dict[str, object]:
+    """Return the same schema with a name, for generated clients."""
+    return {"title": name, **schema}
+
+
 # JSON schemas of the answers
 _ID = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
 _TEXT = {"type": "string"}
 _MATRIX = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
-EMPLOYEE = described(_id=_ID, name=_TEXT, surname=_TEXT)
-USERS = described(
-    users={"type": "array", "items": described(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX)}
-)
+EMPLOYEE = named("LoggedIn", described(_id=_ID, name=_TEXT, surname=_TEXT))
+_USER = named("User", described(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX))
+USERS = named("Users", described(users={"type": "array", "items": _USER}))
 _SECONDS = {"type": ["integer", "null"]}
 _USED_PHOTO = described(photo_hash=_TEXT, until={"type": "number"})
-EXPORT = described(
-    _id=_ID,
-    name=_TEXT,
-    surname=_TEXT,
-    enrolment_id=_TEXT,
-    model=_TEXT,
-    feature_vectors=_MATRIX,
-    photo_hashes={"type": "array", "items": _TEXT},
-    samples={"type": "array", "items": described(sample_id=_TEXT, enrolled_at=_SECONDS)},
-    external_id={"type": ["string", "null"]},
-    metadata={"type": "object"},
-    groups={"type": "array", "items": _TEXT},
-    enrolled_at=_SECONDS,
-    updated_at=_SECONDS,
-    used_photos={"type": "array", "items": _USED_PHOTO},
+EXPORT = named(
+    "Export",
+    described(
+        _id=_ID,
+        name=_TEXT,
+        surname=_TEXT,
+        enrolment_id=_TEXT,
+        model=_TEXT,
+        feature_vectors=_MATRIX,
+        photo_hashes={"type": "array", "items": _TEXT},
+        samples={"type": "array", "items": described(sample_id=_TEXT, enrolled_at=_SECONDS)},
+        external_id={"type": ["string", "null"]},
+        metadata={"type": "object"},
+        groups={"type": "array", "items": _TEXT},
+        enrolled_at=_SECONDS,
+        updated_at=_SECONDS,
+        used_photos={"type": "array", "items": _USED_PHOTO},
+    ),
 )
-STATUS = described(status=_TEXT)
-RELEASE = described(version=_TEXT)
+STATUS = named("Status", described(status=_TEXT))
+RELEASE = named("Release", described(version=_TEXT))
 METRICS: dict[str, object] = {"type": "string"}

@@ -15,13 +15,15 @@ ENDPOINTS = (
     *("find_match", "enrol", "replace", "get_all", "remove", "export"),
     *("identifications", "verifications", "candidates", "comparisons", "faces"),
     *("feature_vectors", "healthz", "readyz", "metrics", "version", "openapi"),
+    *("put_employee", "show_employee", "change_employee", "remove_employee", "list_employees"),
+    *("add_sample", "remove_sample", "audit_entries", "system", "docs", "start"),
 )
 STAGES = ("recognition", "search", "index", "store", "liveness")
 """Stages of a request whose time is measured."""
 
 _STATUSES = (
-    *("200", "400", "401", "403", "404", "405", "406", "408", "409", "413", "414", "415"),
-    *("422", "429", "431", "500", "503"),
+    *("200", "201", "204", "302", "400", "401", "403", "404", "405", "406", "408", "409", "412"),
+    *("413", "414", "415", "422", "429", "431", "500", "503"),
 )
 _UNAVAILABLE = (
     *("not_ready", "overloaded", "store_unavailable", "index_unavailable"),
@@ -40,6 +42,8 @@ CODES = (
     *("no_such_sample", "precondition_failed", "group_forbidden", "face_enrolled"),
     *("body_too_large", "target_too_long", "head_too_large", "not_json"),
     *("encoded", "too_many_requests", "too_many_failures", "internal_error"),
+    *("external_id_taken", "last_sample", "too_many_samples", "other_model", "no_such_sample"),
+    *("precondition_failed", "group_forbidden", "no_audit_file", "cursor_expired"),
     *_PICTURES,
     *_UNAVAILABLE,
 )
@@ -206,6 +210,11 @@ class Metrics:
         self._look()
         for family in self._families:
             yield from family.lines(open_metrics=open_metrics)
+
+    def levels(self) -> dict[str, float]:
+        """Return each of LEVELS, summed over all workers."""
+        self._look()
+        return {name: self._levels[name].number for name in LEVELS}
 
     def _keep_looking(self) -> None:
         while True:

@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
-_COLUMNS = 1024  # numbers of a worker: 8 kB
+_COLUMNS = 2048  # numbers of a worker: 16 kB
 _BYTES = 8  # of a number
 
 

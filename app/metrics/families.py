@@ -80,6 +80,11 @@ class Level(Family):
         """Raise it, or lower it by a negative amount."""
         self._cells.add({self._column(()): amount})
 
+    @property
+    def number(self) -> float:
+        """The sum over all workers."""
+        return float(self._cells.totals(self._column(()), 1)[0])
+
     def put(self, number: float) -> None:
         """Say what it is in this worker."""
         self._cells.put(self._column(()), [number])

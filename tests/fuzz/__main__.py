@@ -49,7 +49,13 @@ def main() -> int:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where libtiff remarks on every damaged file
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
-        app = ready_app(Path(folder), runtime_for=choose_runtime, log_level="error", max_body_mb=4)
+        app = ready_app(
+            Path(folder),
+            runtime_for=choose_runtime,
+            log_level="error",
+            max_body_mb=4,
+            audit_log=f"{folder}/audit.log",
+        )
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
         kinds = {"picture": pictures(), "body": bodies(app)}
         if options.only:
@@ -144,10 +150,9 @@ def bodies(app: Flask) -> Case:
     store = app.extensions["service"].store
 
     def case(rng: Random) -> str:
-        body = mutation.damaged(rng, rng.choice(samples), samples, tokens=True)
-        method, path = rng.choice(
-            [("POST", "/api/store/1"), ("PUT", "/api/store/1"), ("POST", "/api/find_match")]
-        )
+        call = rng.choice([*samples])
+        body = mutation.damaged(rng, rng.choice(samples[call]), samples[call], tokens=True)
+        method, path = call.split()
         response = client.open(
             path,
             method=method,

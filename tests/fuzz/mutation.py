@@ -18,6 +18,11 @@ _TOKENS = (
     *(b"NaN", b"1e999", b"-0", b"1e308", b"true", b"null", b"[[[[[[[[[[", b'{"a":', b"\0"),
     *(b"\xff", b"\xf0\x9f\x98\x80", b"data:image/png;base64,", b'"name":"x",', b"9" * 400),
 )
+_FIRST = ("POST /api/store/1", "PUT /api/store/1", "POST /api/find_match")
+_SECOND = (
+    *("POST /api/v2/identifications", "POST /api/v2/candidates", "PUT /api/v2/employees/1"),
+    *("PATCH /api/v2/employees/1", "POST /api/v2/employees/1/samples"),
+)
 
 
 def pictures() -> list[bytes]:
@@ -54,11 +59,11 @@ def _encoded(image: Image.Image, form: str, options: dict[str, object]) -> bytes
     return file.getvalue()
 
 
-def bodies() -> list[bytes]:
-    """JSON bodies, good ones."""
+def bodies() -> dict[str, list[bytes]]:
+    """JSON bodies, good ones, by the calls that take them."""
     photo = base64.b64encode(_encoded(Image.new("RGB", (32, 32), "red"), "PNG", {})).decode()
     who = {"name": "Grace", "surname": "Hopper"}
-    values = [
+    first = [
         who | {"img_features": [random_vector(1)]},
         who | {"img_features": [[1, 2.5, -3e7]], "img_base64": photo},
         who | {"img_base64": [photo, f"data:image/png;base64,{photo}"]},
@@ -66,6 +71,17 @@ def bodies() -> list[bytes]:
         {"image_base64": photo, "liveness": True, "frames": [photo] * 15},
         {"img_base64": photo, "frames": [], "fraud_detection": False, "more": {"a": [{}, None]}},
     ]
+    second = [
+        {"photo": photo, "frames": [photo] * 15, "checks": ["fraud"], "group": "site-a"},
+        {"feature_vector": random_vector(1), "limit": 20},
+        {"name": "Grace", "photos": [photo], "metadata": {"a": [1]}, "groups": ["site-a"]},
+        {"name": "Grace", "feature_vectors": [random_vector(1)], "external_id": "e-1"},
+        {"surname": "Hopper", "groups": ["site-a"], "external_id": None},
+    ]
+    return dict.fromkeys(_FIRST, _texts(first)) | dict.fromkeys(_SECOND, _texts(second))
+
+
+def _texts(values: list[dict[str, object]]) -> list[bytes]:
     return [
         json.dumps(value, ensure_ascii=number % 2 == 0).encode()
         for number, value in enumerate(values)

@@ -1,12 +1,18 @@
 """The OpenAPI description: complete, and true of what the service answers."""
 
+import json
+import re
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 
 from app.api.openapi import document
 from app.api.schemas import FindMatchBody, StoreBody
 from tests.fuzz.api import fuzz_api
+from tools import openapi_snapshot
 
 
 def routes(app: Flask) -> set[tuple[str, str]]:
@@ -24,7 +30,7 @@ def test_every_route_is_described(client: FlaskClient, app: Flask) -> None:
         for operation in paths[path].values():
             assert operation["summary"]
             assert {"400", "413"} <= set(operation["responses"])
-            assert {"200", "201", "204"}.intersection(operation["responses"])
+            assert {"200", "201", "204"} & set(operation["responses"])
 
 
 def test_a_route_that_is_not_described_fails() -> None:
@@ -50,21 +56,49 @@ def test_errors_are_described_in_both_forms(client: FlaskClient) -> None:
 
 
 def test_the_second_version_takes_forms_and_answers_errors_in_json(client: FlaskClient) -> None:
-    paths = client.get("/openapi.json").get_json()["paths"]
-    second = {path: paths[path] for path in paths if path.startswith("/api/v2/")}
-    operations = [operation for path in second.values() for operation in path.values()]
+    document = client.get("/openapi.json").get_json()
+    operations = [
+        operation
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        if path.startswith("/api/v2/")
+    ]
     assert len(operations) >= 15
     for operation in operations:
-        if "requestBody" in operation:
-            kinds = set(operation["requestBody"]["content"])
-            assert kinds == {"application/json", "multipart/form-data"}
+        if body := operation.get("requestBody"):
+            assert set(body["content"]) == {"application/json", "multipart/form-data"}
         for status, answer in operation["responses"].items():
             kind = "application/json" if status < "300" else "application/problem+json"
-            assert set(answer.get("content", {kind})) == {kind}
-    form = second["/api/v2/identifications"]["post"]["requestBody"]["content"][
-        "multipart/form-data"
-    ]
-    assert form["schema"]["properties"]["photo"]["format"] == "binary"
+            assert set(answer.get("content", [kind])) == {kind}
+    form = document["components"]["schemas"]["ProbeForm"]
+    assert form["properties"]["photo"]["format"] == "binary"
+
+
+def test_it_is_valid(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    OPENAPI_31_VALIDATOR.validate(document)
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    named = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    assert set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document))) <= named
+
+
+def test_clients_are_generated_with_good_names(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch("[a-z]+(_[a-z]+)*", name) for name in names)
+    for operation in operations:
+        for status in {"200", "201"} & operation["responses"].keys():
+            content = operation["responses"][status]["content"]
+            answer = content.get("application/json", {"schema": {"$ref": "text"}})
+            assert "$ref" in answer["schema"] or operation["operationId"] == "show_openapi"
+
+
+def test_the_snapshot_is_up_to_date(app: Flask) -> None:
+    said = openapi_snapshot.text(app)
+    assert said == openapi_snapshot.FILE.read_text(), "review the changes, then: make openapi"
 
 
 def test_what_is_answered_is_as_it_is_described(client: FlaskClient, app: Flask) -> None:

@@ -25,7 +25,6 @@ EXPORT = "/api/employees/4/export"
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
         ("GET", "/api"),
         ("POST", "/api/store"),
         ("POST", "/api/store/"),

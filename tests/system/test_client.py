@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-
 from app.access import Role
 from app.access.api_keys import new_key
 from image_registration import (

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-
 from testbed.serving import ROOT, RunningService
 from tests.support import sent_photos as photos
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from io import BytesIO
-from typing import IO, NamedTuple, TypeVar
+from typing import IO, NamedTuple, TypeVar, get_args
 
 from flask import current_app, g, request
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -53,7 +53,7 @@ def read_query(schema: type[T]) -> T:
         if len(values) > 1:
             raise _bad(f"{name[:40]!r} is in the query more than once")
         field = schema.model_fields.get(name)
-        is_number = field is not None and field.annotation is int
+        is_number = field is not None and int in (field.annotation, *get_args(field.annotation))
         members[name] = int(values[0]) if is_number and _WHOLE.fullmatch(values[0]) else values[0]
     return validated(schema, members)
 

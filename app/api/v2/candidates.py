@@ -17,9 +17,9 @@ from app.usecases.samples import WrongDimension
 def add(api: Blueprint, service: Service, faces: Faces, slots: Limiter) -> None:
     """Add the call. slots: it holds one until it is answered."""
 
-    @api.post("/candidates")
+    @api.post("/candidates", endpoint="candidates")
     @describe("List the nearest employees", CandidatesBody, CANDIDATES, errors=(422,))
-    def candidates() -> Response:
+    def search_candidates() -> Response:
         with slots:
             body = read(CandidatesBody)
             face = None

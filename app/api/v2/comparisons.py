@@ -13,9 +13,9 @@ from app.usecases.faces import Faces
 def add(api: Blueprint, service: Service, faces: Faces, slots: Limiter) -> None:
     """Add the call. slots: it holds one until it is answered."""
 
-    @api.post("/comparisons")
+    @api.post("/comparisons", endpoint="comparisons")
     @describe("Compare the faces of two photos", ComparisonBody, COMPARISON, errors=(422,))
-    def comparisons() -> Response:
+    def compare() -> Response:
         with slots:
             matched, near = faces.compare(read(ComparisonBody).photos)
         return jsonify(

@@ -16,9 +16,9 @@ from app.usecases.faces import Faces
 def add(api: Blueprint, service: Service, faces: Faces, slots: Limiter) -> None:
     """Add the call. slots: it holds one until it is answered."""
 
-    @api.post("/feature-vectors")
+    @api.post("/feature-vectors", endpoint="feature_vectors")
     @describe("Turn photos into feature vectors", PhotosBody, FEATURE_VECTORS)
-    def feature_vectors() -> Response:
+    def make_feature_vectors() -> Response:
         with slots:
             vectors = [_vector_json(faces, photo) for photo in read(PhotosBody).photos]
         return jsonify(model=service.recogniser.model.name, vectors=vectors)

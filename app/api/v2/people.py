@@ -38,6 +38,7 @@ def add(api: Blueprint, enrolment: Enrolment, employees: Employees, slots: Limit
         ENROLLED,
         errors=(409, 412, 422),
         done=(200, 201),
+        headers=("Idempotency-Key", "If-Match", "If-None-Match"),
     )
     def put_employee(employee_id: int) -> Response:
         is_for_new = request.if_none_match.star_tag
@@ -74,7 +75,11 @@ def add(api: Blueprint, enrolment: Enrolment, employees: Employees, slots: Limit
     @api.patch(_PATH)
     @allow(Role.ENROL)
     @describe(
-        "Change what is stored beside the face", EmployeePatch, PERSON, errors=(404, 409, 412)
+        "Change what is stored beside the face",
+        EmployeePatch,
+        PERSON,
+        errors=(404, 409, 412),
+        headers=("Idempotency-Key", "If-Match"),
     )
     def change_employee(employee_id: int) -> Response:
         retry, was = enrolment_id(), expected_enrolment()

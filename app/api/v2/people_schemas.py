@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from app.api.schemas import MAX_ID, MaybeName, Name, Photo, Vector, Vectors
+from app.api.schemas import MAX_ID, MaybeName, Name, Photo, Vector, Vectors, named
 from app.api.schemas import described as _object
 from app.api.v2.schemas import Body, Group, Json, Photos
 
@@ -102,10 +102,11 @@ class ListQuery(Body):
 
 _TEXT = {"type": "string"}
 _TIME = {"type": ["string", "null"], "format": "date-time"}
-SAMPLE: Json = _object(
-    sample_id=_TEXT, enrolled_at=_TIME, source={"enum": ["photo", "feature_vector", None]}
+SAMPLE: Json = named(
+    "Sample",
+    _object(sample_id=_TEXT, enrolled_at=_TIME, source={"enum": ["photo", "feature_vector", None]}),
 )
-_REFUSED = _object(photo={"type": "integer"}, code=_TEXT, detail=_TEXT)
+_REFUSED = named("RefusedPhoto", _object(photo={"type": "integer"}, code=_TEXT, detail=_TEXT))
 _PERSON: Json = {
     "employee_id": {"type": "integer", "minimum": 0, "maximum": MAX_ID},
     "name": _TEXT,
@@ -118,10 +119,15 @@ _PERSON: Json = {
     "updated_at": _TIME,
     "samples": {"type": "array", "items": SAMPLE},
 }
-PERSON: Json = _object(**_PERSON)
-ENROLLED: Json = _object(**_PERSON, refused={"type": "array", "items": _REFUSED})
-PEOPLE: Json = _object(
-    employees={"type": "array", "items": PERSON},
-    total={"type": "integer"},
-    next_cursor={"type": ["string", "null"]},
+PERSON: Json = named("Person", _object(**_PERSON))
+ENROLLED: Json = named(
+    "EnrolledPerson", _object(**_PERSON, refused={"type": "array", "items": _REFUSED})
+)
+PEOPLE: Json = named(
+    "People",
+    _object(
+        employees={"type": "array", "items": PERSON},
+        total={"type": "integer"},
+        next_cursor={"type": ["string", "null"]},
+    ),
 )

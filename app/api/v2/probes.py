@@ -32,10 +32,10 @@ def add(
 ) -> None:
     """Add the calls. slots: each holds one until it is answered."""
 
-    @api.post("/identifications")
+    @api.post("/identifications", endpoint="identifications")
     @allow(Role.LOGIN)
     @describe("Log in: whose face is it?", ProbeBody, IDENTIFICATION, errors=_REFUSED)
-    def identifications() -> Response:
+    def identify() -> Response:
         limits.check_login(own_address())
         with slots:
             body = read(ProbeBody)
@@ -43,12 +43,10 @@ def add(
                 employee = log_in(_probe(body))
         return jsonify(match=employee_json(employee), **_facts(service, body))
 
-    @api.post("/verifications")
+    @api.post("/verifications", endpoint="verifications")
     @allow(Role.LOGIN)
-    @describe(
-        "Log in: is it this employee?", VerificationBody, VERIFICATION, errors=(406, 410, 422)
-    )
-    def verifications() -> Response:
+    @describe("Log in: is it this employee?", VerificationBody, VERIFICATION, errors=_REFUSED)
+    def verify_claim() -> Response:
         limits.check_login(own_address())
         with slots:
             body = read(VerificationBody)

@@ -20,7 +20,14 @@ def add(api: Blueprint, enrolment: Enrolment, slots: Limiter) -> None:
 
     @api.post(_PATH)
     @allow(Role.ENROL)
-    @describe("Add a sample", SampleBody, SAMPLE, errors=(404, 409, 412, 422), done=(201,))
+    @describe(
+        "Add a sample",
+        SampleBody,
+        SAMPLE,
+        errors=(404, 409, 412, 422),
+        done=(201,),
+        headers=("Idempotency-Key", "If-Match"),
+    )
     def add_sample(employee_id: int) -> Response:
         retry, was = enrolment_id(), expected_enrolment()
         with slots:
@@ -42,7 +49,12 @@ def add(api: Blueprint, enrolment: Enrolment, slots: Limiter) -> None:
 
     @api.delete(f"{_PATH}/<sample_id>")
     @allow(Role.ENROL)
-    @describe("Remove a sample, unless it is the last", errors=(404, 409, 412), done=(204,))
+    @describe(
+        "Remove a sample, unless it is the last",
+        errors=(404, 409, 412),
+        done=(204,),
+        headers=("Idempotency-Key", "If-Match"),
+    )
     def remove_sample(employee_id: int, sample_id: str) -> Response:
         retry, was = enrolment_id(), expected_enrolment()
         enrolment.remove_sample(checked(employee_id), sample_id, retry, was=was, scope=scope())

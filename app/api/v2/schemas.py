@@ -14,7 +14,16 @@ from pydantic import (
 )
 
 from app.api import schemas
-from app.api.schemas import MAX_ID, PHOTOS, Frame, Photo, Vector, decode_all, decode_frames
+from app.api.schemas import (
+    MAX_ID,
+    PHOTOS,
+    Frame,
+    Photo,
+    Vector,
+    decode_all,
+    decode_frames,
+    named,
+)
 from app.api.schemas import described as _object
 from app.recognition.challenge import CHALLENGES
 
@@ -135,44 +144,56 @@ _BOOLEAN = {"type": "boolean"}
 _POINT = _list(_NUMBER)
 _SCORE = _or_null({"type": "number", "minimum": 0, "maximum": 1})
 _CHECKS = _list({"enum": ["liveness", "fraud"]})
-EMPLOYEE = _object(
-    employee_id={"type": "integer", "minimum": 0, "maximum": MAX_ID}, name=_TEXT, surname=_TEXT
+EMPLOYEE = named(
+    "Employee",
+    _object(
+        employee_id={"type": "integer", "minimum": 0, "maximum": MAX_ID}, name=_TEXT, surname=_TEXT
+    ),
 )
 LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 _FACE = dict[str, object](
-    box=_object(left=_NUMBER, top=_NUMBER, width=_NUMBER, height=_NUMBER),
-    landmarks=_object(**dict.fromkeys(LANDMARKS, _POINT)),
+    box=named("Box", _object(left=_NUMBER, top=_NUMBER, width=_NUMBER, height=_NUMBER)),
+    landmarks=named("Landmarks", _object(**dict.fromkeys(LANDMARKS, _POINT))),
     detection_score=_NUMBER,
 )
-FACE = _object(**_FACE)
-IDENTIFICATION = _object(match=EMPLOYEE, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER)
-VERIFICATION = _object(verified={"const": True}, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER)
-LIVENESS_SESSION = _object(
-    session_id=_TEXT, challenge={"enum": list(CHALLENGES)}, moves=_list(_TEXT), expires_at=_TEXT
-)
-CANDIDATES = _object(
-    face=_or_null(FACE),
-    candidates=_list(_object(employee=EMPLOYEE, distance=_NUMBER, comparison_score=_SCORE)),
-    threshold=_NUMBER,
-    model=_TEXT,
-)
-COMPARISON = _object(matched=_BOOLEAN, distance=_NUMBER, comparison_score=_SCORE, model=_TEXT)
-FACES = _object(
-    width=_WHOLE,
-    height=_WHOLE,
-    faces=_list(
-        _object(
-            **_FACE,
-            quality={"type": "object", "additionalProperties": _NUMBER},
-            usable=_BOOLEAN,
-            code=_or_null(_TEXT),
-            advice=_or_null(_TEXT),
-        )
+LIVENESS_SESSION = named(
+    "LivenessSession",
+    _object(
+        session_id=_TEXT, challenge={"enum": list(CHALLENGES)}, moves=_list(_TEXT), expires_at=_TEXT
     ),
 )
-FEATURE_VECTORS = _object(
-    model=_TEXT,
-    vectors=_list(
-        {"anyOf": [_object(feature_vector=_list(_NUMBER)), _object(code=_TEXT, detail=_TEXT)]}
+FACE = named("Face", _object(**_FACE))
+IDENTIFICATION = named(
+    "Identification", _object(match=EMPLOYEE, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER)
+)
+VERIFICATION = named(
+    "Verification",
+    _object(verified={"const": True}, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER),
+)
+_CANDIDATE = named(
+    "Candidate", _object(employee=EMPLOYEE, distance=_NUMBER, comparison_score=_SCORE)
+)
+CANDIDATES = named(
+    "Candidates",
+    _object(face=_or_null(FACE), candidates=_list(_CANDIDATE), threshold=_NUMBER, model=_TEXT),
+)
+COMPARISON = named(
+    "Comparison",
+    _object(matched=_BOOLEAN, distance=_NUMBER, comparison_score=_SCORE, model=_TEXT),
+)
+_JUDGED_FACE = named(
+    "JudgedFace",
+    _object(
+        **_FACE,
+        quality={"type": "object", "additionalProperties": _NUMBER},
+        usable=_BOOLEAN,
+        code=_or_null(_TEXT),
+        advice=_or_null(_TEXT),
     ),
+)
+FACES = named("Faces", _object(width=_WHOLE, height=_WHOLE, faces=_list(_JUDGED_FACE)))
+_VECTOR = named("FeatureVector", _object(feature_vector=_list(_NUMBER)))
+_NO_VECTOR = named("NoFeatureVector", _object(code=_TEXT, detail=_TEXT))
+FEATURE_VECTORS = named(
+    "FeatureVectors", _object(model=_TEXT, vectors=_list({"anyOf": [_VECTOR, _NO_VECTOR]}))
 )
