@@ -9,7 +9,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.gallery import Gallery, GalleryLoading, IndexUnavailable
+from app.gallery import NEEDED, Gallery, GalleryLoading, IndexUnavailable
 from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
 from app.limiter import Limiter
 from app.model_check import ModelCheck
@@ -202,15 +202,15 @@ class Service:
                 yield
 
     def nearest_people(
-        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None
+        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None, least: int = NEEDED
     ) -> list[tuple[Employee, float]]:
         """Return the few nearest employees and their plain distances, nearest first.
 
-        groups: search only people who are in one of them. Raises NotReady if everybody is enrolled
-        with a different face model, and what the gallery raises.
+        groups, least: as of `Gallery.nearest_people`. Raises NotReady if everybody is enrolled with
+        a different face model, and what the gallery raises.
         """
         with stage("search"):
-            nearest = self.gallery.nearest_people(probe, groups)
+            nearest = self.gallery.nearest_people(probe, groups, least)
         if not nearest and groups is None:
             self._check_model()
         return nearest

@@ -12,9 +12,13 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from app.gallery.distances import COMPARED
 from app.storage import Employee
 
 T = TypeVar("T")
+
+NEEDED = COMPARED + 1
+"""One more employee than decide a login, so that one can be left out."""
 
 
 class IndexUnavailable(Exception):
@@ -44,14 +48,12 @@ class Gallery(Protocol):
         """Return if a login can be answered; raise otherwise."""
 
     def nearest_people(
-        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None
+        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None, least: int = NEEDED
     ) -> list[tuple[Employee, float]]:
         """Return the nearest employees and their plain distances, nearest first.
 
-        They are everybody, or one more than decide a login, so that one can be left out.
-
         probe: (dimension,) float32 of unit length. groups: search only people who are in one of
-        them.
+        them. least: how many to return, if there are so many; a few more may be returned.
         """
 
     def writing(self, employee_id: int) -> AbstractContextManager[None]:

@@ -9,8 +9,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.gallery import GalleryLoading, batched
-from app.gallery.distances import COMPARED, comparable, in_groups, ranked, templates
+from app.gallery import NEEDED, GalleryLoading, batched
+from app.gallery.distances import comparable, in_groups, ranked, templates
 from app.gallery.memory_index import MemoryIndex
 from app.stages import stage
 from app.storage import ChangesForgotten, Employee, EmployeeStore, StoreUnavailable
@@ -18,7 +18,7 @@ from models.catalogue import FaceModel
 
 log = structlog.get_logger()
 
-_CANDIDATES = COMPARED + 4  # employees that a search proposes at first; a few may be stale
+_SPARE = 3  # employees that a search proposes at first, in addition: a few may be stale
 _BATCH = 1_024  # employees read at a time, and the maximum number proposed
 _PROGRESS_EVERY_S = 5.0  # between log lines
 _LOADING = "the gallery is being read again"
@@ -70,18 +70,18 @@ class MemoryGallery:
         self._position = position
 
     def nearest_people(
-        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None
+        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None, least: int = NEEDED
     ) -> list[tuple[Employee, float]]:
         with stage("store"):
             self.catch_up()
             among = None if groups is None else self._store.members(groups)
-        count = _CANDIDATES
+        count = least + _SPARE
         while proposed := self._proposed(probe, count, among):
             with stage("store"):
                 records = comparable(self._store.get(proposed, may_lag=True), self._model)
             if not records:
                 self._remove_stale(proposed)
-            elif len(records) > COMPARED or len(proposed) < count or count == _BATCH:
+            elif len(records) >= least or len(proposed) < count or count == _BATCH:
                 return ranked(in_groups(records, groups), probe, self._model)
             count = min(4 * count, _BATCH)  # if candidates are stale, get past them quickly
         return []

@@ -8,8 +8,8 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from app.gallery import IndexUnavailable, batched
-from app.gallery.distances import COMPARED, comparable, in_groups, ranked
+from app.gallery import NEEDED, IndexUnavailable, batched
+from app.gallery.distances import comparable, in_groups, ranked
 from app.gallery.drift import Drift, drift_between, expected_entries
 from app.gallery.milvus_index import MOST_FOUND, MilvusIndex
 from app.stages import stage
@@ -67,13 +67,13 @@ class SharedGallery:
         self.store.get([], may_lag=True)  # as a login does
 
     def nearest_people(
-        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None
+        self, probe: NDArray[np.float32], groups: frozenset[str] | None = None, least: int = NEEDED
     ) -> list[tuple[Employee, float]]:
         among = None
         if groups is not None:
             with stage("store"):
                 among = self.store.members(groups)
-        count = _CANDIDATES
+        count = max(_CANDIDATES, _PER_EMPLOYEE * least)
         while True:
             with stage("index"):
                 proposed = self.index.nearest(probe, count, among)
@@ -88,7 +88,7 @@ class SharedGallery:
             stale = {e for name, e in proposed if e in compared and name not in current}
             self._suspects |= stale
             found = {employee_id for name, employee_id in proposed if name in current}
-            if len(found) > COMPARED or len(proposed) < count:
+            if len(found) >= least or len(proposed) < count:
                 return ranked(in_groups(records, groups), probe, self.model)
             # Too many proposals were stale: ask for more, or remove the stale entries first.
             if count == MOST_FOUND and not self.reconcile(sorted(stale)):

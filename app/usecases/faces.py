@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.audit import AuditLog
+from app.gallery import NEEDED
 from app.lifecycle import Service
 from app.recognition import NotAnImage, UnusableImage
 from app.recognition.comparison_score import comparison_score
@@ -57,13 +58,12 @@ class Faces:
     ) -> list[tuple[Employee, Nearness]]:
         """Return the nearest employees, nearest first, by their plain distances.
 
-        They may be fewer than `limit`: no more than decide a login are compared.
         vector: (dimension,) of unit length. groups: search only people who are in one of them.
         Raises NotReady, StoreUnavailable, IndexUnavailable, AuditUnavailable.
         """
         with self._audit.entry("candidates", size=limit) as facts:
             facts["model"] = self._service.recogniser.model.name
-            people = self._service.nearest_people(vector, groups)[:limit]
+            people = self._service.nearest_people(vector, groups, max(limit, NEEDED))[:limit]
             facts["shown"] = [employee.employee_id for employee, _ in people]
         return [(employee, self._nearness(distance)) for employee, distance in people]
 
