@@ -1,4 +1,4 @@
-"""The named schemas of the OpenAPI document, and references to them."""
+"""The named schemas and errors of the OpenAPI document, and references to them."""
 
 from typing import Any
 
@@ -29,10 +29,16 @@ def without_null(schema: Json) -> Json:
 
 
 class Components:
-    """Collects schemas by name."""
+    """Collects schemas and errors by name."""
 
     def __init__(self, **schemas: Json) -> None:
         self.schemas = schemas
+        self.responses: Json = {}
+
+    def error(self, name: str, answer: Json) -> Json:
+        """Add an error. Return a reference to it."""
+        self.responses[name] = answer
+        return {"$ref": f"#/components/responses/{name}"}
 
     def body(self, schema: type[BaseModel]) -> Json:
         """Add the schema of a JSON body. Return a reference to it."""

@@ -55,7 +55,13 @@ def _page(document: Json) -> Response:
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((folder / "docs.html").read_text())
     text = SchemaText(document["components"]["schemas"])
-    page = template.render(document=document, style=style, text=text, command=command)
+    page = template.render(
+        document=document,
+        errors=document["components"]["responses"],
+        style=style,
+        text=text,
+        command=command,
+    )
     digest = b64encode(sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; "

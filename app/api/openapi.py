@@ -151,6 +151,7 @@ def document(app: Flask) -> Json:
         "paths": paths,
         "components": {
             "schemas": components.schemas,
+            "responses": components.responses,
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -179,7 +180,9 @@ def _operation(rule: Rule, view: View, components: Components) -> Json:
             *(_header(name) for name in said.headers),
         ],
         "responses": {str(status): _success(status, answers) for status in said.done}
-        | {str(status): _error(status, said.errors, json_alone) for status in sorted(statuses)},
+        | {
+            str(status): _error(status, said, json_alone, components) for status in sorted(statuses)
+        },
         "security": [] if roles is None else [{"bearer": []}, {"key": []}, {}],
     }
     if roles is not None:
@@ -232,12 +235,9 @@ def _success(status: int, schema: Json) -> Json:
     return {"description": _STATUSES[status], "content": {media_type: {"schema": schema}}}
 
 
-def _error(status: int, declared: Iterable[int], json_alone: bool) -> Json:
-    """Return the answer of a status.
-
-    declared: the endpoint's own statuses, as in `describe`. json_alone: whether it is never text.
-    """
-    is_about_employee = status == 404 and status in declared
+def _error(status: int, said: _Described, json_alone: bool, components: Components) -> Json:
+    """Return the answer of a status. json_alone: whether it is never text."""
+    is_about_employee = status == 404 and status in said.errors
     answer: Json = {
         "description": _NO_SUCH_EMPLOYEE if is_about_employee else _STATUSES[status],
         "content": {
@@ -251,4 +251,5 @@ def _error(status: int, declared: Iterable[int], json_alone: bool) -> Json:
         answer["headers"] = {
             "Retry-After": {"schema": {"type": "integer"}, "description": "in seconds"}
         }
-    return answer
+    name = "NoSuchEmployee" if is_about_employee else f"Error{status}"
+    return components.error(name if json_alone else f"{name}V1", answer)

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -21,6 +22,13 @@ def routes(app: Flask) -> set[tuple[str, str]]:
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
+
+
+def resolved(document: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer, or the one that it refers to."""
+    _, _, name = answer.get("$ref", "").rpartition("/")
+    found: dict[str, Any] = document["components"]["responses"].get(name, answer)
+    return found
 
 
 def test_every_route_is_described(client: FlaskClient, app: Flask) -> None:
@@ -48,8 +56,12 @@ def test_every_field_of_a_body_is_described(client: FlaskClient) -> None:
 
 
 def test_errors_are_described_in_both_forms(client: FlaskClient) -> None:
-    paths = client.get("/openapi.json").get_json()["paths"]
-    responses = paths["/api/find_match"]["post"]["responses"]
+    document = client.get("/openapi.json").get_json()
+    paths = document["paths"]
+    responses = {
+        status: resolved(document, answer)
+        for status, answer in paths["/api/find_match"]["post"]["responses"].items()
+    }
     assert set(responses["406"]["content"]) == {"text/plain", "application/problem+json"}
     assert "Retry-After" in responses["429"]["headers"]
     assert paths["/healthz"]["get"]["security"] == []
@@ -69,7 +81,7 @@ def test_the_second_version_takes_forms_and_answers_errors_in_json(client: Flask
             assert set(body["content"]) == {"application/json", "multipart/form-data"}
         for status, answer in operation["responses"].items():
             kind = "application/json" if status < "300" else "application/problem+json"
-            assert set(answer.get("content", [kind])) == {kind}
+            assert set(resolved(document, answer).get("content", [kind])) == {kind}
     form = document["components"]["schemas"]["ProbeForm"]
     assert form["properties"]["photo"]["format"] == "binary"
 
@@ -79,7 +91,11 @@ def test_it_is_valid(client: FlaskClient) -> None:
     OPENAPI_31_VALIDATOR.validate(document)
     for schema in document["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
-    named = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    named = {
+        f"#/components/{kind}/{name}"
+        for kind in ("schemas", "responses")
+        for name in document["components"][kind]
+    }
     assert set(re.findall(r'"\$ref": "([^"]+)"', json.dumps(document))) <= named
 
 
