@@ -16,14 +16,22 @@ ENDPOINTS = (
     *("identifications", "verifications", "candidates", "comparisons", "faces"),
     *("feature_vectors", "healthz", "readyz", "metrics", "version", "openapi"),
     *("put_employee", "show_employee", "change_employee", "remove_employee", "list_employees"),
-    *("add_sample", "remove_sample", "audit_entries", "system", "docs", "start"),
+    *(
+        "liveness_sessions",
+        "add_sample",
+        "remove_sample",
+        "audit_entries",
+        "system",
+        "docs",
+        "start",
+    ),
 )
 STAGES = ("recognition", "search", "index", "store", "liveness")
 """Stages of a request whose time is measured."""
 
 _STATUSES = (
-    *("200", "201", "204", "302", "400", "401", "403", "404", "405", "406", "408", "409", "412"),
-    *("413", "414", "415", "422", "429", "431", "500", "503"),
+    *("200", "201", "204", "302", "400", "401", "403", "404", "405", "406", "408", "409", "410"),
+    *("412", "413", "414", "415", "422", "429", "431", "500", "503"),
 )
 _UNAVAILABLE = (
     *("not_ready", "overloaded", "store_unavailable", "index_unavailable"),

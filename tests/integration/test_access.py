@@ -110,6 +110,7 @@ CALLS: dict[str, Call] = {
         404,
         {"enrol", "admin"},
     ),
+    "v2.liveness_sessions": ("POST", "/api/v2/liveness-sessions", None, 201, {"login", "admin"}),
     "inspection.audit_entries": ("GET", "/api/v2/audit-entries", None, 409, {"admin"}),
     "inspection.system": ("GET", "/api/v2/system", None, 200, {"admin"}),
     "docs.docs": ("GET", "/docs", None, 200, EVERYONE),

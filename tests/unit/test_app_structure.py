@@ -50,7 +50,7 @@ MAY_IMPORT = {
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "readiness", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"}
-    | {"traces", "trace_export"},
+    | {"traces", "trace_export", "settings"},
     "bootstrap": {"server", "settings", "sentences", "log", "access", "audit", "storage", "gallery"}
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"}
     | {"trace_export"},

@@ -105,7 +105,7 @@ def test_labels_are_escaped() -> None:
 
 def test_more_numbers_than_there_is_room_for_are_refused() -> None:
     with pytest.raises(ValueError, match="more than"):
-        Counter(Cells(), "c", "About.", {"label": list(map(str, range(2_000)))})
+        Counter(Cells(), "c", "About.", {"label": list(map(str, range(3_000)))})
 
 
 def test_a_worker_begins_with_nothing_in_flight_and_forgets_no_count() -> None:

@@ -15,7 +15,7 @@ from app.usecases.liveness_sessions import open_session
 def add(api: Blueprint, service: Service) -> None:
     """Add the call."""
 
-    @api.post("/liveness-sessions")
+    @api.post("/liveness-sessions", endpoint="liveness_sessions")
     @allow(Role.LOGIN)
     @describe("Open a liveness session for one login", answers=LIVENESS_SESSION, done=(201,))
     def open_liveness_session() -> Response:
