@@ -119,6 +119,8 @@ def service_with_gallery(
     """Run the service as deployed, with 10,000 employees and these people enrolled."""
     folder.mkdir(parents=True, exist_ok=True)
     fill(folder / "employees.db", setup.model())
+    if setup.name != "dlib":  # random weights take everybody for the same person
+        people = people[:1]
     with RunningService(folder, **LOGGED | setup.variables | variables) as service:
         enrol(service, people)
         yield service
