@@ -7,7 +7,6 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
-    StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
@@ -16,6 +15,7 @@ from pydantic import (
 from app.api import schemas
 from app.api.schemas import MAX_ID, PHOTOS, Frame, Photo, Vector, decode_all, decode_frames
 from app.api.schemas import described as _object
+from app.people_fields import Group as Group
 
 MOST_CANDIDATES = 20
 
@@ -35,9 +35,6 @@ TwoPhotos = Annotated[
     BeforeValidator(_photos),
     WithJsonSchema(PHOTOS | {"minItems": 2, "maxItems": 2}),
 ]
-
-
-Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class Body(schemas.Body):
