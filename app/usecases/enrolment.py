@@ -131,6 +131,10 @@ class Enrolment:
                 if replaced:
                     return Enrolled(replaced, samples.refused, is_new=False)
 
+    def examine(self, request: EnrolmentRequest) -> Sequence[Refused]:
+        """Return which photos `put` would leave out. Raises what it would, and stores nothing."""
+        return self._samples(request, {}).refused
+
     def add_sample(
         self,
         employee_id: int,

@@ -57,7 +57,8 @@ MAY_IMPORT = {
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"}
     | {"trace_export"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}
-    | {"evaluation", "usecases", "lifecycle", "people_fields", "sentences"},
+    | {"evaluation", "usecases", "lifecycle", "people_fields", "sentences"}
+    | {"private_files", "readiness"},
 }
 
 PARTS = sorted(MAY_IMPORT)
