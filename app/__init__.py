@@ -79,7 +79,7 @@ def create_app(
     verify = Verification(service, examine, audit, settings.verification_threshold)
     faces = Faces(service, audit, settings.verification_threshold)
     app.register_blueprint(
-        v2.blueprint(service, log_in, verify, faces, enrolment, people, limits, slots)
+        v2.blueprint(service, log_in, verify, faces, enrolment, people, audit, limits, slots)
     )
     app.register_blueprint(health.blueprint(service, audit, liveness, access, keys.required))
     app.register_blueprint(monitoring.blueprint(service, metrics))

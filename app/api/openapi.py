@@ -59,7 +59,7 @@ _WITH_BODY = (415,)
 
 def describe(
     summary: str,
-    body: type[BaseModel] | None = None,
+    body: type[BaseModel] | Json | None = None,
     answers: Json | None = None,
     errors: Iterable[int] = (),
     *,
@@ -69,7 +69,7 @@ def describe(
     """Describe an endpoint.
 
     body: schema of the request's body. answers: JSON schema of the answer, which is plain text if
-    it is a string; None for the text `ok`.
+    it is a string; None for the text `ok`. A string may have a `contentMediaType`, in either.
     errors: statuses in addition to those that all endpoints share. query: schema of the query.
     done: the statuses of success; 204 has no body.
     """
@@ -147,7 +147,10 @@ def _operation(rule: Rule, view: View, schemas: Json) -> Json:
     }
     if roles is not None:
         operation["description"] = f"For API keys with the role {' or '.join([*roles, 'admin'])}."
-    if body:
+    if isinstance(body, dict):
+        content = {body["contentMediaType"]: {"schema": body}}
+        operation["requestBody"] = {"required": True, "content": content}
+    elif body:
         schema = body.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas.update(schema.pop("$defs", {}))
         schemas[body.__name__] = schema
@@ -196,7 +199,8 @@ def _success(status: int, schema: Json | None) -> Json:
     if status == 204:  # no content
         return {"description": _STATUSES[status]}
     schema = schema or {"type": "string", "const": "ok"}
-    media_type = "text/plain" if schema["type"] == "string" else "application/json"
+    usual = "text/plain" if schema["type"] == "string" else "application/json"
+    media_type = schema.get("contentMediaType", usual)
     return {"description": _STATUSES[status], "content": {media_type: {"schema": schema}}}
 
 

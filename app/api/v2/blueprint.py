@@ -4,7 +4,17 @@ from flask import Blueprint
 
 from app.access.rate_limits import RateLimits
 from app.api.paths import V2
-from app.api.v2 import candidates, comparisons, faces, feature_vectors, people, probes, samples
+from app.api.v2 import (
+    candidates,
+    comparisons,
+    faces,
+    feature_vectors,
+    people,
+    probes,
+    samples,
+    transfer,
+)
+from app.audit import AuditLog
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.usecases.employees import Employees
@@ -21,6 +31,7 @@ def blueprint(
     asked: Faces,
     enrolment: Enrolment,
     employees: Employees,
+    audit: AuditLog,
     limits: RateLimits,
     slots: Limiter,
 ) -> Blueprint:
@@ -33,4 +44,5 @@ def blueprint(
     feature_vectors.add(api, service, asked, slots)
     people.add(api, enrolment, employees, slots)
     samples.add(api, enrolment, slots)
+    transfer.add(api, service, audit)
     return api
