@@ -67,7 +67,6 @@ def enrol(people: Path, existing: str, file: Path, dry: bool) -> None:
                     done += result.examined
                     bar.update(0 if isinstance(person, Unclear) else len(person.photos))
             seconds = time.perf_counter() - began
-        left_out = report.finish()
     except (ListRefused, NotReady, IndexUnavailable, *CANNOT_START) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
@@ -75,8 +74,8 @@ def enrol(people: Path, existing: str, file: Path, dry: bool) -> None:
     counted = ", ".join(f"{outcome}: {counts[outcome]}" for outcome in Outcome)
     click.echo(f"{'Nothing was stored. ' if dry else ''}People {counted}.")
     click.echo(f"{done} photos examined in {seconds:.1f} s, {done / seconds:.1f} a second.")
-    if left_out:
-        click.echo(f"Refused photos and people, and why: {left_out}, in {file}.")
+    if report.count:
+        click.echo(f"Refused photos and people, and why: {report.count}, in {file}.")
         raise click.exceptions.Exit(1)
 
 
@@ -93,49 +92,27 @@ def _running(service: Service) -> Iterator[Service]:
 
 
 class _Report:
-    """The refusals of all runs on the same people, in a CSV file that only its owner can read.
-
-    Rows are added at once, so that a killed run loses none. At the end, each entry has the rows of
-    the last run that examined its photos.
-    """
+    """A CSV file of what was refused, which only its owner can read. Rows are in it at once."""
 
     def __init__(self, file: Path) -> None:
+        """Begin the report anew; refuse to overwrite another file. Raises ListRefused."""
         self._file = file
+        self.count = 0
         private_files.make_file(file)
-        with file.open(newline="", encoding="utf-8") as old:
-            rows = list(csv.reader(old))
-        if rows and tuple(rows[0]) != _COLUMNS:
-            raise ListRefused(f"{file} is another file than a report: name a new one, --report")
-        self._rows: dict[str, list[Sequence[str]]] = {}
-        for row in rows[1:]:
-            self._rows.setdefault(row[0], []).append(row)
-        self._kept: list[Sequence[str]] = []
-        if not rows:
-            self._append([_COLUMNS])
+        with file.open("rb") as old:
+            if old.readline().strip() not in (b"", ",".join(_COLUMNS).encode()):
+                raise ListRefused(f"{file} is another file than a report: name a new one, --report")
+        self._write("w", [_COLUMNS])
 
     def add(self, result: Result) -> None:
-        """Add the refusals of an entry; those of an earlier run if its photos are as they were."""
-        if result.outcome is Outcome.UNCHANGED:
-            self._kept += self._rows.get(result.entry, [])
-            return
+        """Add the refusals of an entry."""
         rows = [
             (result.entry, str(each.photo or ""), each.code, each.reason)
             for each in result.refusals
         ]
-        self._append(rows)
-        self._kept += rows
+        self._write("a", rows)
+        self.count += len(rows)
 
-    def finish(self) -> int:
-        """Leave only what holds now. Return the number of refusals."""
-        part = self._file.with_name(f".{self._file.name}.part")
-        part.unlink(missing_ok=True)
-        private_files.make_file(part)
-        kept = list(dict.fromkeys(map(tuple, self._kept)))
-        with part.open("w", newline="", encoding="utf-8") as new:
-            csv.writer(new).writerows([_COLUMNS, *kept])
-        part.replace(self._file)
-        return len(kept)
-
-    def _append(self, rows: Sequence[Sequence[str]]) -> None:
-        with self._file.open("a", newline="", encoding="utf-8") as file:
+    def _write(self, mode: str, rows: Sequence[Sequence[str]]) -> None:
+        with self._file.open(mode, newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)

@@ -13,7 +13,7 @@ from app.storage import EmployeeChanged, EmployeeExists, Profile
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
 from app.usecases.one_person import FaceEnrolled
 from app.usecases.people_files import Person, Unclear
-from app.usecases.samples import Refused
+from app.usecases.samples import Refused, from_photos
 from app.usecases.transfer import Existing, Outcome
 
 _AHEAD = 4  # people who wait for each thread, so that none is idle
@@ -100,7 +100,7 @@ class BulkEnrolment:
         entry, wanted = str(person.employee_id), self._enrolment_id(photos)
         stored = next(iter(self._service.store.get([person.employee_id])), None)
         if stored and stored.enrolment_id == wanted:
-            return Result(entry, Outcome.UNCHANGED)
+            return self._unchanged(person, photos, len(stored.vectors))
         if stored and self._existing is Existing.SKIP:
             return Result(entry, Outcome.SKIPPED)
         request = EnrolmentRequest(
@@ -132,6 +132,19 @@ class BulkEnrolment:
             return _refused(entry, "face_enrolled", sentence, examined=len(photos))
         refusals = tuple(_refusal(each, person) for each in refused)
         return Result(entry, outcome, len(photos), refusals)
+
+    def _unchanged(self, person: Person, photos: list[bytes], used: int) -> Result:
+        """Return the result of somebody enrolled already; say again which photos were left out.
+
+        Only these are not stored, and the run that left them out may have been killed before it
+        could say so. used: how many photos were not left out.
+        """
+        entry = str(person.employee_id)
+        if used == len(photos):
+            return Result(entry, Outcome.UNCHANGED)
+        refused = from_photos(photos, self._service.recogniser, partial=True).refused
+        refusals = tuple(_refusal(each, person) for each in refused)
+        return Result(entry, Outcome.UNCHANGED, len(photos), refusals)
 
     def _enrolment_id(self, photos: Iterable[bytes]) -> str:
         """Return the id of an enrolment of these photos with the model that runs."""
