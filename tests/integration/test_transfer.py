@@ -85,7 +85,7 @@ def test_to_mongodb_and_back(file: Path, tmp_path: Path, mongod: Mongod, databas
         done = commands.run(*words, **store)
         assert done.returncode == 0, done.output
     assert b"employee_id" not in Path(sealed).read_bytes()
-    probes = np.random.default_rng(1).normal(size=(50, DIMENSION)).astype(np.float32)
+    probes = np.random.default_rng(1).normal(size=(500, DIMENSION)).astype(np.float32)
     answers, stored = [], []
     for store in (
         SqliteStore(tmp_path / "from.db"),
