@@ -32,7 +32,7 @@ class _Fields(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom to enrol. photos: their files. source: the folder or the lines that say so."""
+    """Whom to enrol. photos: the files of their photos."""
 
     employee_id: int
     name: str
