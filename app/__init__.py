@@ -20,7 +20,7 @@ from app.api.parts import Parts
 from app.api.v2 import blueprint as v2
 from app.api.v2 import inspection
 from app.lifecycle import Service
-from app.limiter import Limiter
+from app.limiter import Limiter, Pages
 from app.metrics import Metrics
 from app.settings import Settings
 from app.settings.stated import stated
@@ -86,14 +86,15 @@ def create_app(
         gallery_age_seconds=lambda: service.caught_up_at,
     )
     enrolment, people = Enrolment(service, audit), Employees(service, audit)
-    app.register_blueprint(employees.blueprint(enrolment, people, access, slots, settings.listings))
+    pages = Pages(settings.listings)
+    app.register_blueprint(employees.blueprint(enrolment, people, access, slots, pages))
     examine = Examination(service, liveness, settings.replay_window_s)
     log_in = Login(service, examine, audit)
     app.register_blueprint(login.blueprint(log_in, limits, slots))
     verify = Verification(service, examine, audit, settings.verification_threshold)
     faces = Faces(service, audit, settings.verification_threshold)
     app.register_blueprint(
-        v2.blueprint(service, log_in, verify, faces, enrolment, people, limits, slots)
+        v2.blueprint(service, log_in, verify, faces, enrolment, people, audit, limits, slots, pages)
     )
     parts = Parts(service, audit, liveness)
     app.register_blueprint(inspection.blueprint(service, audit, parts, metrics, stated(settings)))

@@ -264,12 +264,15 @@ class Service:
         Thread(target=keep, args=[self._stop], name="self-measurement", daemon=True).start()
 
     def _prepare_search(self) -> None:
-        """Index names that an older release wrote; if it fails, the next search tries again."""
-        try:
-            self.store.prepare_search()
-        except Exception as error:
-            if not self._stop.is_set():
-                log.warning("names are not indexed for searches yet", reason=str(error))
+        """Index what older releases wrote, until it succeeds."""
+        pause_s = 0.0
+        while not self._stop.wait(pause_s):
+            try:
+                self.store.prepare_search()
+                return
+            except Exception as error:
+                pause_s = min(2 * pause_s + _RETRY_S, _MAX_BACKOFF * _RETRY_S)
+                log.warning("names and external ids are not indexed yet", reason=str(error))
 
     def _measure_first(self, measurement: SelfMeasurement) -> None:
         """Measure before the first login. If that fails, logins begin at the lowest α."""

@@ -9,6 +9,9 @@ class Overloaded(Exception):
     """All slots are taken."""
 
 
+_PAGES_IN_MEMORY = 2  # each may take 300 MB
+
+
 class Limiter:
     """A context manager with admission slots; threads without a slot wait in a queue.
 
@@ -69,3 +72,27 @@ class Limiter:
 
     def _note(self) -> None:
         self._held.append((get_ident(), next(self._numbers)))
+
+
+class Pages:
+    """A context manager for a page of employees, which takes memory and time.
+
+    Few pages are read at once, and some wait; entering raises Overloaded if more would wait than
+    `listings`, so that logins have threads left.
+    """
+
+    def __init__(self, listings: int) -> None:
+        self._accepted = Limiter(listings, patience_s=0)
+        self._in_memory = Limiter(_PAGES_IN_MEMORY)
+
+    def __enter__(self) -> None:
+        self._accepted.__enter__()
+        try:
+            self._in_memory.__enter__()
+        except Overloaded:
+            self._accepted.__exit__()
+            raise
+
+    def __exit__(self, *raised: object) -> None:
+        self._in_memory.__exit__()
+        self._accepted.__exit__()

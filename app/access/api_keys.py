@@ -13,12 +13,13 @@ from threading import Lock
 import structlog
 
 from app.access import Key, Role
+from app.people_fields import GROUP
 
 log = structlog.get_logger()
 
 _LINE = re.compile(
     r"(?P<id>[A-Za-z0-9_-]{1,40}):(?P<roles>[a-z,]+)"
-    r"(?:@(?P<groups>[A-Za-z0-9._-]+(?:,[A-Za-z0-9._-]+)*))?:(?P<sha256>[0-9a-f]{64})"
+    rf"(?:@(?P<groups>{GROUP}(?:,{GROUP})*))?:(?P<sha256>[0-9a-f]{{64}})"
 )
 _MIN_AGE_S = 2.0  # longer than a tick of any file system's clock
 

@@ -4,9 +4,11 @@ from collections.abc import Collection
 
 from flask import Flask, Response, request
 
-_METHODS = "GET, POST, PUT, DELETE"
-_HEADERS = "Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-ID"
-_EXPOSED_HEADERS = "Retry-After, X-Request-ID"
+_METHODS = "GET, POST, PUT, PATCH, DELETE"
+_HEADERS = (
+    "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-API-Key, X-Request-ID"
+)
+_EXPOSED_HEADERS = "ETag, Location, Retry-After, X-Request-ID"
 _PREFLIGHT_MAX_AGE_S = "600"  # a changed CORS_ORIGINS reaches browsers within ten minutes
 
 

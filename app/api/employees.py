@@ -14,7 +14,7 @@ from app.api.middleware import text
 from app.api.openapi import describe
 from app.api.parameters import checked, enrolment_id
 from app.api.schemas import EXPORT, USERS, StoreBody
-from app.limiter import Limiter
+from app.limiter import Limiter, Pages
 from app.storage import Employee, Profile, sample_id
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
@@ -23,19 +23,16 @@ MAX_PAGE_SIZE = 1000
 MAX_PAGE_NUMBER = 2**31
 _MAX_COMPONENTS = 3_000_000  # of all feature vectors of a page: about 60 MB of JSON
 _RETRY = ("Idempotency-Key",)
-_PAGES_IN_MEMORY = 2  # each may take 300 MB
 
 
 def blueprint(
-    enrolment: Enrolment, employees: Employees, access: Access, slots: Limiter, listings: int
+    enrolment: Enrolment, employees: Employees, access: Access, slots: Limiter, pages: Pages
 ) -> Blueprint:
     """Return the endpoints store, get_all, delete and export.
 
-    slots: an enrolment holds one until it is answered. listings: how many get_all requests are
-    accepted at once.
+    slots: an enrolment holds one until it is answered. pages: a list holds one until it is answered.
     """
     api = Blueprint("employees", __name__, url_prefix="/api")
-    listing_slots, page_slots = Limiter(listings, patience_s=0), Limiter(_PAGES_IN_MEMORY)
 
     @api.post("/store/<id:employee_id>")
     @allow(Role.ENROL)
@@ -64,7 +61,7 @@ def blueprint(
     def get_all(page_size: str, page_number: str) -> Response:
         size = _whole_number("page_size", page_size, MAX_PAGE_SIZE)
         number = _whole_number("page_number", page_number, MAX_PAGE_NUMBER)
-        with listing_slots, page_slots:
+        with pages:
             page = employees.page(size, number, scope())
             body = "".join(_page_json(page, access.is_admin()))
         return Response(body, mimetype="application/json")

@@ -73,7 +73,7 @@ _TAGS = {
 
 class _Described(NamedTuple):
     summary: str
-    body: type[Body] | None
+    body: type[Body] | Json | None
     answers: Json | None
     errors: tuple[int, ...]
     query: type[BaseModel] | None
@@ -83,7 +83,7 @@ class _Described(NamedTuple):
 
 def describe(
     summary: str,
-    body: type[Body] | None = None,
+    body: type[Body] | Json | None = None,
     answers: Json | None = None,
     errors: Iterable[int] = (),
     *,
@@ -94,7 +94,7 @@ def describe(
     """Describe an endpoint.
 
     body: schema of the request's body. answers: JSON schema of the answer, which is plain text if
-    it is a string, unless it has a contentMediaType; None for the text `ok`.
+    it is a string; None for the text `ok`. A string may have a `contentMediaType`, in either.
     errors: statuses in addition to those that all endpoints share. query: schema of the query.
     done: the statuses of success; 204 and 302 have no body.
     headers: those that the endpoint reads, of _HEADERS.
@@ -187,7 +187,10 @@ def _operation(rule: Rule, view: View, components: Components) -> Json:
     }
     if roles is not None:
         operation["description"] = f"For API keys with the role {' or '.join([*roles, 'admin'])}."
-    if said.body:
+    if isinstance(said.body, dict):
+        content: Json = {said.body["contentMediaType"]: {"schema": said.body}}
+        operation["requestBody"] = {"required": True, "content": content}
+    elif said.body:
         content = {"application/json": {"schema": components.body(said.body)}}
         if json_alone:
             content["multipart/form-data"] = {"schema": components.form(said.body)}

@@ -6,7 +6,9 @@ from flask import g, request
 
 from app.api.errors import Problem
 from app.api.schemas import MAX_ID
-from app.storage import new_enrolment_id
+from app.storage import Employee, new_enrolment_id
+
+_UNNAMED = "0"  # the ETag of records of older releases, whose enrolments have no id
 
 
 def checked(employee_id: int) -> int:
@@ -29,11 +31,18 @@ def enrolment_id() -> str:
     return digest.hexdigest()
 
 
+def etag(employee: Employee) -> str:
+    """Return the ETag of an employee's record."""
+    return employee.enrolment_id or _UNNAMED
+
+
 def expected_enrolment() -> str | None:
     """Return the enrolment that If-Match names; None if any may be changed. Raises Problem 400."""
-    if not (given := request.headers.get("If-Match")) or request.if_match.star_tag:
+    given = request.headers.get("If-Match")
+    if given is None or request.if_match.star_tag:
         return None
     tags = request.if_match.as_set()
     if len(tags) != 1:
         raise Problem(400, "bad_request", f"If-Match: send one ETag, not {given[:40]!r}")
-    return str(next(iter(tags)))
+    (tag,) = tags
+    return "" if tag == _UNNAMED else str(tag)

@@ -13,25 +13,21 @@ from pydantic import (
     ConfigDict,
     Field,
     FiniteFloat,
-    StringConstraints,
     ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
 
 from app.api.pictures import decode
+from app.people_fields import MAX_ID as MAX_ID
+from app.people_fields import MaybeName as MaybeName
+from app.people_fields import Name as Name
 
 FRAMES = 15  # the liveness service looks for a blink in this many
-MAX_ID = 2**63 - 1  # SQLite's and MongoDB's largest integer
 
 _MAX_MEMBERS = 100  # comparing so many with the names of checks takes 5 ms
 _MAX_MISSPELT = 40  # characters; longer names are not compared
 _MIN_SIMILARITY = 0.8  # of two names, by the ratio of SequenceMatcher
-
-# U+200E, other direction marks and joiners are part of names in some scripts, so they are allowed.
-_BIDI_CONTROLS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_CONTROL_CATEGORIES = {"Cc", "Zl", "Zp"}
-_INVISIBLE_CATEGORIES = {"Cf", "Cn", "Co", "Zs"}
 
 
 def _not_zero(vector: list[float]) -> list[float]:
@@ -64,17 +60,6 @@ def _photos(given: object, info: ValidationInfo) -> list[bytes]:
     return decode_all(given, info) if isinstance(given, list) else [decode(given)]
 
 
-def _displayable(text: str) -> str:
-    """Refuse text that a list, a log or a terminal would not show as it is."""
-    if any(unicodedata.category(char) in _CONTROL_CATEGORIES for char in text):
-        raise ValueError("holds a control character or a line break")
-    if not _BIDI_CONTROLS.isdisjoint(text):
-        raise ValueError("holds a character that changes the direction of text")
-    if text and all(unicodedata.category(char) in _INVISIBLE_CATEGORIES for char in text):
-        raise ValueError("has no visible characters")
-    return text
-
-
 def _vectors(given: object, info: ValidationInfo) -> object:
     if not isinstance(given, list):
         return given
@@ -84,10 +69,6 @@ def _vectors(given: object, info: ValidationInfo) -> object:
     return given
 
 
-_NAME = StringConstraints(strip_whitespace=True, max_length=200)
-
-MaybeName = Annotated[str, _NAME, AfterValidator(_displayable)]
-Name = Annotated[str, _NAME, StringConstraints(min_length=1), AfterValidator(_displayable)]
 Vector = Annotated[
     list[FiniteFloat], Field(min_length=1, max_length=4096), AfterValidator(_not_zero)
 ]

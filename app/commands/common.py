@@ -5,7 +5,8 @@ import sys
 import click
 
 from app import log
-from app.bootstrap import open_store
+from app.audit import AuditLog
+from app.bootstrap import make_audit_log, open_store
 from app.settings import Settings, doubtful, load_settings
 from app.storage import EmployeeStore
 
@@ -20,6 +21,16 @@ def command_settings() -> Settings:
     for sentence in doubtful():
         click.echo(f"Warning: {sentence}", err=True)
     return settings
+
+
+def patient(settings: Settings) -> Settings:
+    """Return the settings with a longer timeout of MongoDB, for which no login waits."""
+    return settings.model_copy(update={"mongo_db_timeout_s": 60.0})
+
+
+def command_audit(settings: Settings) -> AuditLog:
+    """Open the audit log for what a command does to employees. Raises AuditUnavailable."""
+    return make_audit_log(settings, lambda *told: None)
 
 
 def open_existing_store(settings: Settings) -> EmployeeStore:

@@ -1,21 +1,102 @@
-"""`flask --app entry employees …`: list employees."""
+"""`flask --app entry employees …`: list, show, rename and remove employees."""
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 
 import click
 from flask.cli import AppGroup
+from pydantic import TypeAdapter, ValidationError
 
-from app.bootstrap import make_catalogue
-from app.commands.common import command_settings, open_existing_store
+from app.bootstrap import CANNOT_START, make_catalogue, make_service
+from app.commands.common import command_audit, command_settings, open_existing_store
+from app.people_fields import MAX_ID, MaybeName, Name
+from app.sentences import what_is_wrong
 from app.settings import SettingsError
-from app.storage import Outline, StoreUnavailable
+from app.storage import (
+    Employee,
+    NoSuchEmployee,
+    Outline,
+    StoreUnavailable,
+    new_enrolment_id,
+    sample_id,
+)
+from app.usecases.employees import Employees
+from app.usecases.transfer_lines import described
 from models.catalogue import ModelUnavailable
 from models.choice import chosen_name
 
-employees = AppGroup("employees", help="List employees.")
+employees = AppGroup("employees", help="List, show, rename and remove employees.")
+
+_PAGE = 500  # people read at once
+_ID = click.argument("employee_id", type=click.IntRange(-(2**63), MAX_ID))
+_NAME, _SURNAME = TypeAdapter[str](Name), TypeAdapter[str](MaybeName)
+
+
+@employees.command("list", with_appcontext=False)
+@click.option("--name", default="", help="Words that begin words of the name.")
+@click.option("--group", help="Only people of this group.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object per line.")
+def list_employees(name: str, group: str | None, as_json: bool) -> None:
+    """List employees: id, name, surname, groups, number of samples."""
+    groups = frozenset([group]) if group else None
+    with _use_case() as people:
+        after, is_last = None, False
+        while not is_last:
+            listed = people.find(_PAGE, after, name=name, groups=groups)
+            for each in listed.employees:
+                click.echo(_shown(each) if as_json else _printable(_row(each)))
+                after = each.employee_id
+            is_last = listed.is_last
+
+
+@employees.command("show", with_appcontext=False)
+@_ID
+def show(employee_id: int) -> None:
+    """Print what is stored of an employee as JSON, without vectors."""
+    with _use_case() as people:
+        click.echo(_shown(people.show(employee_id)))
+
+
+@employees.command("rename", with_appcontext=False)
+@_ID
+@click.argument("name")
+@click.argument("surname", default="")
+def rename(employee_id: int, name: str, surname: str) -> None:
+    """Change an employee's name and surname."""
+    try:
+        changes = {"name": _NAME.validate_python(name)}
+        changes["surname"] = _SURNAME.validate_python(surname)
+    except ValidationError as error:
+        what = what_is_wrong(error.errors(include_url=False)[0])
+        raise click.ClickException(f"the name {what}") from None
+    with _use_case() as people:
+        people.change(employee_id, changes, new_enrolment_id())
+
+
+@employees.command("remove", with_appcontext=False)
+@_ID
+@click.confirmation_option(prompt="Remove everything that is stored of this employee?")
+def remove(employee_id: int) -> None:
+    """Remove everything that is stored of an employee."""
+    with _use_case() as people:
+        people.remove(employee_id)
+
+
+@contextmanager
+def _use_case() -> Iterator[Employees]:
+    try:
+        settings = command_settings()
+        service = make_service(settings, create_store=False)
+        try:
+            yield Employees(service, command_audit(settings))
+        finally:
+            service.stop()
+    except NoSuchEmployee as error:
+        raise click.ClickException(str(error)) from None
+    except CANNOT_START as error:
+        raise click.ClickException(str(error)) from None
 
 
 @employees.command("to-enrol-again", with_appcontext=False)
@@ -44,10 +125,28 @@ def to_enrol_again(as_json: bool) -> None:
     )
 
 
+def _shown(employee: Employee) -> str:
+    samples = [
+        {"sample_id": sample_id(vector), "enrolled_at": sample.enrolled_at}
+        for vector, sample in zip(employee.vectors, employee.samples, strict=True)
+    ]
+    return json.dumps(described(employee) | {"samples": samples}, ensure_ascii=False)
+
+
+def _row(employee: Employee) -> Iterator[str]:
+    yield from (str(employee.employee_id), employee.name, employee.surname)
+    yield ",".join(employee.profile.groups)
+    yield str(len(employee.vectors))
+
+
 def _line(outline: Outline) -> str:
+    return _printable(_columns(outline))
+
+
+def _printable(columns: Iterable[str]) -> str:
     return "\t".join(
         "".join(character if character.isprintable() else " " for character in text)
-        for text in _columns(outline)
+        for text in columns
     )
 
 

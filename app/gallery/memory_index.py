@@ -80,16 +80,16 @@ class MemoryIndex:
         """
         wanted = max(count, self._rows.finalists(self._count))
         while True:
-            owners = self._search(probe, wanted, among)
+            owners, available = self._search(probe, wanted, among)
             employees = list(dict.fromkeys(owners.tolist()))
-            if len(employees) >= count or wanted >= self._count:
+            if len(employees) >= count or wanted >= available:
                 return employees[:count]
             wanted *= 4  # some employees own several of the rows found
 
     def _search(
         self, probe: Vectors, wanted: int, among: NDArray[np.int64] | None
-    ) -> NDArray[np.int64]:
-        """Return the owners of about `wanted` rows, nearest first."""
+    ) -> tuple[NDArray[np.int64], int]:
+        """Return the owners of about `wanted` rows, nearest first, and how many rows there are."""
         while True:
             with self._lock:
                 rows, owners, count, touches = self._rows, self._owners, self._count, self._touches
@@ -107,8 +107,10 @@ class MemoryIndex:
                     )
                     found_owners = np.concatenate((found_owners[untouched], self._owners[again]))
             nearest = found_owners[np.argsort(-similarity)]
+            if among is None or eligible is None:
+                return nearest, count
             # Rows that were touched meanwhile may be anybody's.
-            return nearest if among is None else nearest[_owned_by(among, nearest)]
+            return nearest[_owned_by(among, nearest)], len(eligible)
 
     def _touch(self, rows: RowNumbers) -> None:
         """Record that rows have changed."""

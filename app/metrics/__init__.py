@@ -16,15 +16,8 @@ ENDPOINTS = (
     *("identifications", "verifications", "candidates", "comparisons", "faces"),
     *("feature_vectors", "healthz", "readyz", "metrics", "version", "openapi"),
     *("put_employee", "show_employee", "change_employee", "remove_employee", "list_employees"),
-    *(
-        "liveness_sessions",
-        "add_sample",
-        "remove_sample",
-        "audit_entries",
-        "system",
-        "docs",
-        "start",
-    ),
+    *("liveness_sessions", "add_sample", "remove_sample", "export_all", "import_all"),
+    *("audit_entries", "system", "docs", "start"),
 )
 STAGES = ("recognition", "search", "index", "store", "liveness")
 """Stages of a request whose time is measured."""
@@ -50,8 +43,7 @@ CODES = (
     *("no_such_sample", "precondition_failed", "group_forbidden", "face_enrolled"),
     *("body_too_large", "target_too_long", "head_too_large", "not_json"),
     *("encoded", "too_many_requests", "too_many_failures", "internal_error"),
-    *("external_id_taken", "last_sample", "too_many_samples", "other_model", "no_such_sample"),
-    *("precondition_failed", "group_forbidden", "no_audit_file", "cursor_expired"),
+    *("no_audit_file", "cursor_expired", "bad_export"),
     *_PICTURES,
     *_UNAVAILABLE,
 )

@@ -6,6 +6,9 @@ from typing import Protocol
 FINISH_S = 15
 """Seconds in which requests in progress are answered, after the worker has stopped listening."""
 
+STREAMED = "image_registration.streamed"
+"""Set in the WSGI environment by an answer whose parts are to be sent while they are made."""
+
 
 def leaving_s(drain_s: float) -> float:
     """Return the seconds within which a worker that is told to stop has ended."""

@@ -1,10 +1,11 @@
 """Pass whole requests to the WSGI app and whole answers to clients, so no client holds a thread.
 
-The event loop receives the body and sends the answer. In between, a thread runs the app.
+The event loop receives the body and sends the answer. In between, a thread runs the app. An answer
+of any length is streamed: a thread makes its next part when the client has taken the one before.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import BytesIO
@@ -14,7 +15,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 
-from app.server import MALFORMED, REFUSAL, SLOW_S, Bounds, Refusal, Served, memory
+from app.server import MALFORMED, REFUSAL, SLOW_S, STREAMED, Bounds, Refusal, Served, memory
 from app.server.byte_budget import Budget, Reservation
 from app.server.connections import Connection
 
@@ -128,6 +129,9 @@ class Adapter:
                     await send(
                         {"type": "http.response.start", "status": status, "headers": headers}
                     )
+                if STREAMED in environ:
+                    parts = await self._streamed(client, parts, send)
+                async with asyncio.timeout(self._bounds.timeout_s):
                     for part in parts:
                         await send({"type": "http.response.body", "body": part, "more_body": True})
                     if still_sending:
@@ -136,6 +140,24 @@ class Adapter:
                     await send({"type": "http.response.body"})
             except TimeoutError:
                 client.abort()
+
+    async def _streamed(
+        self, client: Connection, answer: Iterable[bytes], send: Send
+    ) -> tuple[bytes, ...]:
+        """Send the parts of an answer one by one; return those that are left, none."""
+        run = asyncio.get_running_loop().run_in_executor
+        parts = iter(answer)
+        try:
+            while not client.transport.is_closing():
+                part = await run(self._threads, next, parts, None)
+                if part is None:
+                    break
+                async with asyncio.timeout(self._bounds.timeout_s):
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+        finally:
+            if close := getattr(answer, "close", None):
+                close()
+        return ()
 
     async def _body(self, scope: Scope, receive: Receive, reservation: Reservation) -> bytes:
         """Return the whole body. Raises _Refused; ConnectionResetError if the client has gone."""
@@ -188,12 +210,17 @@ class Adapter:
 
     def _respond(
         self, environ: Environ, reservation: Reservation
-    ) -> tuple[int, list[tuple[bytes, bytes]], list[bytes]]:
-        """Call the app, in a thread. Return the answer's status, headers and body."""
+    ) -> tuple[int, list[tuple[bytes, bytes]], Iterable[bytes]]:
+        """Call the app, in a thread. Return the answer's status, headers and body.
+
+        The body is in memory, unless the app has set STREAMED.
+        """
         start: list[Any] = []
         parts: list[bytes] = []
         size = 0
         answer = self._app(environ, lambda *started: start.extend(started[:2]))
+        if STREAMED in environ:
+            return *_status_and_headers(start), answer
         try:
             for part in answer:
                 parts.append(part)
@@ -204,8 +231,12 @@ class Adapter:
         finally:
             if close := getattr(answer, "close", None):
                 close()
-        headers = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in start[1]]
-        return int(start[0].split()[0]), headers, parts
+        return *_status_and_headers(start), parts
+
+
+def _status_and_headers(start: Sequence[Any]) -> tuple[int, list[tuple[bytes, bytes]]]:
+    headers = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in start[1]]
+    return int(start[0].split()[0]), headers
 
 
 async def _drain(receive: Receive) -> None:

@@ -82,7 +82,7 @@ class Employee:
     @property
     def from_photos(self) -> bool:
         """Whether the vectors are known to be of photos that were checked to show one person."""
-        return bool(self.photo_hashes)
+        return all(sample.photo_hashes for sample in self.samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +202,8 @@ class EmployeeStore(Protocol):
     def update(self, employee: Employee, was: str) -> None:
         """Replace the record as `replace` does, but remember the employee's used probes."""
 
-    def remove(self, employee_id: int) -> None:
-        """Remove an employee. Raises NoSuchEmployee."""
+    def remove(self, employee_id: int, was: str | None = None) -> None:
+        """Remove an employee. Raises NoSuchEmployee, EmployeeChanged; `was` as in `replace`."""
 
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         """Return those of the employees that are stored at this moment, in ascending order of id.
@@ -256,8 +256,8 @@ class EmployeeStore(Protocol):
     def open_session(self, session: LivenessSession, now: float, most: int) -> None:
         """Store a liveness session until it expires. Raises TooManySessions.
 
-        now: seconds since 1970. most: number of sessions that may be stored; a few more may be if
-            they are opened at one moment, and expired ones may count for a minute.
+        now: seconds since 1970. most: number of sessions of this owner that may be stored; a few
+            more may be if they are opened at one moment, and expired ones may count for a minute.
         """
 
     def take_session(self, session_id: str, owner: str, now: float) -> LivenessSession | None:

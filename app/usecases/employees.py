@@ -8,7 +8,7 @@ from typing import Any
 from app.audit import AuditLog
 from app.lifecycle import Service
 from app.stages import stage
-from app.storage import Employee, NoSuchEmployee, Selection, UsedProbe
+from app.storage import Employee, EmployeeChanged, NoSuchEmployee, Selection, UsedProbe
 from app.storage.names import words
 from app.usecases.records import Scope, edited, in_scope, visible
 
@@ -112,7 +112,14 @@ class Employees:
     def remove(self, employee_id: int, scope: Scope = None) -> None:
         """Remove all that is stored of an employee. Raises NoSuchEmployee, IndexUnavailable."""
         with self._audit.entry("delete", employee_id=employee_id):
-            if scope is not None:
-                visible(self._service, employee_id, scope)
-            with self._service.writing(employee_id):
-                self._service.store.remove(employee_id)
+            while True:
+                # A record that cannot be read is removed, too, by those who may see everybody.
+                seen = None
+                if scope is not None:
+                    seen = visible(self._service, employee_id, scope).enrolment_id
+                try:
+                    with self._service.writing(employee_id):
+                        self._service.store.remove(employee_id, seen)
+                    return
+                except EmployeeChanged:
+                    continue  # perhaps it has left the groups

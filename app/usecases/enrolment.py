@@ -61,6 +61,22 @@ class EnrolmentRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What may be stored of an employee who is put.
+
+    enrolment_id: only this enrolment; None if any. may_be_new: also nothing. may_exist: also an
+    employee.
+    """
+
+    enrolment_id: str | None = None
+    may_be_new: bool = True
+    may_exist: bool = True
+
+
+ANYTHING = Expected()
+
+
+@dataclass(frozen=True, slots=True)
 class Enrolled:
     """What `put` stored. is_new: whether the employee was not enrolled before."""
 
@@ -89,7 +105,7 @@ class Enrolment:
         with self._audit.entry("enrol", employee_id=request.employee_id) as facts:
             samples = self._samples(request, facts)
             with self._service.writing(request.employee_id):
-                self._service.store.add(self._employee(request, samples, None))
+                self._service.store.add(self._employee(request, samples, None, None))
 
     def replace(self, request: EnrolmentRequest, scope: Scope = None) -> None:
         """Replace all that is stored of an employee. Raises NoSuchEmployee."""
@@ -99,37 +115,47 @@ class Enrolment:
                 pass
 
     def put(
-        self, request: EnrolmentRequest, was: str | None = None, scope: Scope = None
+        self, request: EnrolmentRequest, expected: Expected = ANYTHING, scope: Scope = None
     ) -> Enrolled:
         """Enrol an employee, or replace all that is stored of one.
 
-        was: the enrolment that may be replaced; "" if nobody may be, None if anybody.
-        Raises EmployeeChanged if another is stored; EmployeeExists if one outside the scope is.
+        Raises EmployeeChanged if not what is expected is stored; EmployeeExists if an employee
+        outside the scope is.
         """
         with self._audit.entry("put", employee_id=request.employee_id) as facts:
             samples = self._samples(request, facts)
             if samples.refused:
                 facts["refused"] = [each.photo for each in samples.refused]
             while True:
-                if not was:
-                    employee = self._employee(request, samples, None)
+                if expected.may_be_new:
+                    employee = self._employee(request, samples, None, scope)
                     try:
                         with self._service.writing(request.employee_id):
                             self._service.store.add(employee)
-                        return Enrolled(employee, samples.refused, is_new=True)
+                        return self._enrolled(request.employee_id, samples, employee)
                     except EmployeeExists:
-                        if was is not None:
+                        if not expected.may_exist:
                             raise EmployeeChanged("the employee is enrolled already") from None
                 try:
-                    replaced = self._replaced(request, samples, was, scope)
+                    replaced = self._replaced(request, samples, expected.enrolment_id, scope)
                 except NoSuchEmployee:
-                    if was:
+                    if not expected.may_be_new:
                         raise EmployeeChanged("the employee is not enrolled") from None
                     if scope is not None:
                         raise EmployeeExists("another client's employee has that id") from None
                     continue  # removed just now
                 if replaced:
                     return Enrolled(replaced, samples.refused, is_new=False)
+
+    def _enrolled(self, employee_id: int, samples: Samples, added: Employee) -> Enrolled:
+        """Return what was added: what is stored already, if this is the retry of a replacement."""
+        stored = next(iter(self._service.store.get([employee_id])), added)
+        is_new = stored.profile.enrolled_at == stored.profile.updated_at
+        return Enrolled(stored, samples.refused, is_new)
+
+    def examine(self, request: EnrolmentRequest) -> Sequence[Refused]:
+        """Return which photos `put` would leave out. Raises what it would, and stores nothing."""
+        return self._samples(request, {}).refused
 
     def add_sample(
         self,
@@ -171,10 +197,9 @@ class Enrolment:
                     return employee
                 if len(employee.vectors) >= most:
                     raise TooManySamples(f"the employee has {most} samples, remove one first")
-                both = joined(samples_of(employee), new)
                 if photo is not None:
-                    check_one_person(both.vectors, model)
-                return _with_samples(employee, both)
+                    check_one_person(new.vectors, employee.vectors, model)
+                return _with_samples(employee, joined(samples_of(employee), new))
 
             changed = edited(self._service, employee_id, scope, enrolment_id, add, was)
             facts["sample"] = added
@@ -222,12 +247,22 @@ class Enrolment:
         return samples
 
     def _employee(
-        self, request: EnrolmentRequest, samples: Samples, stored: Employee | None
+        self, request: EnrolmentRequest, samples: Samples, stored: Employee | None, scope: Scope
     ) -> Employee:
-        """Return the record to store. stored: the one that it replaces."""
+        """Return the record to store. stored: the one that it replaces.
+
+        Groups outside the scope stay.
+        """
         now = int(time.time())
         before = stored.profile if stored else Profile(enrolled_at=now)
-        profile = replace(request.profile or before, enrolled_at=before.enrolled_at, updated_at=now)
+        profile = request.profile or before
+        foreign = () if scope is None else set(before.groups) - scope
+        profile = replace(
+            profile,
+            groups=tuple(sorted({*profile.groups, *foreign})),
+            enrolled_at=before.enrolled_at,
+            updated_at=now,
+        )
         return Employee(
             request.employee_id,
             request.name,
@@ -253,9 +288,9 @@ class Enrolment:
             raise NoSuchEmployee(f"employee {request.employee_id} is not enrolled")
         # A record that cannot be read is replaced, too.
         read = stored.enrolment_id if stored else None
-        if was and read not in (was, request.enrolment_id):
+        if was is not None and read not in (was, request.enrolment_id):
             raise EmployeeChanged(f"employee {request.employee_id} has changed meanwhile")
-        employee = self._employee(request, samples, stored)
+        employee = self._employee(request, samples, stored, scope)
         try:
             with self._service.writing(request.employee_id):
                 store.replace(employee, read)

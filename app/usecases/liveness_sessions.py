@@ -12,7 +12,7 @@ from app.storage import EmployeeStore, LivenessSession
 LASTS_S = 120.0
 """How long a session is open: time to read what to do, and to film and send it."""
 MOST_OPEN = 10_000
-"""Number of sessions that may be open at once, for all workers and pods together."""
+"""Number of sessions of one API key that may be open at once, for all workers and pods together."""
 _ID_BYTES = 16
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from app.gallery.distances import in_groups
 from app.lifecycle import Service
 from app.stages import stage
 from app.storage import Employee, EmployeeChanged, NoSuchEmployee
@@ -14,7 +15,7 @@ Scope = frozenset[str] | None
 
 def in_scope(employee: Employee, scope: Scope) -> bool:
     """Return whether a caller with this scope may see the employee."""
-    return scope is None or not scope.isdisjoint(employee.profile.groups)
+    return bool(in_groups([employee], scope))
 
 
 def visible(service: Service, employee_id: int, scope: Scope) -> Employee:
@@ -45,7 +46,8 @@ def edited(
     while True:
         employee = visible(service, employee_id, scope)
         if employee.enrolment_id == enrolment_id:
-            return employee
+            with service.writing(employee_id):  # an index may not have it yet
+                return employee
         if was is not None and was != employee.enrolment_id:
             raise EmployeeChanged(f"employee {employee_id} has changed meanwhile")
         changed = change(employee)

@@ -89,13 +89,15 @@ def from_photos(
         tuple(each for of_face in hashes for each in of_face),
         tuple(refused),
     )
-    check_one_person(samples.vectors, recogniser.model)
+    check_one_person(samples.vectors, samples.vectors, recogniser.model)
     return samples
 
 
-def check_one_person(vectors: NDArray[np.float32], model: FaceModel) -> None:
-    """Raise DifferentPeople if two of the vectors, (n, dimension), are surely not one person's."""
-    farthest = np.sqrt(max(2 - 2 * float((vectors @ vectors.T).min()), 0))
+def check_one_person(
+    vectors: NDArray[np.float32], others: NDArray[np.float32], model: FaceModel
+) -> None:
+    """Raise DifferentPeople if a vector and another, (n, dimension), are not of one person."""
+    farthest = np.sqrt(max(2 - 2 * float((vectors @ others.T).min()), 0))
     if farthest * model.distance_scale > _SAME_PERSON:
         raise DifferentPeople("the pictures show different people, enrol one person")
 

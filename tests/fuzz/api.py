@@ -20,6 +20,18 @@ NOT_HERE = {"liveness_unavailable", "no_fraud_detection"}
 CONFORMANCE = [status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
+@schemathesis.serializer("application/x-ndjson")
+def _lines(context: object, text: Any) -> bytes:  # noqa: ANN401
+    """Send any value as the text of a body."""
+    return text if isinstance(text, bytes) else str(text).encode(errors="replace")
+
+
+@schemathesis.deserializer("application/x-ndjson")
+def _text(context: object, response: Any) -> str:  # noqa: ANN401
+    """Read an answer of lines as text."""
+    return str(response.content.decode())
+
+
 def fuzz_api(app: Flask, examples: int, seed: int) -> int:
     """Send so many requests to each operation; how many were sent. Raises what does not conform."""
     schema = schemathesis.openapi.from_wsgi("/openapi.json", app)

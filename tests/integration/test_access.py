@@ -111,6 +111,8 @@ CALLS: dict[str, Call] = {
         {"enrol", "admin"},
     ),
     "v2.liveness_sessions": ("POST", "/api/v2/liveness-sessions", None, 201, {"login", "admin"}),
+    "v2.export_all": ("GET", "/api/v2/export", None, 200, {"admin"}),
+    "v2.import_all": ("POST", "/api/v2/import", {}, 415, {"admin"}),
     "inspection.audit_entries": ("GET", "/api/v2/audit-entries", None, 409, {"admin"}),
     "inspection.system": ("GET", "/api/v2/system", None, 200, {"admin"}),
     "docs.docs": ("GET", "/docs", None, 200, EVERYONE),

@@ -77,6 +77,8 @@ def test_the_second_version_takes_forms_and_answers_errors_in_json(client: Flask
     ]
     assert len(operations) >= 15
     for operation in operations:
+        if operation["operationId"] == "import_all":
+            continue  # takes lines
         if body := operation.get("requestBody"):
             assert set(body["content"]) == {"application/json", "multipart/form-data"}
         for status, answer in operation["responses"].items():

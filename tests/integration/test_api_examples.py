@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from tests.support import sent_photos as photos
 
-MISSING = {"list_audit_entries": 409}  # calls that need what is not set up here
+MISSING = {"list_audit_entries": 409, "import_all": 415}  # calls that need what is not set up here
 
 
 def with_photos(value: Any) -> Any:  # noqa: ANN401
@@ -69,6 +69,6 @@ def send(
         return
     assert response.status_code < 300, (name, response.text)
     answer = operation["responses"][str(response.status_code)]
-    if content := answer.get("content"):
+    if (content := answer.get("content")) and response.is_json:
         schema = content[response.mimetype]["schema"] | {"components": document["components"]}
         Draft202012Validator(schema).validate(response.get_json())

@@ -16,6 +16,7 @@ import requests
 from app.version import VERSION
 from testbed.employees import VECTOR_KEY
 from testbed.people import EILEEN, GRACE
+from testbed.photos import GRACE_HOPPER
 from testbed.serving import ROOT, RunningService, free_port
 from tests.support.operator_shell import Operator, Page
 from tests.support.starting import start
@@ -48,6 +49,31 @@ def test_backup(store: Settings, tmp_path: Path) -> None:
         operator.run(page.next("oc exec"))
         assert (operator.folder / "people.backup").stat().st_size > 512
         assert not list((tmp_path / "pod/tmp").iterdir())
+    assert not page.blocks
+
+
+def test_bulk(store: Settings, tmp_path: Path) -> None:
+    page = Page("bulk.md")
+    with RunningService(tmp_path, **store) as service:
+        operator = Operator(tmp_path, service)
+        person = operator.folder / "people/17_Grace_Hopper"
+        person.mkdir(parents=True)
+        shutil.copy(GRACE_HOPPER, person)
+        assert "created: 1" in operator.run(page.next("enrol people/"))
+        probe = {"files": {"photo": GRACE_HOPPER.read_bytes()}}
+        found = service.call("POST", "/api/v2/identifications", **probe)
+        assert found.json()["match"]["employee_id"] == 17
+        assert "created: 1" in operator.run(page.next("openssl"))
+        assert '"result": "unchanged"' in operator.run(page.next("curl"))
+        shown = operator.run(page.next("employees list"))
+        assert "17\tGrace\tHopper\t\t1\n" in shown
+        assert service.call("POST", "/api/v2/identifications", **probe).status_code == 406
+        person.rename(operator.folder / "known_people")
+        (operator.folder / "known_people" / GRACE_HOPPER.name).rename(
+            operator.folder / "known_people/Grace Hopper.jpg"
+        )
+        assert "created: 1" in operator.run(page.next("known.csv"))
+        assert "Grace Hopper" in operator.run("flask --app entry employees list")
     assert not page.blocks
 
 

@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "metrics": {"traces"},
     "stages": set[str](),
     "version": set[str](),
+    "people_fields": set[str](),
     "trace_export": {"traces", "stages", "version"},
     "access": set[str](),
     "liveness": {"stages", "traces"},
@@ -46,16 +47,18 @@ MAY_IMPORT = {
         "watchdog",
     }
     | {"stages"},
-    "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage", "stages"},
+    "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage", "stages"}
+    | {"people_fields", "sentences"},
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "readiness", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"}
-    | {"traces", "trace_export", "settings"},
+    | {"traces", "trace_export", "settings", "people_fields"},
     "bootstrap": {"server", "settings", "sentences", "log", "access", "audit", "storage", "gallery"}
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"}
     | {"trace_export"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}
-    | {"evaluation"},
+    | {"evaluation", "usecases", "lifecycle", "people_fields", "sentences"}
+    | {"private_files", "readiness"},
 }
 
 PARTS = sorted(MAY_IMPORT)

@@ -13,9 +13,11 @@ from app.api.v2 import (
     people,
     probes,
     samples,
+    transfer,
 )
+from app.audit import AuditLog
 from app.lifecycle import Service
-from app.limiter import Limiter
+from app.limiter import Limiter, Pages
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment
 from app.usecases.faces import Faces
@@ -30,17 +32,23 @@ def blueprint(
     asked: Faces,
     enrolment: Enrolment,
     employees: Employees,
+    audit: AuditLog,
     limits: RateLimits,
     slots: Limiter,
+    pages: Pages,
 ) -> Blueprint:
-    """Return the calls. slots: each call that takes a photo holds one until it is answered."""
+    """Return the calls.
+
+    slots: each call that takes a photo holds one until it is answered. pages: so does each list.
+    """
     api = Blueprint("v2", __name__, url_prefix=V2)
     probes.add(api, service, log_in, verify, limits, slots)
     candidates.add(api, service, asked, slots)
     comparisons.add(api, service, asked, slots)
     faces.add(api, asked, slots)
-    liveness_sessions.add(api, service)
+    liveness_sessions.add(api, service, limits)
     feature_vectors.add(api, service, asked, slots)
-    people.add(api, enrolment, employees, slots)
+    people.add(api, enrolment, employees, slots, pages)
     samples.add(api, enrolment, slots)
+    transfer.add(api, service, audit)
     return api

@@ -80,6 +80,8 @@ def _form(received: bytes) -> dict[str, list[str | bytes]]:
         raise _bad(f"the body is not {FORM} as its Content-Type says") from None
     parts: dict[str, list[str | bytes]] = {}
     for name, text in texts.items(multi=True):
+        if "\ufffd" in text:
+            raise _bad(f"{name[:40]}: is not UTF-8 text")
         parts.setdefault(name, []).append(text)
     for name, file in files.items(multi=True):
         assert isinstance(file.stream, BytesIO)

@@ -6,7 +6,7 @@ from app.access import Role
 from app.api.access import allow, scope
 from app.api.errors import Problem
 from app.api.openapi import describe
-from app.api.parameters import checked, enrolment_id, expected_enrolment
+from app.api.parameters import checked, enrolment_id, etag, expected_enrolment
 from app.api.schemas import MAX_ID
 from app.api.v2.answers import person_json, refused_json
 from app.api.v2.bodies import read, read_query
@@ -19,16 +19,21 @@ from app.api.v2.people_schemas import (
     EmployeePatch,
     ListQuery,
 )
-from app.limiter import Limiter
+from app.limiter import Limiter, Pages
 from app.storage import Employee, Profile
 from app.usecases.employees import Employees
-from app.usecases.enrolment import Enrolment, EnrolmentRequest
+from app.usecases.enrolment import Enrolment, EnrolmentRequest, Expected
 
 _PATH = "/employees/<id:employee_id>"
 
 
-def add(api: Blueprint, enrolment: Enrolment, employees: Employees, slots: Limiter) -> None:
-    """Add the calls. slots: an enrolment holds one until it is answered."""
+def add(
+    api: Blueprint, enrolment: Enrolment, employees: Employees, slots: Limiter, pages: Pages
+) -> None:
+    """Add the calls.
+
+    slots: an enrolment holds one until it is answered. pages: a list holds one until it is answered.
+    """
 
     @api.put(_PATH)
     @allow(Role.ENROL)
@@ -41,9 +46,12 @@ def add(api: Blueprint, enrolment: Enrolment, employees: Employees, slots: Limit
         headers=("Idempotency-Key", "If-Match", "If-None-Match"),
     )
     def put_employee(employee_id: int) -> Response:
-        is_for_new = request.if_none_match.star_tag
-        was = "" if is_for_new else expected_enrolment()
-        retry = enrolment_id()
+        was, retry = expected_enrolment(), enrolment_id()
+        expected = Expected(
+            was,
+            may_be_new=was is None and not request.if_match.star_tag,
+            may_exist=not request.if_none_match.star_tag,
+        )
         with slots:
             body = read(EmployeeBody)
             wanted = EnrolmentRequest(
@@ -57,7 +65,7 @@ def add(api: Blueprint, enrolment: Enrolment, employees: Employees, slots: Limit
                 allow_similar=body.allow_similar,
                 enrolment_id=retry,
             )
-            enrolled = enrolment.put(wanted, was, scope())
+            enrolled = enrolment.put(wanted, expected, scope())
         refused = [refused_json(each) for each in enrolled.refused]
         answer = jsonify(**person_json(enrolled.employee), refused=refused)
         if enrolled.is_new:
@@ -104,19 +112,20 @@ def add(api: Blueprint, enrolment: Enrolment, employees: Employees, slots: Limit
         after = None if asked.cursor is None else int(asked.cursor)
         if after is not None and abs(after) > MAX_ID:
             raise Problem(400, "bad_request", "cursor: send the next_cursor of the page before")
-        listed = employees.find(
-            asked.limit,
-            after,
-            name=asked.q,
-            groups=chosen(asked.group),
-            external_id=asked.external_id,
-        )
-        people = [person_json(employee) for employee in listed.employees]
+        with pages:
+            listed = employees.find(
+                asked.limit,
+                after,
+                name=asked.q,
+                groups=chosen(asked.group),
+                external_id=asked.external_id,
+            )
+            people = [person_json(employee) for employee in listed.employees]
         last = None if listed.is_last else str(listed.employees[-1].employee_id)
         return jsonify(employees=people, total=listed.total, next_cursor=last)
 
 
 def _tagged(answer: Response, employee: Employee) -> Response:
     """Name the enrolment, so that the caller can say which one to change."""
-    answer.set_etag(employee.enrolment_id)
+    answer.set_etag(etag(employee))
     return answer

@@ -1,36 +1,15 @@
 """Schemas of requests and answers about employees under `/api/v2`."""
 
-import json
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-from app.api.schemas import MAX_ID, MaybeName, Name, Photo, Vector, Vectors, named
+from app.api.schemas import Photo, Vector, Vectors, named
 from app.api.schemas import described as _object
-from app.api.v2.schemas import Body, Group, Json, Photos
+from app.api.v2.schemas import Body, Json, Photos
+from app.people_fields import MAX_ID, ExternalId, Group, Groups, MaybeName, Metadata, Name
 
-MOST_GROUPS = 20
 MOST_LISTED = 1_000
-_MOST_METADATA = 4_096  # bytes of JSON
-
-
-def _metadata(given: dict[str, Any]) -> dict[str, Any]:
-    try:
-        size = len(json.dumps(given, allow_nan=False, ensure_ascii=False).encode())
-    except ValueError:  # also of a surrogate
-        raise ValueError("holds a number or a character that JSON cannot hold") from None
-    if size > _MOST_METADATA:
-        raise ValueError(f"is larger than {_MOST_METADATA} bytes of JSON")
-    return given
-
-
-def _ascending(given: list[str]) -> list[str]:
-    return sorted(set(given))
-
-
-Groups = Annotated[list[Group], Field(max_length=MOST_GROUPS), AfterValidator(_ascending)]
-Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]
-ExternalId = Name
 
 
 class EmployeeBody(Body):

@@ -1,17 +1,21 @@
 """The calls `samples`: add and remove single photos of an employee."""
 
+import re
+
 from flask import Blueprint, Response, current_app, jsonify, make_response
 
 from app.access import Role
 from app.api.access import allow, scope
+from app.api.errors import Problem
 from app.api.openapi import describe
-from app.api.parameters import checked, enrolment_id, expected_enrolment
+from app.api.parameters import checked, enrolment_id, etag, expected_enrolment
 from app.api.v2.answers import samples_json
 from app.api.v2.bodies import read
 from app.api.v2.people_schemas import SAMPLE, SampleBody
 from app.limiter import Limiter
 from app.usecases.enrolment import Enrolment
 
+_SAMPLE_ID = re.compile("[0-9a-f]{16}")
 _PATH = "/employees/<id:employee_id>/samples"
 
 
@@ -42,8 +46,10 @@ def add(api: Blueprint, enrolment: Enrolment, slots: Limiter) -> None:
                 was=was,
                 scope=scope(),
             )
-        answer = jsonify(next(s for s in samples_json(employee) if s["sample_id"] == added))
-        answer.set_etag(employee.enrolment_id)
+        samples = samples_json(employee)
+        # If a retry is answered by another kind of CPU, its vector may differ in the last bit.
+        answer = jsonify(next((s for s in samples if s["sample_id"] == added), samples[-1]))
+        answer.set_etag(etag(employee))
         answer.status_code = 201
         return answer
 
@@ -57,5 +63,7 @@ def add(api: Blueprint, enrolment: Enrolment, slots: Limiter) -> None:
     )
     def remove_sample(employee_id: int, sample_id: str) -> Response:
         retry, was = enrolment_id(), expected_enrolment()
+        if not _SAMPLE_ID.fullmatch(sample_id):
+            raise Problem(400, "bad_request", "sample_id: must be 16 hexadecimal digits")
         enrolment.remove_sample(checked(employee_id), sample_id, retry, was=was, scope=scope())
         return make_response("", 204)

@@ -25,6 +25,7 @@ from app.api.schemas import (
     named,
 )
 from app.api.schemas import described as _object
+from app.people_fields import Group as Group
 from app.recognition.challenge import CHALLENGES
 
 MOST_CANDIDATES = 20
@@ -45,9 +46,6 @@ TwoPhotos = Annotated[
     BeforeValidator(_photos),
     WithJsonSchema(PHOTOS | {"minItems": 2, "maxItems": 2}),
 ]
-
-
-Group = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
 
 
 class Body(schemas.Body):

@@ -1,7 +1,6 @@
 """Employees as MongoDB documents: the current format, and the older one that is still read."""
 
 import json
-import math
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -168,7 +167,8 @@ def _samples(document: Mapping[str, Any]) -> tuple[Sample, ...]:
 
 
 def _seconds(stored: object) -> int | None:
-    return int(stored) if isinstance(stored, int | float) and math.isfinite(stored) else None
+    """Return seconds since 1970; None for what is no time before the year 5000."""
+    return int(stored) if isinstance(stored, int | float) and 0 <= stored < 1e11 else None
 
 
 def outline(document: Mapping[str, Any], keys: VectorKeys) -> Outline:

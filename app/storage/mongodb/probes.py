@@ -45,14 +45,13 @@ def remembered(employees: Employees, employee_id: int) -> list[UsedProbe]:
 
 def carry_over(employees: Employees, copy: Employees) -> None:
     """Remember in a copy of the employees also the probes that were used since it was made."""
-    fields = ["enrolment_id", FIELD]
     updates = (
         UpdateOne(
-            enrolment_query(document["_id"], document.get("enrolment_id")),
+            {"_id": document["_id"]},
             # Probes are added only at the end, so those that the copy has come first.
             {"$set": {FIELD: document[FIELD]}},
         )
-        for document in employees.find({FIELD: {"$exists": True}}, fields)
+        for document in employees.find({FIELD: {"$exists": True}}, [FIELD])
     )
     while batch := list(islice(updates, _BATCH)):
         copy.bulk_write(batch, ordered=False)

@@ -11,6 +11,7 @@ from pymongo.collection import Collection
 from pymongo.errors import OperationFailure
 
 from app.storage import Selection
+from app.storage.mongodb.documents import enrolment_query
 from app.storage.names import last_with, words
 
 log = structlog.get_logger()
@@ -48,18 +49,20 @@ def make_indexes(employees: Employees) -> None:
         except OperationFailure as error:
             reason = (error.details or {}).get("codeName", error.code)
             name = index.document["name"]
-            log.warning("MongoDB did not make an index, searches are slow", index=name, why=reason)
+            log.warning(
+                "MongoDB did not make an index: searches are slow, external ids may be given twice",
+                index=name,
+                reason=reason,
+            )
 
 
 def index_some(employees: Employees) -> bool:
     """Add the words of names to a batch of documents that lack them; return if there were any."""
-    found = employees.find({"words": None}, ["name", "surname"]).limit(_BATCH).to_list()
+    lacking = {"words": None}
     updates = []
-    for document in found:
-        names = {name: document.get(name) for name in ("name", "surname")}
-        new = list(words(" ".join(str(name) for name in names.values() if name is not None)))
-        # If somebody is renamed meanwhile, the next call does it.
-        updates.append(UpdateOne({"_id": document["_id"]} | names, {"$set": {"words": new}}))
-    if updates:
-        employees.bulk_write(updates, ordered=False)
-    return bool(updates)
+    for document in employees.find(lacking, ["name", "surname", "enrolment_id"]).limit(_BATCH):
+        names = " ".join(str(document.get(name) or "") for name in ("name", "surname"))
+        # Not if the employee is enrolled again meanwhile, under another name.
+        same = enrolment_query(document["_id"], document.get("enrolment_id")) | lacking
+        updates.append(UpdateOne(same, {"$set": {"words": list(words(names))}}))
+    return bool(updates) and employees.bulk_write(updates, ordered=False).modified_count > 0

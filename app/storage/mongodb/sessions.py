@@ -22,9 +22,10 @@ class Sessions:
         """Store a session; see `EmployeeStore.open_session`."""
         if not self._has_index:
             self._sessions.create_index("until", expireAfterSeconds=0)
+            self._sessions.create_index("owner")
             self._has_index = True
         # Writers do not wait for each other, so a few more than `most` may be open.
-        if (count := self._sessions.estimated_document_count()) >= most:
+        if (count := self._sessions.count_documents({"owner": session.owner})) >= most:
             raise TooManySessions(f"{count} liveness sessions are open already")
         self._sessions.insert_one(
             {

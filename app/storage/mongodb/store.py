@@ -115,9 +115,9 @@ class MongoStore:
         if not replaced:
             raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
 
-    def remove(self, employee_id: int) -> None:
+    def remove(self, employee_id: int, was: str | None = None) -> None:
         with self._operation():
-            removed = self._writer.exchange(employee_id, None)
+            removed = self._writer.exchange(employee_id, None, was)
         if not removed:
             raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
 

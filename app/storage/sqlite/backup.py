@@ -67,6 +67,8 @@ def restore(path: Path, backup: Path, keys: VectorKeys, progress: Progress) -> i
         with closing(SqliteFile(path)) as file:
             _replace_all(file, copy, employees, progress)
             file.wipe_log()
+        with closing(SqliteStore(path, keys)) as store:
+            store.prepare_search()  # so that no request has to
     return employees
 
 
@@ -142,10 +144,9 @@ def _replace_all(file: SqliteFile, copy: Path, employees: int, progress: Progres
 
 
 def _keep_used_probes(database: sqlite3.Connection) -> None:
-    """Keep the used probes of every restored enrolment, from before the backup and since."""
+    """Keep the used probes of everybody who is restored, from before the backup and since."""
     database.execute(
-        "DELETE FROM used_probes WHERE employee_id NOT IN (SELECT employee_id FROM "
-        "main.employees JOIN copy.employees USING (employee_id, enrolment_id))"
+        "DELETE FROM used_probes WHERE employee_id NOT IN (SELECT employee_id FROM copy.employees)"
     )
     columns = _columns(database, "used_probes")
     database.execute(

@@ -146,7 +146,8 @@ class SqliteFile:
         if version <= SCHEMA_VERSION and not _has_additions(database):
             for statement in _statements(ADDITIONS):
                 database.execute(statement)
-        database.execute(sessions.TABLE)
+        if version <= SCHEMA_VERSION:
+            database.execute(sessions.TABLE)
         database.execute("COMMIT")
         _wipe_log(database)
         if version > SCHEMA_VERSION:

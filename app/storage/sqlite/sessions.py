@@ -19,7 +19,9 @@ CREATE TABLE IF NOT EXISTS liveness_sessions (
 def add(database: sqlite3.Connection, session: LivenessSession, now: float, most: int) -> None:
     """Store a session; delete those that have expired. See `EmployeeStore.open_session`."""
     database.execute("DELETE FROM liveness_sessions WHERE until <= ?", (now,))
-    (count,) = database.execute("SELECT count(*) FROM liveness_sessions").fetchone()
+    (count,) = database.execute(
+        "SELECT count(*) FROM liveness_sessions WHERE owner = ?", (session.owner,)
+    ).fetchone()
     if count >= most:
         raise TooManySessions(f"{count} liveness sessions are open already")
     database.execute(

@@ -95,8 +95,10 @@ class SqliteStore:
         search.index_names(database, employee.employee_id, employee.name, employee.surname)
         changes.append(database, employee.employee_id)
 
-    def remove(self, employee_id: int) -> None:
+    def remove(self, employee_id: int, was: str | None = None) -> None:
         with self._file.transaction() as database:
+            if was is not None and _stored_enrolment(database, employee_id) not in (was, None):
+                raise EmployeeChanged(f"employee {employee_id} has changed meanwhile")
             removed = database.execute(
                 "DELETE FROM employees WHERE employee_id = ?", (employee_id,)
             )
