@@ -30,7 +30,7 @@ def blueprint(
 ) -> Blueprint:
     """Return the endpoints store, get_all, delete and export.
 
-    slots: an enrolment holds one until it is answered. pages: a list holds one until it is answered.
+    slots: an enrolment holds one until it is answered. pages: so does a list.
     """
     api = Blueprint("employees", __name__, url_prefix="/api")
 

@@ -161,5 +161,5 @@ def test_mongodb_forgets_expired_sessions(
 ) -> None:
     open_session(mongo_store)
     sessions = users.database["users_sessions"]
-    (index,) = (each for each in sessions.list_indexes() if each["name"] != "_id_")
+    (index,) = (each for each in sessions.list_indexes() if each["name"] == "until_1")
     assert (index["key"], index["expireAfterSeconds"]) == ({"until": 1}, 0)

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "version": set[str](),
     "people_fields": set[str](),
     "trace_export": {"traces", "stages", "version"},
-    "access": set[str](),
+    "access": {"people_fields"},
     "liveness": {"stages", "traces"},
     "audit": {"private_files"},
     "recognition": {"limiter"},

@@ -32,7 +32,7 @@ def add(
 ) -> None:
     """Add the calls.
 
-    slots: an enrolment holds one until it is answered. pages: a list holds one until it is answered.
+    slots: an enrolment holds one until it is answered. pages: so does a list.
     """
 
     @api.put(_PATH)

@@ -90,8 +90,6 @@ def restore(settings: Settings, keys: VectorKeys, backup: Path, progress: Progre
                 )
             probes.carry_over(database[name], database[copy.name])
             search.make_indexes(database[copy.name])
-            while search.index_some(database[copy.name]):
-                pass
             copy.rename(name, dropTarget=True)
         finally:
             copy.drop()  # if it failed, no faces are left behind

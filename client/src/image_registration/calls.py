@@ -1,4 +1,4 @@
-"""Every call of `/api/v2`, described once for both clients."""
+"""The calls of `/api/v2` for faces and employees, described once for both clients."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
