@@ -23,6 +23,13 @@ def test_failed_logins_make_an_address_wait(limited: FlaskClient) -> None:
     assert other.status_code == 406
 
 
+def test_a_liveness_session_counts_until_a_login_succeeds(limited: FlaskClient) -> None:
+    """Nobody may open sessions until the challenge comes that a film shows."""
+    headers = came_from("10.0.2.7")
+    opened = [limited.post("/api/v2/liveness-sessions", headers=headers) for _ in range(5)]
+    assert [response.status_code for response in opened] == [201] * 3 + [429] * 2
+
+
 def test_pictures_that_cost_little_do_not_count(limited: FlaskClient) -> None:
     """A camera at a door sees nobody for hours."""
     headers = came_from("10.0.3.1")

@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import bson
 import numpy as np
 import pytest
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
 
 from app.storage import (
@@ -25,6 +28,7 @@ from app.storage.mongodb.store import MongoStore
 from app.storage.names import words
 from app.storage.sqlite.store import SqliteStore
 from testbed.employees import as_stored, ids, someone
+from testbed.serving import ready_app
 from tests.integration.conftest import OpenStore
 
 PROFILE = Profile("HR-7", {"shoe": 42, "$a.b": ["é", None]}, ("site-a", "staff"), 100, 200)
@@ -199,11 +203,25 @@ def test_what_others_write_into_mongodb_is_found(
     document = users.find_one({"_id": 1}, for_older)
     assert document is not None
     users.replace_one({"_id": 1}, document | {"name": "Bea"})
-    odd = {"groups": "a", "metadata": 3, "samples": [1], "enrolled_at": "x", "external_id": 2}
+    odd = {"groups": "a", "metadata": 3, "samples": [1], "enrolled_at": 1e15, "external_id": 2}
     users.insert_one(document | odd | {"_id": 2.0, "name": None, "surname": "Bo"})
     assert found(mongo_store, "ada") == []
     assert found(mongo_store, "b") == [1, 2]
     assert [each.profile for each in mongo_store.get([1, 2])] == [Profile(), Profile()]
+
+
+@pytest.mark.mongod
+def test_a_damaged_name_keeps_no_search_waiting(
+    mongo_store: MongoStore, users: Collection[dict[str, Any]]
+) -> None:
+    mongo_store.add(known(1, "Ada"))
+    (document,) = users.find({"_id": 1})
+    del document["words"]
+    damaged = bson.encode(document | {"name": "Ada X"}).replace(b"Ada X", b"Ada \xff")
+    raw = CodecOptions(document_class=RawBSONDocument, unicode_decode_error_handler="replace")
+    users.delete_one({"_id": 1})
+    users.with_options(codec_options=raw).insert_one(RawBSONDocument(damaged, raw))
+    assert found(mongo_store, "ada") == [1]
 
 
 def test_two_who_change_the_same_enrolment(open_store: OpenStore) -> None:
@@ -219,3 +237,20 @@ def test_two_who_change_the_same_enrolment(open_store: OpenStore) -> None:
             pass
     assert changed == 1
     assert np.array_equal(other.get([1])[0].vectors, someone(1, seed=1).vectors)
+
+
+def test_a_record_without_an_enrolment_id_is_changed_by_its_etag(tmp_path: Path) -> None:
+    app = ready_app(tmp_path)
+    try:
+        with closing(sqlite3.connect(tmp_path / "employees.db", isolation_level=None)) as older:
+            older.execute(
+                "INSERT INTO employees (employee_id, name, surname, model, dimension, vectors) "
+                "VALUES (2, 'Bo', '', 'other', 1, x'0000803f')"
+            )
+        client, path = app.test_client(), "/api/v2/employees/2"
+        tag = client.get(path).headers["ETag"]
+        for headers, status in (({"If-Match": '"x"'}, 412), ({"If-Match": tag}, 200)):
+            answer = client.patch(path, json={"name": "Bob"}, headers=headers)
+            assert answer.status_code == status
+    finally:
+        app.extensions["service"].stop()

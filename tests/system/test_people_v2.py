@@ -144,7 +144,12 @@ def test_what_is_read_is_what_is_changed(enrol: Client) -> None:
     third = enrol("PATCH", PATH, json={"name": "Cleo", "groups": ["x"]}, headers=tag)
     assert (third.json()["name"], third.json()["groups"]) == ("Cleo", ["x"])
     assert third.json()["samples"] == second.json()["samples"]
-    assert problem(enrol("PUT", "/api/v2/employees/2", json=named("Z"), headers=tag))[0] == 412
+    other = "/api/v2/employees/2"
+    for headers in (tag, {"If-Match": "*"}):
+        assert problem(enrol("PUT", other, json=named("Z"), headers=headers))[0] == 412
+    assert enrol("PUT", PATH, json=named("Dora"), headers={"If-Match": "*"}).status_code == 200
+    two = {"If-Match": '"a", "b"'}
+    assert problem(enrol("PATCH", PATH, json={"name": "E"}, headers=two)) == (400, "bad_request")
 
 
 def test_a_retry_changes_nothing_twice(enrol: Client) -> None:
@@ -152,6 +157,9 @@ def test_a_retry_changes_nothing_twice(enrol: Client) -> None:
     made = [enrol("PUT", PATH, json=named("Ada"), headers=retry) for _ in range(2)]
     assert made[0].json() == made[1].json()
     assert made[0].headers["ETag"] == made[1].headers["ETag"]
+    other = {"Idempotency-Key": "two"}
+    replaced = [enrol("PUT", PATH, json=named("Bea", 4), headers=other) for _ in range(2)]
+    assert replaced[0].json()["enrolled_at"] == replaced[1].json()["enrolled_at"]
     sample = {"feature_vector": random_vector(2)}
     added = [enrol("POST", f"{PATH}/samples", json=sample, headers=retry) for _ in range(2)]
     assert [each.status_code for each in added] == [201, 201]
@@ -263,3 +271,6 @@ def test_a_key_of_a_group_sees_nobody_else(enrol: Client, service: RunningServic
     found = site("POST", "/api/v2/identifications", json=probe | {"group": "site-a"})
     assert found.json()["match"]["employee_id"] == 1
     assert site("PATCH", PATH, json={"name": "Mine"}).json()["name"] == "Mine"
+    both = {"groups": ["site-a", "site-b"]}
+    assert enrol("PATCH", PATH, json=both).json() | both == enrol("GET", PATH).json()
+    assert site("PUT", PATH, json=named("Mine", 2)).json()["groups"] == ["site-a", "site-b"]

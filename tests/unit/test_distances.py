@@ -1,6 +1,7 @@
 """The distance of a login: normalised by others nearby; several photos count as their mean, too."""
 
 import math
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.gallery.distances import COMPARED, normalised, ranked
-from app.storage import Employee
+from app.gallery.distances import COMPARED, normalised, ranked, templates
+from app.storage import Employee, Sample
 from testbed.employees import face_model
 from tests.support.features import DIMENSION, at_distance, random_vector
 
@@ -84,6 +85,15 @@ def enrolled(*vectors: list[float], photos: bool = True) -> Employee:
     hashes = (b"",) * len(vectors) if photos else ()
     matrix = np.array(vectors, np.float32)
     return Employee(1, "Ada", "Lovelace", matrix, "dlib", photo_hashes=hashes)
+
+
+def test_a_vector_that_a_client_sent_is_not_averaged_with_photos() -> None:
+    samples = Sample(photo_hashes=1), Sample()
+    mixed = replace(
+        enrolled(random_vector(1), random_vector(2)), photo_hashes=(b"",), samples=samples
+    )
+    assert len(templates(mixed)) == 2
+    assert len(templates(enrolled(random_vector(1), random_vector(2)))) == 3
 
 
 def distance_to(employee: Employee, probe: list[float]) -> float:
