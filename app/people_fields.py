@@ -1,10 +1,11 @@
 """What may be stored about a person beside the face: types for pydantic, whatever the way in."""
 
 import json
+import re
 import unicodedata
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema
 
 MAX_ID = 2**63 - 1  # SQLite's and MongoDB's largest integer
 MOST_GROUPS = 20
@@ -37,6 +38,12 @@ def _metadata(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+def _group(name: str) -> str:
+    if not _GROUP.fullmatch(name):
+        raise ValueError("must be 1 to 64 letters, digits, dots, _ or -")
+    return name
+
+
 def _ascending(given: list[str]) -> list[str]:
     return sorted(set(given))
 
@@ -48,6 +55,13 @@ Name = Annotated[str, _NAME, StringConstraints(min_length=1), AfterValidator(_di
 ExternalId = Name
 GROUP = r"[A-Za-z0-9._-]{1,64}"
 """The form of a group's name, as a regular expression."""
-Group = Annotated[str, StringConstraints(pattern=f"^{GROUP}$")]
+_GROUP = re.compile(GROUP)
+Group = Annotated[
+    str,
+    AfterValidator(_group),
+    WithJsonSchema(
+        {"type": "string", "pattern": f"^{GROUP}$", "description": "letters, digits . _ -"}
+    ),
+]
 Groups = Annotated[list[Group], Field(max_length=MOST_GROUPS), AfterValidator(_ascending)]
 Metadata = Annotated[dict[str, Any], AfterValidator(_metadata)]

@@ -10,6 +10,8 @@ _SENTENCES = {
     "string_too_long": "has more than {max_length} characters",
     "bool_type": "must be true or false",
     "list_type": "must be a list",
+    "dict_type": "must be a JSON object",
+    "string_pattern_mismatch": "is not of the form {pattern}",
     "too_short": "is empty",
     "too_long": "has more than {max_length} entries",
     "float_type": "must be a number",

@@ -148,7 +148,8 @@ def _problem(error: Exception) -> Problem:
         case OtherModel():
             return Problem(409, "other_model", str(error))
         case EmployeeChanged():
-            return Problem(412, "precondition_failed", "the employee has changed, read them again")
+            sentence = "the employee is not stored as the request expects, read them again"
+            return Problem(412, "precondition_failed", sentence)
         case NoSuchEmployee():
             return Problem(404, "no_such_employee", "no such employee")
         case NoSuchSample():
@@ -170,7 +171,10 @@ def _problem(error: Exception) -> Problem:
             _log_cause(error.cause)
             retry_after_s = _RETRY_UNAVAILABLE_S if error.again else None
             return Problem(503, "liveness_unavailable", str(error), retry_after_s)
-        case Overloaded() | TooManySessions() | MemoryError():
+        case TooManySessions():
+            sentence = "too many liveness sessions of this API key are open, try again"
+            return Problem(503, "overloaded", sentence, _RETRY_OVERLOADED_S)
+        case Overloaded() | MemoryError():
             sentence = "too many requests at once, try again"
             return Problem(503, "overloaded", sentence, _RETRY_OVERLOADED_S)
         case NotReady() | GalleryLoading():

@@ -14,7 +14,12 @@ keys = AppGroup("keys", help="Make API keys.")
 @keys.command("new", with_appcontext=False)
 @click.option("--role", "roles", required=True, multiple=True, type=_ROLE)
 @click.option("--id", "key_id", help="The key's name in logs; by default a random one.")
-@click.option("--group", "groups", multiple=True, help="Bind the key to the people of a group.")
+@click.option(
+    "--group",
+    "groups",
+    multiple=True,
+    help="Bind the key to the people of a group; may be given several times.",
+)
 def keys_new(roles: tuple[Role, ...], key_id: str | None, groups: tuple[str, ...]) -> None:
     """Make an API key. It is shown once and stored nowhere."""
     try:

@@ -21,6 +21,9 @@ _SCALE_GAP = 1e6  # pixels; larger than any picture, so that boxes of two scales
 _TILE_SIDE = 432  # pixels of a scale that P-Net sees at a time; a multiple of its stride
 _BATCH = 64  # boxes that R-Net or O-Net sees at a time
 _SAME_FACE = 0.7  # overlap from which two boxes are one face, as a share of the smaller box
+_MOST_BOXES = (1_000, 300)
+"""The best boxes of the first and the second stage that go on. Photos of 50 people have fewer; a
+picture that is made of faces must not take seconds."""
 _MIN_SCORES = (0.6, 0.7)  # to pass the first and the second stage
 _VIEWS_OF_CLOSE_UP = 8  # of the 45 boxes that `around` returns, those that must hold a face
 
@@ -120,7 +123,7 @@ class FaceDetector:
         # First among the cells of one scale, then among all.
         keep = suppress(cells + (scale_of * _SCALE_GAP)[:, None], scores, 0.5)
         boxes = moved(cells[keep], offsets[keep])
-        return squared(boxes[suppress(boxes, scores[keep], 0.7)])
+        return squared(boxes[suppress(boxes, scores[keep], 0.7)[: _MOST_BOXES[0]]])
 
     def _candidates(
         self, picture: Picture, tiles: Sequence["_Tile"]
@@ -142,7 +145,7 @@ class FaceDetector:
         offsets, certainty = _run(self._refine, pyramid, boxes, 24)
         passed = certainty[:, 1] > _MIN_SCORES[1]
         boxes, offsets, score = boxes[passed], offsets[passed], certainty[passed, 1]
-        keep = suppress(boxes, score, max_overlap)
+        keep = suppress(boxes, score, max_overlap)[: _MOST_BOXES[1]]
         return squared(moved(boxes[keep], offsets[keep]))
 
     def _last_stage(self, pyramid: Pyramid, boxes: Boxes) -> list[DetectedFace]:

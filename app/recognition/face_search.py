@@ -15,7 +15,7 @@ from app.recognition.image import Photo, Picture
 from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.pyramid import GREY, Pyramid
 
-MOST_FACES = 50
+MOST_FACES = 10
 """Faces that are described of one photo: judging each takes four inferences."""
 
 

@@ -104,22 +104,30 @@ class Employees:
             employee = visible(self._service, employee_id, scope)
             return employee, self._service.store.used_probes(employee_id)
 
-    def discard(self, employee_id: int, scope: Scope = None) -> None:
-        """Remove all that is stored of an employee, if anything is. Raises IndexUnavailable."""
+    def discard(self, employee_id: int, scope: Scope = None, was: str | None = None) -> None:
+        """Remove all that is stored of an employee, if anything is; otherwise as `remove`."""
         with suppress(NoSuchEmployee):  # a client's retry must not look like a failure
-            self.remove(employee_id, scope)
+            self.remove(employee_id, scope, was)
 
-    def remove(self, employee_id: int, scope: Scope = None) -> None:
-        """Remove all that is stored of an employee. Raises NoSuchEmployee, IndexUnavailable."""
+    def remove(self, employee_id: int, scope: Scope = None, was: str | None = None) -> None:
+        """Remove all that is stored of an employee.
+
+        was: the enrolment to remove; None if any.
+        Raises NoSuchEmployee, EmployeeChanged if `was` is not stored, IndexUnavailable.
+        """
         with self._audit.entry("delete", employee_id=employee_id):
             while True:
                 # A record that cannot be read is removed, too, by those who may see everybody.
-                seen = None
+                seen = was
                 if scope is not None:
                     seen = visible(self._service, employee_id, scope).enrolment_id
+                if was not in (None, seen):
+                    raise EmployeeChanged(f"employee {employee_id} has changed meanwhile")
                 try:
                     with self._service.writing(employee_id):
                         self._service.store.remove(employee_id, seen)
                     return
                 except EmployeeChanged:
-                    continue  # perhaps it has left the groups
+                    if was is not None:
+                        raise
+                    # Perhaps the employee has left the groups.

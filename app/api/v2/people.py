@@ -101,7 +101,7 @@ def add(
     @api.delete(_PATH)
     @describe("Remove everything stored about an employee, if there is anything", done=(204,))
     def remove_employee(employee_id: int) -> Response:
-        employees.discard(checked(employee_id), scope())
+        employees.discard(checked(employee_id), scope(), expected_enrolment())
         return make_response("", 204)
 
     @api.get("/employees")
