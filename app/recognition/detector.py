@@ -21,6 +21,8 @@ _SCALE_GAP = 1e6  # pixels; larger than any picture, so that boxes of two scales
 _TILE_SIDE = 432  # pixels of a scale that P-Net sees at a time; a multiple of its stride
 _BATCH = 64  # boxes that R-Net or O-Net sees at a time
 _SAME_FACE = 0.7  # overlap from which two boxes are one face, as a share of the smaller box
+_MOST_CELLS = 8_000
+"""The best cells of P-Net that are compared with one another."""
 _MOST_BOXES = (1_000, 300)
 """The best boxes of the first and the second stage that go on. Photos of 50 people have fewer; a
 picture that is made of faces must not take seconds."""
@@ -119,7 +121,8 @@ class FaceDetector:
             for tile in _tiles(pyramid.resized(scale, _MARGIN), number)
         ]
         candidates = [self._candidates(pyramid.picture, group) for group in _groups(tiles)]
-        cells, scale_of, offsets, scores = map(np.concatenate, zip(*candidates, strict=True))
+        found = map(np.concatenate, zip(*candidates, strict=True))
+        cells, scale_of, offsets, scores = _best(_MOST_CELLS, *found)
         # First among the cells of one scale, then among all.
         keep = suppress(cells + (scale_of * _SCALE_GAP)[:, None], scores, 0.5)
         boxes = moved(cells[keep], offsets[keep])
@@ -160,6 +163,20 @@ class FaceDetector:
         return [
             DetectedFace(boxes[i], landmarks[i], float(score[i]), float(side[i])) for i in passed
         ]
+
+
+def _best(
+    most: int,
+    cells: Boxes,
+    scale_of: NDArray[np.int64],
+    offsets: NDArray[np.float32],
+    scores: Scores,
+) -> tuple[Boxes, NDArray[np.int64], NDArray[np.float32], Scores]:
+    """Return P-Net's cells with the highest scores, in their order, as `_candidates` does."""
+    if len(scores) <= most:
+        return cells, scale_of, offsets, scores
+    kept = np.sort(np.argpartition(-scores, most)[:most])
+    return cells[kept], scale_of[kept], offsets[kept], scores[kept]
 
 
 def _run(network: Network, pyramid: Pyramid, boxes: Boxes, side: int) -> Outputs:
