@@ -11,7 +11,6 @@ _SENTENCES = {
     "bool_type": "must be true or false",
     "list_type": "must be a list",
     "dict_type": "must be a JSON object",
-    "string_pattern_mismatch": "is not of the form {pattern}",
     "too_short": "is empty",
     "too_long": "has more than {max_length} entries",
     "float_type": "must be a number",

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import initialize
+from numpy.typing import NDArray
 
 from app.gallery import IndexEntry, IndexUnavailable
 from app.gallery.milvus_index import MilvusIndex
@@ -38,10 +39,12 @@ class ByEmployee:
     def remove(self, employee_ids: list[int]) -> None:
         self._index.remove([row.name for row in self._index.entries_of(employee_ids)])
 
-    def nearest(self, probe: Vectors, count: int) -> list[int]:
+    def nearest(
+        self, probe: Vectors, count: int, among: NDArray[np.int64] | None = None
+    ) -> list[int]:
         rows = count
         while True:
-            found = self._index.nearest(probe, rows)
+            found = self._index.nearest(probe, rows, among)
             employees = list(dict.fromkeys(employee_id for _, employee_id in found))
             if len(employees) >= count or len(found) < rows:
                 return employees[:count]

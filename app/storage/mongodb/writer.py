@@ -51,10 +51,10 @@ class Writer:
         def insert(_: bool) -> bool:
             try:
                 self._employees.insert_one(document | UNLOGGED)
-            except DuplicateKeyError:
-                if (stored := self._stored(document["_id"])) is None:
+            except DuplicateKeyError as error:
+                if "external_id" in (error.details or {}).get("keyPattern", ()):
                     raise _external_id_taken() from None
-                return _same_enrolment(document, stored)
+                return _same_enrolment(document, self._stored(document["_id"]))
             return True
 
         added = _with_retries(insert)
