@@ -204,7 +204,7 @@ class TestAServerThatIsAway:
             for employee_id in range(50):
                 store.add(someone(employee_id))
             mongod.kill()
-            self.fails_in_time(store, "nothing listens at 127.0.0.1:")
+            self.fails_in_time(store, "nothing listens at 127.0.0.1:|connection .* was lost")
             mongod.start()
             assert ids(store.read_all()) == list(range(50))
             store.close()
@@ -222,6 +222,7 @@ class TestCredentials:
 
             right = connected(
                 mongo_db_url=f"{mongod.address}/people",
+                mongo_db_timeout_s=10,  # the hashing of passwords takes a while on busy cores
                 mongo_db_username="service",
                 mongo_db_password=PASSWORD,
             )
@@ -236,6 +237,7 @@ class TestCredentials:
             ):
                 wrong = connected(
                     mongo_db_url=f"{mongod.address}/people",
+                    mongo_db_timeout_s=10,
                     mongo_db_username=username,
                     mongo_db_password=password,
                 )
