@@ -24,6 +24,7 @@ from app.limiter import Limiter, Pages
 from app.metrics import Metrics
 from app.settings import Settings
 from app.settings.stated import stated
+from app.usecases.employee_samples import EmployeeSamples
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment
 from app.usecases.faces import Faces
@@ -91,11 +92,15 @@ def create_app(
     examine = Examination(service, liveness, settings.replay_window_s)
     log_in = Login(service, examine, audit)
     app.register_blueprint(login.blueprint(log_in, limits, slots))
-    verify = Verification(service, examine, audit, settings.verification_threshold)
-    faces = Faces(service, audit, settings.verification_threshold)
-    app.register_blueprint(
-        v2.blueprint(service, log_in, verify, faces, enrolment, people, audit, limits, slots, pages)
+    use_cases = v2.UseCases(
+        log_in,
+        Verification(service, examine, audit, settings.verification_threshold),
+        Faces(service, audit, settings.verification_threshold),
+        enrolment,
+        people,
+        EmployeeSamples(service, audit),
     )
+    app.register_blueprint(v2.blueprint(service, use_cases, audit, limits, slots, pages))
     parts = Parts(service, audit, liveness)
     app.register_blueprint(inspection.blueprint(service, audit, parts, metrics, stated(settings)))
     app.register_blueprint(health.blueprint(service, parts, access, keys.required))

@@ -21,7 +21,8 @@ from app.recognition.detector import FaceDetector
 from app.recognition.recogniser import Recogniser
 from app.settings import load_settings
 from app.usecases.fraud_detection import MOST_STRETCH, traces
-from app.usecases.login import SURELY_SAME
+from app.usecases.probes import SURELY_SAME
+from benchmarks import sections
 from models.catalogue import Catalogue
 from models.runtime import choose_runtime
 from testbed import challenge_films, films
@@ -33,7 +34,6 @@ LOOKED_AT = 28  # of the people of LFW, in random order
 MOST_PHOTOS = 8  # of one person, from which an attacker chooses
 FEWEST_PHOTOS = 5
 SEED = 5
-BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 NOTHING, WANDERING = "no challenge: blinks and talks", "looks around at will"
 STILLS = tuple(films.STILLS)
@@ -200,8 +200,7 @@ def main() -> None:
     measured = table(judged)
     print(measured)
     if options.out.exists():
-        before, _, rest = options.out.read_text().partition(BEGIN)
-        options.out.write_text(f"{before}{BEGIN}\n{measured}\n{END}{rest.partition(END)[2]}")
+        sections.write(options.out, "measured", measured.split("\n"))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from app.usecases.fraud_detection import (
 )
 from app.usecases.probes import SURELY_SAME
 from app.usecases.used_probes import MOST_OF_A_COPY, check_not_enrolled, check_unused, hashes_of
+from benchmarks import sections
 from benchmarks.pad_attacks import Login, Person, alive, attacks, replays
 from models.catalogue import Catalogue
 from models.network import Runtime
@@ -51,7 +52,6 @@ EACH = 6  # each attack is tried on every sixth person
 SEED = 7
 RIVAL = PictureRequirements().rival
 LENIENT = 0.5  # score of what may be a face in a sharper picture
-BEGIN, END = "<!-- measured -->", "<!-- end -->"
 
 
 def sources(runtime: Runtime, most: int) -> list[Person]:
@@ -226,9 +226,7 @@ def main() -> None:
     measured = table(rows)
     print(measured)
     if page.exists():
-        before, _, rest = page.read_text().partition(BEGIN)
-        after = rest.partition(END)[2]
-        page.write_text(f"{before}{BEGIN}\n{measured}\n{END}{after}")
+        sections.write(page, "measured", measured.split("\n"))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from app.api.openapi import describe
 from app.api.parameters import checked, enrolment_id
 from app.api.schemas import EXPORT, USERS, StoreBody
 from app.limiter import Limiter, Pages
-from app.storage import Employee, Profile, sample_id
+from app.storage import Employee, Profile
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
 
@@ -87,8 +87,8 @@ def blueprint(
             feature_vectors=employee.vectors.tolist(),
             photo_hashes=[photo_hash.hex() for photo_hash in employee.photo_hashes],
             samples=[
-                {"sample_id": sample_id(vector), "enrolled_at": sample.enrolled_at}
-                for vector, sample in zip(employee.vectors, employee.samples, strict=True)
+                {"sample_id": name, "enrolled_at": sample.enrolled_at}
+                for name, sample in employee.named_samples()
             ],
             **asdict(employee.profile),
             used_photos=[

@@ -24,7 +24,7 @@ from app.storage import (
     StoreUnavailable,
     TooManySessions,
 )
-from app.usecases.enrolment import OtherModel, TooManySamples
+from app.usecases.employee_samples import OtherModel, TooManySamples
 from app.usecases.fraud_detection import FraudSuspected
 from app.usecases.liveness_sessions import SessionGone
 from app.usecases.login import NoMatch
@@ -130,7 +130,7 @@ def _problem(error: Exception) -> Problem:
         case BadFrame():
             return Problem(400, "bad_frame", f"frames.{error.number}: {error}")
         case NotAnImage():
-            return Problem(415, "not_an_image", str(error))
+            return Problem(415, error.code, str(error))
         case UnusableImage():
             return Problem(422, error.code, str(error))
         case WrongDimension():

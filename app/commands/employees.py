@@ -20,7 +20,6 @@ from app.storage import (
     Outline,
     StoreUnavailable,
     new_enrolment_id,
-    sample_id,
 )
 from app.usecases.employees import Employees
 from app.usecases.transfer_lines import described
@@ -93,9 +92,7 @@ def _use_case() -> Iterator[Employees]:
             yield Employees(service, command_audit(settings))
         finally:
             service.stop()
-    except NoSuchEmployee as error:
-        raise click.ClickException(str(error)) from None
-    except CANNOT_START as error:
+    except (NoSuchEmployee, *CANNOT_START) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -127,8 +124,8 @@ def to_enrol_again(as_json: bool) -> None:
 
 def _shown(employee: Employee) -> str:
     samples = [
-        {"sample_id": sample_id(vector), "enrolled_at": sample.enrolled_at}
-        for vector, sample in zip(employee.vectors, employee.samples, strict=True)
+        {"sample_id": name, "enrolled_at": sample.enrolled_at}
+        for name, sample in employee.named_samples()
     ]
     return json.dumps(described(employee) | {"samples": samples}, ensure_ascii=False)
 

@@ -4,7 +4,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Never
 
@@ -88,8 +87,7 @@ def import_command(file: Path, existing: str, key_file: Path | None) -> None:
                 for result in transfer.load(read(second), checked, Existing(existing)):
                     counts[result.result] += 1
                     bar.update()
-                    members = {k: v for k, v in asdict(result).items() if v is not None}
-                    click.echo(json.dumps(members, ensure_ascii=False))
+                    click.echo(json.dumps(result.members(), ensure_ascii=False))
     summary = ", ".join(f"{outcome}: {counts[outcome]}" for outcome in Outcome)
     click.echo(f"{store.address} — {summary}", err=True)
     if counts[Outcome.REFUSED]:

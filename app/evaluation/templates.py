@@ -120,7 +120,5 @@ def _patiently(vector: Callable[[bytes], Vector], data: bytes) -> Vector:
             continue
 
 
-def _code(error: Exception) -> str:
-    if isinstance(error, OSError):
-        return "unreadable_file"
-    return error.code if isinstance(error, UnusableImage) else "not_an_image"
+def _code(error: OSError | UnusableImage | NotAnImage) -> str:
+    return "unreadable_file" if isinstance(error, OSError) else error.code

@@ -78,3 +78,5 @@ class FaceCovered(UnusableImage):
 
 class NotAnImage(Exception):
     """The data is not a picture in a format we read, or is damaged or cut off."""
+
+    code = "not_an_image"

@@ -79,6 +79,10 @@ class Employee:
             each = len(self.photo_hashes) // count if count else 0
             object.__setattr__(self, "samples", (Sample(photo_hashes=each),) * count)
 
+    def named_samples(self) -> Iterator[tuple[str, Sample]]:
+        """Yield the samples with their ids."""
+        return zip(map(sample_id, self.vectors), self.samples, strict=True)
+
     @property
     def from_photos(self) -> bool:
         """Whether the vectors are known to be of photos that were checked to show one person."""

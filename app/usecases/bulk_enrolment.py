@@ -13,6 +13,7 @@ from app.storage import EmployeeChanged, EmployeeExists, Profile
 from app.usecases.enrolment import Enrolment, EnrolmentRequest, Expected
 from app.usecases.one_person import FaceEnrolled
 from app.usecases.people_files import Person, Unclear
+from app.usecases.records import stored_employee
 from app.usecases.samples import Refused, from_photos
 from app.usecases.transfer import Existing, Outcome
 
@@ -98,7 +99,7 @@ class BulkEnrolment:
 
     def _enrolled(self, person: Person, photos: list[bytes]) -> Result:
         entry, wanted = str(person.employee_id), self._enrolment_id(photos)
-        stored = next(iter(self._service.store.get([person.employee_id])), None)
+        stored = stored_employee(self._service.store, person.employee_id)
         if stored and stored.enrolment_id == wanted:
             return self._unchanged(person, photos, len(stored.vectors))
         if stored and self._existing is Existing.SKIP:
@@ -124,7 +125,7 @@ class BulkEnrolment:
                 refused = self._enrolment.put(request, expected).refused
         except (UnusableImage, NotAnImage) as error:
             only = person.photos[0] if len(photos) == 1 else None
-            return _refused(entry, _code(error), str(error), only, len(photos))
+            return _refused(entry, error.code, str(error), only, len(photos))
         except (EmployeeExists, EmployeeChanged):
             sentence = "the id is enrolled already, from other photos"
             return _refused(entry, "employee_exists", sentence)
@@ -155,13 +156,9 @@ class BulkEnrolment:
         return digest.hexdigest()
 
 
-def _code(error: UnusableImage | NotAnImage) -> str:
-    return error.code if isinstance(error, UnusableImage) else "not_an_image"
-
-
 def _refusal(refused: Refused, person: Person) -> Refusal:
     reason = refused.reason
-    return Refusal(person.photos[refused.photo - 1], _code(reason), str(reason))
+    return Refusal(person.photos[refused.photo - 1], reason.code, str(reason))
 
 
 def _refused(

@@ -15,7 +15,7 @@ from app.usecases.records import Scope, edited, in_scope, visible
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One page of a list. total: how many are listed on all pages. last: whether it is the last."""
+    """One page of a list. total: how many are on all pages. is_last: whether no page follows."""
 
     employees: list[Employee]
     total: int

@@ -13,28 +13,10 @@ from app.storage import (
     NoSuchEmployee,
     Profile,
     new_enrolment_id,
-    sample_id,
 )
-from app.usecases.one_person import check_not_enrolled
-from app.usecases.records import Scope, edited, in_scope
-from app.usecases.samples import (
-    Refused,
-    Samples,
-    check_one_person,
-    from_photos,
-    from_vectors,
-    joined,
-    samples_of,
-    without,
-)
-
-
-class OtherModel(Exception):
-    """The employee is enrolled with another face model than the one that runs."""
-
-
-class TooManySamples(Exception):
-    """The employee has as many samples as MAX_VECTORS_PER_EMPLOYEE allows."""
+from app.usecases.one_person import new_samples
+from app.usecases.records import Scope, in_scope, stored_employee
+from app.usecases.samples import Refused, Samples
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +68,7 @@ class Enrolled:
 
 
 class Enrolment:
-    """Enrols employees, and adds and removes their samples.
+    """Enrols employees.
 
     All methods may raise FaceEnrolled, WrongDimension, UnusableImage, NotAnImage, NotReady,
     ExternalIdTaken, StoreUnavailable and IndexUnavailable; and AuditUnavailable after the write: it
@@ -149,7 +131,7 @@ class Enrolment:
 
     def _enrolled(self, employee_id: int, samples: Samples, added: Employee) -> Enrolled:
         """Return what was added: what is stored already, if this is the retry of a replacement."""
-        stored = next(iter(self._service.store.get([employee_id])), added)
+        stored = stored_employee(self._service.store, employee_id) or added
         is_new = stored.profile.enrolled_at == stored.profile.updated_at
         return Enrolled(stored, samples.refused, is_new)
 
@@ -157,94 +139,16 @@ class Enrolment:
         """Return which photos `put` would leave out. Raises what it would, and stores nothing."""
         return self._samples(request, {}).refused
 
-    def add_sample(
-        self,
-        employee_id: int,
-        photo: bytes | None,
-        vector: Sequence[float] | None,
-        most: int,
-        enrolment_id: str,
-        *,
-        allow_similar: bool = False,
-        was: str | None = None,
-        scope: Scope = None,
-    ) -> tuple[Employee, str]:
-        """Add a sample of a photo or a vector; return the employee, and the sample's id.
-
-        most: samples that an employee may have. enrolment_id, was: as of `edited`.
-        Raises NoSuchEmployee, EmployeeChanged, TooManySamples, OtherModel, DifferentPeople.
-        """
-        with self._audit.entry("add_sample", employee_id=employee_id) as facts:
-            request = EnrolmentRequest(
-                employee_id,
-                "",
-                "",
-                photos=() if photo is None else (photo,),
-                vectors=() if vector is None else (vector,),
-                allow_similar=allow_similar,
-            )
-            new = self._samples(request, facts)
-            added = sample_id(new.vectors[0])
-            model = self._service.recogniser.model
-
-            def add(employee: Employee) -> Employee:
-                if employee.model != model.name:
-                    raise OtherModel(
-                        f"the employee is enrolled with the model {employee.model}, not "
-                        f"{model.name}: enrol them again"
-                    )
-                if added in map(sample_id, employee.vectors):
-                    return employee
-                if len(employee.vectors) >= most:
-                    raise TooManySamples(f"the employee has {most} samples, remove one first")
-                if photo is not None:
-                    check_one_person(new.vectors, employee.vectors, model)
-                return _with_samples(employee, joined(samples_of(employee), new))
-
-            changed = edited(self._service, employee_id, scope, enrolment_id, add, was)
-            facts["sample"] = added
-            return changed, added
-
-    def remove_sample(
-        self,
-        employee_id: int,
-        removed: str,
-        enrolment_id: str,
-        *,
-        was: str | None = None,
-        scope: Scope = None,
-    ) -> None:
-        """Remove the sample with this id. enrolment_id, was: as of `edited`.
-
-        Raises NoSuchEmployee, NoSuchSample, LastSample, EmployeeChanged.
-        """
-        facts = {"employee_id": employee_id, "sample": removed}
-        with self._audit.entry("remove_sample", **facts):
-            edited(
-                self._service,
-                employee_id,
-                scope,
-                enrolment_id,
-                lambda employee: _with_samples(employee, without(samples_of(employee), removed)),
-                was,
-            )
-
     def _samples(self, request: EnrolmentRequest, facts: Fields) -> Samples:
-        recogniser = self._service.recogniser
-        facts["model"] = recogniser.model.name
-        self._service.check_enrolment()
-        if request.vectors:
-            samples = from_vectors(request.vectors, recogniser.model)
-        else:
-            samples = from_photos(request.photos, recogniser, partial=request.partial)
-        check_not_enrolled(
+        return new_samples(
             self._service,
             request.employee_id,
-            samples.vectors,
+            request.photos,
+            request.vectors,
             facts,
+            partial=request.partial,
             allow_similar=request.allow_similar,
         )
-        return samples
 
     def _employee(
         self, request: EnrolmentRequest, samples: Samples, stored: Employee | None, scope: Scope
@@ -283,7 +187,7 @@ class Enrolment:
         Raises NoSuchEmployee, EmployeeChanged if `was` is not stored.
         """
         store = self._service.store
-        stored = next(iter(store.get([request.employee_id])), None)
+        stored = stored_employee(store, request.employee_id)
         if scope is not None and not (stored and in_scope(stored, scope)):
             raise NoSuchEmployee(f"employee {request.employee_id} is not enrolled")
         # A record that cannot be read is replaced, too.
@@ -297,12 +201,3 @@ class Enrolment:
         except EmployeeChanged:
             return None
         return employee
-
-
-def _with_samples(employee: Employee, samples: Samples) -> Employee:
-    return replace(
-        employee,
-        vectors=samples.vectors,
-        samples=samples.samples,
-        photo_hashes=samples.photo_hashes,
-    )

@@ -1,5 +1,7 @@
 """One person, one id: find out whether a new face belongs to another employee already."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import structlog
 from numpy.typing import NDArray
@@ -8,6 +10,7 @@ from app.audit import Fields
 from app.gallery.distances import identified
 from app.lifecycle import Service
 from app.stages import stage
+from app.usecases.samples import Samples, from_photos, from_vectors
 
 log = structlog.get_logger()
 
@@ -18,6 +21,32 @@ _LIKELY, _SURELY = 0.01, 0.001
 
 class FaceEnrolled(Exception):
     """The face surely belongs to another employee already."""
+
+
+def new_samples(
+    service: Service,
+    employee_id: int,
+    photos: Sequence[bytes],
+    vectors: Sequence[Sequence[float]],
+    facts: Fields,
+    *,
+    partial: bool = False,
+    allow_similar: bool = False,
+) -> Samples:
+    """Return new samples of an employee, whose face is nobody else's.
+
+    Vectors take precedence over photos. partial: as of `from_photos`. allow_similar, facts: as of
+    `check_not_enrolled`; facts takes the model, too. Raises NotReady, and what these raise.
+    """
+    recogniser = service.recogniser
+    facts["model"] = recogniser.model.name
+    service.check_enrolment()
+    if vectors:
+        samples = from_vectors(vectors, recogniser.model)
+    else:
+        samples = from_photos(photos, recogniser, partial=partial)
+    check_not_enrolled(service, employee_id, samples.vectors, facts, allow_similar=allow_similar)
+    return samples
 
 
 def check_not_enrolled(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from app.gallery.distances import in_groups
 from app.lifecycle import Service
 from app.stages import stage
-from app.storage import Employee, EmployeeChanged, NoSuchEmployee
+from app.storage import Employee, EmployeeChanged, EmployeeStore, NoSuchEmployee
 
 Scope = frozenset[str] | None
 """The groups whose people the caller may see; None means everybody."""
@@ -18,13 +18,18 @@ def in_scope(employee: Employee, scope: Scope) -> bool:
     return bool(in_groups([employee], scope))
 
 
+def stored_employee(store: EmployeeStore, employee_id: int) -> Employee | None:
+    """Return an employee; None if there is none whose record can be read."""
+    return next(iter(store.get([employee_id])), None)
+
+
 def visible(service: Service, employee_id: int, scope: Scope) -> Employee:
     """Return an employee. Raises NoSuchEmployee, also for one outside the scope."""
     with stage("store"):
-        found = service.store.get([employee_id])
-    if not found or not in_scope(found[0], scope):
+        found = stored_employee(service.store, employee_id)
+    if found is None or not in_scope(found, scope):
         raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
-    return found[0]
+    return found
 
 
 def edited(

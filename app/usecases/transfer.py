@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from app.audit import AuditLog
 from app.storage import (
@@ -15,6 +16,7 @@ from app.storage import (
     ExternalIdTaken,
     NoSuchEmployee,
 )
+from app.usecases.records import stored_employee
 from app.usecases.transfer_lines import BadLine, Checked, Header, employee_of, written
 from models.catalogue import FaceModel
 
@@ -46,6 +48,10 @@ class Result:
     result: Outcome
     code: str | None = None
     detail: str | None = None
+
+    def members(self) -> dict[str, Any]:
+        """Return what there is to say, as JSON has it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Transfer:
@@ -101,7 +107,7 @@ class Transfer:
 
     def _stored(self, employee: Employee, existing: Existing) -> Outcome:
         while True:
-            found = next(iter(self._store.get([employee.employee_id])), None)
+            found = stored_employee(self._store, employee.employee_id)
             if found and found.enrolment_id == employee.enrolment_id:
                 return Outcome.UNCHANGED
             if not found:

@@ -4,9 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.api.v2.schemas import LANDMARKS
-from app.recognition import UnusableImage
 from app.recognition.detector import DetectedFace
-from app.storage import Employee, Sample, sample_id
+from app.storage import Employee, Sample
 from app.usecases.samples import Refused
 
 
@@ -38,19 +37,18 @@ def samples_json(employee: Employee) -> list[dict[str, Any]]:
     """Return the samples of an employee, without vectors."""
     return [
         {
-            "sample_id": sample_id(vector),
+            "sample_id": name,
             "enrolled_at": time_json(sample.enrolled_at),
             "source": _source(sample),
         }
-        for vector, sample in zip(employee.vectors, employee.samples, strict=True)
+        for name, sample in employee.named_samples()
     ]
 
 
 def refused_json(refused: Refused) -> dict[str, Any]:
     """Return which photo was left out, and why."""
     reason = refused.reason
-    code = reason.code if isinstance(reason, UnusableImage) else "not_an_image"
-    return {"photo": refused.photo, "code": code, "detail": str(reason)}
+    return {"photo": refused.photo, "code": reason.code, "detail": str(reason)}
 
 
 def _source(sample: Sample) -> str | None:

@@ -1,5 +1,7 @@
 """All calls under `/api/v2`."""
 
+from typing import NamedTuple
+
 from flask import Blueprint
 
 from app.access.rate_limits import RateLimits
@@ -18,6 +20,7 @@ from app.api.v2 import (
 from app.audit import AuditLog
 from app.lifecycle import Service
 from app.limiter import Limiter, Pages
+from app.usecases.employee_samples import EmployeeSamples
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment
 from app.usecases.faces import Faces
@@ -25,13 +28,20 @@ from app.usecases.login import Login
 from app.usecases.verification import Verification
 
 
+class UseCases(NamedTuple):
+    """What the calls ask for."""
+
+    log_in: Login
+    verify: Verification
+    faces: Faces
+    enrolment: Enrolment
+    employees: Employees
+    samples: EmployeeSamples
+
+
 def blueprint(
     service: Service,
-    log_in: Login,
-    verify: Verification,
-    asked: Faces,
-    enrolment: Enrolment,
-    employees: Employees,
+    use: UseCases,
     audit: AuditLog,
     limits: RateLimits,
     slots: Limiter,
@@ -42,13 +52,13 @@ def blueprint(
     slots: each call that takes a photo holds one until it is answered. pages: so does each list.
     """
     api = Blueprint("v2", __name__, url_prefix=V2)
-    probes.add(api, service, log_in, verify, limits, slots)
-    candidates.add(api, service, asked, slots)
-    comparisons.add(api, service, asked, slots)
-    faces.add(api, asked, slots)
+    probes.add(api, service, use.log_in, use.verify, limits, slots)
+    candidates.add(api, service, use.faces, slots)
+    comparisons.add(api, service, use.faces, slots)
+    faces.add(api, use.faces, slots)
     liveness_sessions.add(api, service, limits)
-    feature_vectors.add(api, service, asked, slots)
-    people.add(api, enrolment, employees, slots, pages)
-    samples.add(api, enrolment, slots)
+    feature_vectors.add(api, service, use.faces, slots)
+    people.add(api, use.enrolment, use.employees, slots, pages)
+    samples.add(api, use.samples, slots)
     transfer.add(api, service, audit)
     return api

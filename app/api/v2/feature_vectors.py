@@ -27,7 +27,5 @@ def add(api: Blueprint, service: Service, faces: Faces, slots: Limiter) -> None:
 def _vector_json(faces: Faces, photo: bytes) -> dict[str, Any]:
     try:
         return {"feature_vector": faces.vector(photo).tolist()}
-    except UnusableImage as error:
+    except (UnusableImage, NotAnImage) as error:
         return {"code": error.code, "detail": str(error)}
-    except NotAnImage as error:
-        return {"code": "not_an_image", "detail": str(error)}

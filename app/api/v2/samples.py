@@ -13,13 +13,13 @@ from app.api.v2.answers import samples_json
 from app.api.v2.bodies import read
 from app.api.v2.people_schemas import SAMPLE, SampleBody
 from app.limiter import Limiter
-from app.usecases.enrolment import Enrolment
+from app.usecases.employee_samples import EmployeeSamples
 
 _SAMPLE_ID = re.compile("[0-9a-f]{16}")
 _PATH = "/employees/<id:employee_id>/samples"
 
 
-def add(api: Blueprint, enrolment: Enrolment, slots: Limiter) -> None:
+def add(api: Blueprint, of: EmployeeSamples, slots: Limiter) -> None:
     """Add the calls. slots: adding a sample holds one until it is answered."""
 
     @api.post(_PATH)
@@ -36,7 +36,7 @@ def add(api: Blueprint, enrolment: Enrolment, slots: Limiter) -> None:
         retry, was = enrolment_id(), expected_enrolment()
         with slots:
             body = read(SampleBody)
-            employee, added = enrolment.add_sample(
+            employee, added = of.add(
                 checked(employee_id),
                 body.photo,
                 body.feature_vector,
@@ -65,5 +65,5 @@ def add(api: Blueprint, enrolment: Enrolment, slots: Limiter) -> None:
         retry, was = enrolment_id(), expected_enrolment()
         if not _SAMPLE_ID.fullmatch(sample_id):
             raise Problem(400, "bad_request", "sample_id: must be 16 hexadecimal digits")
-        enrolment.remove_sample(checked(employee_id), sample_id, retry, was=was, scope=scope())
+        of.remove(checked(employee_id), sample_id, retry, was=was, scope=scope())
         return make_response("", 204)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from io import BytesIO
 from typing import Literal
 
@@ -66,7 +65,7 @@ def add(api: Blueprint, service: Service, audit: AuditLog) -> None:
                 raise Problem(400, "bad_export", sentence) from None
             body.seek(0)
             results = [
-                json.dumps({k: v for k, v in asdict(result).items() if v is not None}) + "\n"
+                json.dumps(result.members()) + "\n"
                 for result in to.load(read(body), checked, Existing(query.existing))
             ]
         return Response("".join(results), mimetype=_LINES)
