@@ -17,7 +17,7 @@ from app.api.schemas import FRAMES, Body
 T = TypeVar("T", bound=Body)
 
 FORM = "multipart/form-data"
-_WHOLE = re.compile(r"[0-9]{1,18}")
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 
 # Bytes of a text part, and of a part's headers, which take long to parse. It is read in pieces.
 _MAX_TEXT, _PIECE = 16 << 10, 4 << 10
