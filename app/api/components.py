@@ -47,7 +47,7 @@ class Components:
         return self._add(schema.__name__, found)
 
     def form(self, schema: type[BaseModel]) -> Json:
-        """Add the schema of the same body as a form, where pictures are files."""
+        """Add the schema of the same body as a form, in which pictures are files."""
         return self._add(f"{schema.__name__.removesuffix('Body')}Form", _form(json_schema(schema)))
 
     def answer(self, schema: Any) -> Any:  # noqa: ANN401  any part of a schema

@@ -60,7 +60,7 @@ _NOT_PUBLIC = (401, 403, 429, 503)
 _WITH_BODY = (415,)
 
 _HEADERS = {
-    "Idempotency-Key": "any text; a request that is sent again with the same one is done once",
+    "Idempotency-Key": "any text; repeats are made once, unless others change the employee",
     "If-Match": "the ETag of the employee when last read; after a change since, it is a 412",
     "If-None-Match": "`*`: only if there is no such employee",
 }

@@ -57,8 +57,9 @@ ALTER TABLE employees ADD COLUMN enrolment_id TEXT NOT NULL DEFAULT '';
 # The statements to run, by the schema version of the file; a new file has version 0.
 MIGRATIONS = {0: SCHEMA, 1: FROM_VERSION_1, 2: FROM_VERSION_2, 3: FROM_VERSION_3}
 # What older releases of this schema version ignore, so that they work on the file, too. Triggers
-# keep the tables right whoever writes. `samples` says of which enrolment it is, because an older
-# release replaces vectors without it. `unindexed` names the employees whose words are missing.
+# keep the tables right whichever release writes. `samples` says of which enrolment it is, because
+# an older release replaces vectors without it. `unindexed` names the employees whose words are
+# missing.
 ADDED_COLUMNS = {
     "external_id": "TEXT",
     "metadata": "TEXT NOT NULL DEFAULT '{}' CHECK (json_valid(metadata))",

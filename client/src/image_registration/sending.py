@@ -1,4 +1,4 @@
-"""How calls are sent: to where, how often, and after how long again."""
+"""How calls are sent: the address, the number of attempts, and the pauses between them."""
 
 import random
 import ssl
