@@ -35,6 +35,7 @@ DOCUMENT = ROOT / "docs/scaling.md"
 DIMENSION = 128
 ROUNDS = 60
 BATCH = 10_000
+LOADING_S = 600.0  # in which the service must have read everybody
 FIRST = 2_000_000  # id of the first of them, above those of the people with photos
 FIRST_NAMES, SURNAMES = 200, 20_000
 GROUPS = {"one of 500": 500, "one of 50,000": 50_000}
@@ -97,7 +98,8 @@ def measure(folder: Path, variables: dict[str, str], count: int) -> dict[str, tu
     } | {f"list, group {name}": {"group": f"g{size}"} for name, size in GROUPS.items()}
     (person,) = people(1)
     photo = jpeg(person.login)
-    with RunningService(folder, LOG_LEVEL="warning", **variables) as service:
+    with RunningService(folder, ready=False, LOG_LEVEL="error", **variables) as service:
+        service.wait_ready(LOADING_S)
         enrol(service, [person])
 
         def listed(query: dict[str, object]) -> None:
