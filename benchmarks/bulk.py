@@ -86,10 +86,8 @@ def enrolled(who: Drawn, folder: Path, store: dict[str, str]) -> tuple[list[str]
         said = EXAMINED.search(output)
         assert said, output
         examined, seconds = int(said[1]), float(said[2]) - stopped_s
-        limit, limit_cpu_s = (
-            len(alone.recognised) / alone.seconds,
-            alone.cpu_s / len(alone.recognised),
-        )
+        compared = len(alone.recognised)
+        limit, limit_cpu_s = compared / alone.seconds, alone.cpu_s / compared
         alone.go_on(len(who.photos))
         found = account(who.people, report, employees, alone.recognised)
         people = employees.count()

@@ -66,8 +66,10 @@ def in_turns(
     time.sleep(TURN_S)
     while not is_near_end() and process.poll() is None:
         process.send_signal(signal.SIGSTOP)
-        stopped_s += alone.go_on(PART)
-        process.send_signal(signal.SIGCONT)
+        try:
+            stopped_s += alone.go_on(PART)
+        finally:
+            process.send_signal(signal.SIGCONT)
         time.sleep(TURN_S)
     return stopped_s
 
