@@ -39,6 +39,20 @@ class Refused:
     reason: UnusableImage | NotAnImage
 
 
+class NoUsablePhoto(UnusableImage):
+    """None of several photos can be used. refused: why, for each.
+
+    code: that of the photos, if they have the same.
+    """
+
+    def __init__(self, refused: Sequence[Refused]) -> None:
+        super().__init__("; ".join(f"picture {each.photo}: {each.reason}" for each in refused))
+        self.refused = tuple(refused)
+        codes = {each.reason.code for each in refused}
+        if len(codes) == 1:
+            self.code = codes.pop()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
     """Samples to store. vectors: (n, dimension) float32, of unit length; one for each sample."""
@@ -67,7 +81,7 @@ def from_photos(
 
     If there are several photos, errors name the bad one.
 
-    partial: leave out photos that cannot be used, unless all of them cannot.
+    partial: leave out photos that cannot be used. If none of several can, raise NoUsablePhoto.
     """
     faces, refused = [], []
     with stage("recognition"):
@@ -75,12 +89,13 @@ def from_photos(
             try:
                 faces.append(recogniser.for_enrolment(photo))
             except (UnusableImage, NotAnImage) as error:
-                refused.append(Refused(number, error))
-                if partial and len(refused) < len(photos):
-                    continue
-                if len(photos) > 1:
+                if len(photos) == 1:
+                    raise
+                if not partial:
                     raise type(error)(f"picture {number}: {error}") from error
-                raise
+                refused.append(Refused(number, error))
+    if not faces:
+        raise NoUsablePhoto(refused)
     hashes = [photo_hashes(face.aligned) for face in faces]
     now = int(time.time())
     samples = Samples(

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from app.api.v2.schemas import LANDMARKS
+from app.api.v2.answer_schemas import LANDMARKS
 from app.recognition.detector import DetectedFace
 from app.storage import Employee, Sample
 from app.usecases.samples import Refused

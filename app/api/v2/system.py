@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify
 
 from app.api.openapi import describe
 from app.api.parts import UNREADY, Parts
-from app.api.schemas import described, named
+from app.api.schemas import about, described, named
 from app.gallery.self_measurement import Measurement
 from app.lifecycle import Service
 from app.metrics import Metrics
@@ -21,26 +21,43 @@ _MAYBE_WHOLE = {"type": ["integer", "null"]}
 _NULL = {"type": "null"}
 _MODEL = named(
     "RunningModel",
-    described(name=_TEXT, dimension=_WHOLE, licence={"type": ["string", "null"]}, device=_TEXT),
+    described(
+        name=_TEXT,
+        dimension=about("numbers of a vector", _WHOLE),
+        licence=about("null for weights of your own", {"type": ["string", "null"]}),
+        device=_TEXT,
+    ),
 )
-_FPIR = named("Fpir", described(estimate=_NUMBER, low=_NUMBER, high=_NUMBER))
-_PART = described(state={"enum": ["ok", "off", "failing", "unknown"]}, age_s=_NUMBER)
+_FPIR = about(
+    "The share of strangers that are taken for an employee.",
+    named("Fpir", described(estimate=_NUMBER, low=_NUMBER, high=_NUMBER)),
+)
+_PART = described(
+    state=about("unknown if not tried yet", {"enum": ["ok", "off", "failing", "unknown"]}),
+    age_s=about("seconds that it has been in this state", _NUMBER),
+)
 SYSTEM = named(
     "System",
     described(
         version=_TEXT,
-        is_ready={"type": "boolean"},
+        is_ready=about("whether /readyz is a 200, in the worker that answers", {"type": "boolean"}),
         parts={"type": "object", "additionalProperties": named("Part", _PART)},
-        model={"anyOf": [_MODEL, _NULL]},
-        store=_TEXT,
-        index={"enum": ["memory", "milvus"]},
-        employees=_MAYBE_WHOLE,
-        threshold=_NUMBER,
-        fpir={"anyOf": [_FPIR, _NULL]},
-        likely_under_two_ids=_MAYBE_WHOLE,
-        workers=_WHOLE,
-        load={"type": "object", "additionalProperties": _NUMBER},
-        limits={"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+        model=about("null while it is loaded", {"anyOf": [_MODEL, _NULL]}),
+        store=about("the address of the database", _TEXT),
+        index=about("how faces are searched", {"enum": ["memory", "milvus"]}),
+        employees=about("who can be found; null while the gallery is loaded", _MAYBE_WHOLE),
+        threshold=about("α in force", _NUMBER),
+        fpir=about("null while the gallery cannot tell", {"anyOf": [_FPIR, _NULL]}),
+        likely_under_two_ids=about("pairs of ids that are likely one person's", _MAYBE_WHOLE),
+        workers=about("processes that answer", _WHOLE),
+        load=about(
+            "of all workers, by the names of the metrics",
+            {"type": "object", "additionalProperties": _NUMBER},
+        ),
+        limits=about(
+            "in force, by the names of the settings",
+            {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+        ),
     ),
 )
 

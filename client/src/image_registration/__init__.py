@@ -11,6 +11,7 @@ from image_registration.answers import (
     Faces,
     FeatureVectors,
     JudgedFace,
+    LivenessSession,
     Match,
     Page,
     Refused,
@@ -39,7 +40,17 @@ from image_registration.errors import (
     PreconditionFailed,
     ServiceError,
     ServiceUnavailable,
+    SessionGone,
     TooManyRequests,
+)
+from image_registration.operators import (
+    AuditEntry,
+    AuditPage,
+    Fpir,
+    Imported,
+    Model,
+    Part,
+    System,
 )
 from image_registration.photos import Photo
 from image_registration.sending import Retry
@@ -47,6 +58,8 @@ from image_registration.sending import Retry
 __all__ = [
     "AccessDenied",
     "AsyncClient",
+    "AuditEntry",
+    "AuditPage",
     "Box",
     "Candidate",
     "Candidates",
@@ -61,12 +74,16 @@ __all__ = [
     "FaceRefused",
     "Faces",
     "FeatureVectors",
+    "Fpir",
     "FraudSuspected",
     "ImageRegistrationError",
+    "Imported",
     "InvalidRequest",
     "JudgedFace",
+    "LivenessSession",
     "LoginRefused",
     "Match",
+    "Model",
     "NewEmployee",
     "NoAnswer",
     "NoMatch",
@@ -75,6 +92,7 @@ __all__ = [
     "NotVerified",
     "Outcome",
     "Page",
+    "Part",
     "Photo",
     "PreconditionFailed",
     "Refused",
@@ -82,6 +100,8 @@ __all__ = [
     "Sample",
     "ServiceError",
     "ServiceUnavailable",
+    "SessionGone",
+    "System",
     "TooManyRequests",
     "Verification",
 ]
