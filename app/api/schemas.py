@@ -251,6 +251,9 @@ _USER = named("User", described(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX)
 USERS = named("Users", described(users={"type": "array", "items": _USER}))
 _SECONDS = {"type": ["integer", "null"]}
 _USED_PHOTO = described(photo_hash=_TEXT, until={"type": "number"})
+_SECOND = described(
+    model=_TEXT, feature_vectors=_MATRIX, photo_hashes={"type": "array", "items": _TEXT}
+)
 EXPORT = named(
     "Export",
     described(
@@ -261,6 +264,7 @@ EXPORT = named(
         model=_TEXT,
         feature_vectors=_MATRIX,
         photo_hashes={"type": "array", "items": _TEXT},
+        second_model={"anyOf": [_SECOND, {"type": "null"}]},
         samples={"type": "array", "items": described(sample_id=_TEXT, enrolled_at=_SECONDS)},
         external_id={"type": ["string", "null"]},
         metadata={"type": "object"},

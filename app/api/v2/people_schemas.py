@@ -1,6 +1,6 @@
 """Schemas of requests and answers about employees under `/api/v2`."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -77,6 +77,7 @@ class ListQuery(Body):
     q: Annotated[str, StringConstraints(max_length=200)] = ""
     group: Group | None = None
     external_id: ExternalId | None = None
+    second_model: Literal["missing"] | None = None
 
 
 _TEXT = {"type": "string"}
@@ -94,6 +95,7 @@ _PERSON: Json = {
     "metadata": {"type": "object"},
     "groups": {"type": "array", "items": _TEXT},
     "model": _TEXT,
+    "second_model": {"type": ["string", "null"]},
     "enrolled_at": _TIME,
     "updated_at": _TIME,
     "samples": {"type": "array", "items": SAMPLE},

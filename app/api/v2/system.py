@@ -23,6 +23,10 @@ _MODEL = named(
     "RunningModel",
     described(name=_TEXT, dimension=_WHOLE, licence={"type": ["string", "null"]}, device=_TEXT),
 )
+_SECOND_MODEL = named(
+    "SecondModel",
+    described(name=_TEXT, enrolled=_WHOLE, until={"type": ["string", "null"], "format": "date"}),
+)
 _FPIR = named("Fpir", described(estimate=_NUMBER, low=_NUMBER, high=_NUMBER))
 _PART = described(state={"enum": ["ok", "off", "failing", "unknown"]}, age_s=_NUMBER)
 SYSTEM = named(
@@ -32,6 +36,7 @@ SYSTEM = named(
         is_ready={"type": "boolean"},
         parts={"type": "object", "additionalProperties": named("Part", _PART)},
         model={"anyOf": [_MODEL, _NULL]},
+        second_model={"anyOf": [_SECOND_MODEL, _NULL]},
         store=_TEXT,
         index={"enum": ["memory", "milvus"]},
         employees=_MAYBE_WHOLE,
@@ -60,6 +65,7 @@ def add(api: Blueprint, service: Service, parts: Parts, metrics: Metrics, stated
             is_ready=is_ready,
             parts=parts.listed(),
             model=_model(service),
+            second_model=_second_model(service, stated),
             store=service.store.address,
             index=stated.index_kind,
             employees=_employees(service),
@@ -82,6 +88,18 @@ def _model(service: Service) -> dict[str, object] | None:
         "dimension": model.dimension,
         "licence": model.licence,
         "device": running.device,
+    }
+
+
+def _second_model(service: Service, stated: Stated) -> dict[str, object] | None:
+    """Return how many people are enrolled under a second model, and until when logins do that."""
+    if service.second is None:
+        return None
+    until = stated.second_model_until
+    return {
+        "name": service.second.model.name,
+        "enrolled": service.store.count_second(),
+        "until": until and until.isoformat(),
     }
 
 

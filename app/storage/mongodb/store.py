@@ -199,6 +199,10 @@ class MongoStore:
     def models(self) -> dict[str, int]:
         return self._count_by(MODEL)
 
+    def count_second(self) -> int:
+        with self._operation():
+            return self._employees.count_documents({"second.model": {"$exists": True}})
+
     def check_seals(self) -> None:
         self._keys.check_keys(self._count_by(SEALED_WITH))
 
