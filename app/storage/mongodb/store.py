@@ -142,8 +142,10 @@ class MongoStore:
 
     def count_selected(self, selection: Selection) -> int:
         self._index_names(selection)
+        if not (query := search.query(selection)):
+            return self.count()  # MongoDB would count millions of documents one by one
         with self._operation():
-            return self._employees.count_documents(search.query(selection))
+            return self._employees.count_documents(query)
 
     def members(self, groups: frozenset[str]) -> NDArray[np.int64]:
         with self._operation():
