@@ -266,6 +266,9 @@ _USED_PHOTO = described(
     photo_hash=_TEXT,
     until=about("when it is forgotten, in seconds since 1970", {"type": "number"}),
 )
+_SECOND = described(
+    model=_TEXT, feature_vectors=_MATRIX, photo_hashes={"type": "array", "items": _TEXT}
+)
 EXPORT = named(
     "Export",
     described(
@@ -277,6 +280,10 @@ EXPORT = named(
         feature_vectors=_VECTORS,
         photo_hashes=about(
             "perceptual hashes of the photos, in hexadecimal", {"type": "array", "items": _TEXT}
+        ),
+        second_model=about(
+            "what is stored of a second model; null if nothing is",
+            {"anyOf": [_SECOND, {"type": "null"}]},
         ),
         samples={"type": "array", "items": described(sample_id=_TEXT, enrolled_at=_SECONDS)},
         external_id={"type": ["string", "null"]},

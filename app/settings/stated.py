@@ -1,5 +1,6 @@
 """What the service says of its settings to administrators: no secrets, and nothing of others."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ class Stated(NamedTuple):
     index_kind: str
     limits: dict[str, Any]
     audit_file: Path | None
+    second_model_until: date | None
 
 
 def stated(settings: Settings) -> Stated:
@@ -31,4 +33,5 @@ def stated(settings: Settings) -> Stated:
         settings.gallery_index,
         settings.model_dump(include=_LIMITS),
         Path(audit) if audit and audit != _STDOUT else None,
+        settings.second_model_until,
     )

@@ -27,6 +27,7 @@ def person_json(employee: Employee) -> dict[str, Any]:
         "metadata": profile.metadata,
         "groups": profile.groups,
         "model": employee.model,
+        "second_model": employee.second_model,
         "enrolled_at": time_json(profile.enrolled_at),
         "updated_at": time_json(profile.updated_at),
         "samples": samples_json(employee),

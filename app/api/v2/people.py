@@ -124,6 +124,7 @@ def add(
                 name=asked.q,
                 groups=chosen(asked.group),
                 external_id=asked.external_id,
+                lacks_second=asked.second_model == "missing",
             )
             people = [person_json(employee) for employee in listed.employees]
         last = None if listed.is_last else str(listed.employees[-1].employee_id)

@@ -1,6 +1,6 @@
 """Schemas of requests and answers about employees under `/api/v2`."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -94,6 +94,8 @@ class ListQuery(Body):
     """Only employees of this group."""
     external_id: ExternalId | None = None
     """Only the employee with this id in another system."""
+    second_model: Literal["missing"] | None = None
+    """Only employees who are not enrolled under a second model, too."""
 
 
 _TEXT = {"type": "string"}
@@ -122,6 +124,10 @@ _PERSON: Json = {
     "metadata": about("as it was sent", {"type": "object"}),
     "groups": {"type": "array", "items": _TEXT},
     "model": about("the face model that made the vectors", _TEXT),
+    "second_model": about(
+        "another model that they are enrolled under; null if there is none",
+        {"type": ["string", "null"]},
+    ),
     "enrolled_at": _TIME,
     "updated_at": _TIME,
     "samples": {"type": "array", "items": SAMPLE},

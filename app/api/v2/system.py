@@ -36,6 +36,17 @@ _PART = described(
     state=about("unknown if not tried yet", {"enum": ["ok", "off", "failing", "unknown"]}),
     age_s=about("seconds that it has been in this state", _NUMBER),
 )
+_SECOND_MODEL = named(
+    "SecondModel",
+    described(
+        name=_TEXT,
+        enrolled=about("employees enrolled under both", _WHOLE),
+        until=about(
+            "the last day on which logins enrol; null if there is no end",
+            {"type": ["string", "null"], "format": "date"},
+        ),
+    ),
+)
 SYSTEM = named(
     "System",
     described(
@@ -43,6 +54,9 @@ SYSTEM = named(
         is_ready=about("whether /readyz is a 200, in the worker that answers", {"type": "boolean"}),
         parts={"type": "object", "additionalProperties": named("Part", _PART)},
         model=about("null while it is loaded", {"anyOf": [_MODEL, _NULL]}),
+        second_model=about(
+            "to which the company changes; null if it does not", {"anyOf": [_SECOND_MODEL, _NULL]}
+        ),
         store=about("the address of the database", _TEXT),
         index=about("how faces are searched", {"enum": ["memory", "milvus"]}),
         employees=about("who can be found; null while the gallery is loaded", _MAYBE_WHOLE),
@@ -77,6 +91,7 @@ def add(api: Blueprint, service: Service, parts: Parts, metrics: Metrics, stated
             is_ready=is_ready,
             parts=parts.listed(),
             model=_model(service),
+            second_model=_second_model(service, stated),
             store=service.store.address,
             index=stated.index_kind,
             employees=_employees(service),
@@ -99,6 +114,18 @@ def _model(service: Service) -> dict[str, object] | None:
         "dimension": model.dimension,
         "licence": model.licence,
         "device": running.device,
+    }
+
+
+def _second_model(service: Service, stated: Stated) -> dict[str, object] | None:
+    """Return how many people are enrolled under a second model, and until when logins do that."""
+    if service.second is None:
+        return None
+    until = stated.second_model_until
+    return {
+        "name": service.second.model.name,
+        "enrolled": service.store.count_second(),
+        "until": until and until.isoformat(),
     }
 
 
