@@ -20,7 +20,10 @@ _DONE = {"application/json", "application/x-ndjson"}
 
 def routes(app: Flask) -> set[tuple[str, str]]:
     return {
-        (rule.rule.replace("id:", "").replace("<", "{").replace(">", "}"), method.lower())
+        (
+            rule.rule.replace("id:", "").replace("path:", "").replace("<", "{").replace(">", "}"),
+            method.lower(),
+        )
         for rule in app.url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
