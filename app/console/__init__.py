@@ -16,7 +16,7 @@ from app.api.paths import CONSOLE
 
 _INDEX = "index.html"
 _PAGE = {"type": "string", "contentMediaType": "text/html"}
-_FILE = {"type": "string"}
+_FILE = {"type": "string", "contentMediaType": "*/*"}
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "

@@ -42,6 +42,11 @@ export function explain(error) {
   return error.title || t("problem.unknown");
 }
 
+/** Somebody's words, which cannot change the direction of the text around them. */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
+}
+
 /** A number as the language writes it. options: those of Intl.NumberFormat. */
 export function number(value, options = {}) {
   return new Intl.NumberFormat(language, options).format(value);
