@@ -5,13 +5,20 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 import cv2
 import numpy as np
 from playwright.sync_api import Browser as Chromium
-from playwright.sync_api import BrowserContext, Page, Playwright, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    expect,
+    sync_playwright,
+)
 
 from app.recognition.image import Picture
 from testbed.missing import Missing
@@ -28,6 +35,7 @@ _FLAGS = (
     f"--host-resolver-rules=MAP {INSECURE_HOST} 127.0.0.1",
 )
 _HEADER = f"YUV4MPEG2 W{_WIDTH} H{_HEIGHT} F20:1 Ip A1:1 C420jpeg\nFRAME\n".encode()
+_REFUSED = "Failed to load resource"  # says nothing but what the service answered
 _PATIENCE_MS = 20_000  # other processes use the cores, too
 
 
@@ -76,27 +84,23 @@ def _fitted(photo: Picture) -> Picture:
 class Browser:
     """One Chromium; a context manager that ends it. It reaches no host but this machine.
 
-    folder: where the webcam's film is. has_camera: whether it has a camera.
+    folder: where the webcam's film is.
     """
 
-    def __init__(self, folder: Path, *, has_camera: bool = True) -> None:
+    def __init__(self, folder: Path) -> None:
         self.webcam = Webcam(folder)
-        self._flags = list(_FLAGS)
-        if has_camera:
-            film = f"--use-file-for-fake-video-capture={self.webcam.file}"
-            self._flags += ["--use-fake-device-for-media-stream", film]
+        self._path = shutil.which(PACKAGE)
         self._playwright: Playwright
         self._chromium: Chromium
 
     def __enter__(self) -> Self:
-        path = shutil.which(PACKAGE)
-        if not path:
+        if not self._path:
             raise Missing(f"{PACKAGE} is missing: apt-get install {PACKAGE}")
+        expect.set_options(timeout=_PATIENCE_MS)
         self._playwright = sync_playwright().start()
+        film = f"--use-file-for-fake-video-capture={self.webcam.file}"
         try:
-            self._chromium = self._playwright.chromium.launch(
-                executable_path=path, args=self._flags
-            )
+            self._chromium = self._launch("--use-fake-device-for-media-stream", film)
         except BaseException:
             self._playwright.stop()
             raise
@@ -106,6 +110,9 @@ class Browser:
         self._chromium.close()
         self._playwright.stop()
 
+    def _launch(self, *flags: str) -> Chromium:
+        return self._playwright.chromium.launch(executable_path=self._path, args=[*_FLAGS, *flags])
+
     @contextmanager
     def tab(
         self,
@@ -113,21 +120,17 @@ class Browser:
         may_film: bool = True,
         language: str = "en",
         size: tuple[int, int] = (1280, 900),
-        scheme: str = "light",
-        **options: object,
+        scheme: Literal["light", "dark"] = "light",
     ) -> Iterator["Tab"]:
         """Open a tab that shares nothing with others.
 
         may_film: whether the person lets pages use the camera. size: in pixels.
-        scheme: light or dark. options: more of Playwright's `new_context`.
         """
         context = self._chromium.new_context(
             locale=language,
-            viewport=ViewportSize(width=size[0], height=size[1]),
+            viewport={"width": size[0], "height": size[1]},
             color_scheme=scheme,
-            **options,
         )
-        context.set_default_timeout(_PATIENCE_MS)
         # with any permission granted, all others are refused
         context.grant_permissions(["camera"] if may_film else ["geolocation"])
         try:
@@ -135,34 +138,46 @@ class Browser:
         finally:
             context.close()
 
+    @contextmanager
+    def tab_without_camera(self) -> Iterator["Tab"]:
+        """Open a tab of another browser, on a machine that has no camera."""
+        chromium = self._launch()
+        try:
+            yield Tab(chromium.new_context(locale="en", permissions=["camera"]))
+        finally:
+            chromium.close()
+
 
 class Tab:
     """A tab, and what went wrong or over the wire in it.
 
-    page: Playwright's. requested: addresses of all requests. faults: what the page's console says
+    page: Playwright's. requested: addresses of all requests. faults: what the browser's log says
     is wrong, broken policies included, and exceptions that nobody caught.
+    clicks: how often `click` was called.
     """
 
     def __init__(self, context: BrowserContext) -> None:
+        context.set_default_timeout(_PATIENCE_MS)
         self.page: Page = context.new_page()
         self.requested: list[str] = []
         self.faults: list[str] = []
         self.clicks = 0
         self.page.on("request", lambda request: self.requested.append(request.url))
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on(
-            "console",
-            lambda said: said.type in ("error", "warning") and self.faults.append(said.text),
-        )
+        self.page.on("console", self._note)
+
+    def _note(self, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning") and not said.text.startswith(_REFUSED):
+            self.faults.append(said.text)
 
     def open(self, address: str) -> Page:
         """Go to an address; return the page."""
         self.page.goto(address)
         return self.page
 
-    def click(self, name: str, role: str = "button") -> None:
-        """Click the control of that name, when it can be clicked; count the click."""
-        self.page.get_by_role(role, name=name, exact=True).click()  # type: ignore[arg-type]
+    def click(self, name: str) -> None:
+        """Click the button of that name, when it can be clicked; count the click."""
+        self.page.get_by_role("button", name=name, exact=True).click()
         self.clicks += 1
 
     @property

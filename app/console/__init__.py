@@ -7,7 +7,8 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import NamedTuple
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, redirect, request
+from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import NotFound
 
 from app.api.access import public
@@ -43,6 +44,12 @@ def blueprint() -> Blueprint:
     """
     api = Blueprint("console", __name__, url_prefix=CONSOLE)
     found = dict(_read(files("app.console") / "static"))
+
+    @api.get("", endpoint="to_console")
+    @public
+    @describe("Go to the console", answers=_PAGE, done=(302,))
+    def go_to_console() -> ResponseReturnValue:
+        return redirect(f"{CONSOLE.removeprefix('/')}/")
 
     @api.get("/", endpoint="console")
     @public

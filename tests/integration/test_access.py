@@ -116,6 +116,7 @@ CALLS: dict[str, Call] = {
     "inspection.audit_entries": ("GET", "/api/v2/audit-entries", None, 409, {"admin"}),
     "inspection.system": ("GET", "/api/v2/system", None, 200, {"admin"}),
     "inspection.me": ("GET", "/api/v2/me", None, 200, {"login", "enrol", "monitor", "admin"}),
+    "console.to_console": ("GET", "/console", None, 302, EVERYONE),
     "console.console": ("GET", "/console/", None, 200, EVERYONE),
     "console.console_file": ("GET", "/console/app.js", None, 200, EVERYONE),
     "docs.docs": ("GET", "/docs", None, 200, EVERYONE),

@@ -28,7 +28,7 @@ export class Stage {
     this.order = el("p", { class: "order", "aria-live": "assertive" });
     this.detail = el("p", { class: "detail" });
     this.progress = el("progress", { max: "1", value: "0", "aria-label": t("film.progress") });
-    this.picker = el("input", { type: "file", accept: "image/*", class: "hidden", tabindex: "-1", "aria-label": t("stage.choose"), onchange: () => this.#choose() });
+    this.picker = el("input", { type: "file", accept: "image/*", hidden: true, onchange: () => this.#choose() });
     this.start = button(t("stage.start"), () => this.open(), { kind: "primary large", symbol: "camera" });
     this.fault = el("div");
     const empty = el("div", { class: "empty" }, outline(), this.start, el("p", { class: "small" }, t("stage.private")));
