@@ -4,8 +4,8 @@ import { call, pause } from "./api.js";
 import { svg } from "./ui.js";
 import { has, t } from "./strings.js";
 
-const REST_MS = 400; // between two photos, at least
-const REST_SHARE = 4; // and so many times as long as the last answer took
+const REST_MS = 500; // between two photos, at least
+const REST_SHARE = 5; // and so many times as long as the last answer took
 const RETRY_S = 2;
 const RIVAL = 0.6; // a second face of this share of the largest one's size is refused
 const TOO_NEAR = 0.8; // shares of the picture's height

@@ -36,7 +36,7 @@ export class Stage {
     const choose = button(t("stage.choose"), () => this.picker.click(), { kind: "quiet" });
     this.stop = button(t("stage.stop"), () => this.close(), { kind: "quiet" });
     this.box = el("div", { class: "stage", "data-state": "empty" }, this.view, empty, this.guidance, film);
-    this.element = el("div", { class: "stack" }, this.box, this.fault, el("div", { class: "row" }, this.stop, choose, this.picker));
+    this.element = el("div", { class: "stack" }, this.box, this.fault, el("div", { class: "row middle" }, this.stop, choose, this.picker));
     this.#show("empty");
   }
 
@@ -82,8 +82,9 @@ export class Stage {
     return this.#file ?? snap(this.video);
   }
 
-  /** Tell the person what to do, in large letters. */
+  /** Tell the person what to do, in large letters. state: countdown, filming or asking. */
   direct(state, order, detail = "", share = 0) {
+    if (state === "countdown") this.box.scrollIntoView({ block: "nearest" });
     this.box.dataset.state = state;
     this.order.textContent = order;
     this.detail.textContent = detail;
@@ -94,6 +95,7 @@ export class Stage {
   async busy(work) {
     const before = this.box.dataset.state;
     this.#watching?.abort();
+    this.#tell(null);
     this.#enable(false);
     this.direct("asking", t("stage.asking"));
     try {

@@ -21,7 +21,7 @@ export function render(root, signal) {
   if (may("login")) parts.push(login(stage, signal));
   root.append(
     el("div", { class: "heading" }, el("h1", {}, t("start.heading")), el("p", { class: "lead" }, t("start.lead"))),
-    el("div", { class: "booth" }, stage.element, el("div", { class: "stack" }, parts)),
+    el("div", { class: "booth" }, stage.element, el("div", { class: "stack steps" }, parts)),
   );
 }
 
