@@ -16,6 +16,7 @@ from testbed import challenge_films, films
 from testbed.browser import INSECURE_HOST, Browser, Tab
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, WITHOUT_FACE, picture
 from testbed.serving import RunningService
+from tools.liveness_service import LivenessService
 
 FILM_S = 6.0  # how long the page films the moves of a challenge
 TRIES = 3  # one film in ten is refused
@@ -61,6 +62,7 @@ def told(tab: Tab, heading: str) -> str:
     return result.inner_text()
 
 
+@pytest.mark.timed
 def test_from_the_start_page_to_being_logged_in(browser: Browser, empty: RunningService) -> None:
     browser.webcam.show(GRACE_HOPPER)
     with browser.tab() as tab:
@@ -81,6 +83,7 @@ def test_from_the_start_page_to_being_logged_in(browser: Browser, empty: Running
         assert tab.hosts == {f"127.0.0.1:{empty.port}"}
 
 
+@pytest.mark.timed
 def test_from_the_start_of_the_process_to_being_logged_in(browser: Browser, tmp_path: Path) -> None:
     browser.webcam.show(GRACE_HOPPER)
     began = time.monotonic()
@@ -170,6 +173,28 @@ def test_a_challenge_is_filmed_and_must_be_performed(
         text = told(tab, "Not logged in")
         assert "The film does not show what was asked." in text
         assert re.search(r"Movements\s+failed", text)
+
+
+def test_blinking_and_fraud_are_checked_in_a_film(
+    browser: Browser, liveness: LivenessService, tmp_path: Path
+) -> None:
+    browser.webcam.show(GRACE_HOPPER)
+    address = liveness.url
+    with RunningService(tmp_path, LIVENESS_SERVICE_URL=address) as service, browser.tab() as tab:
+        page = console(tab, service)
+        start(tab)
+        enrol(tab)
+        page.get_by_text("Check more than the face").click()
+        page.get_by_label("Blinking").check()
+        liveness.told(rule="alive")
+        tab.click("Log in")
+        assert re.search(r"Blinking\s+passed", told(tab, "Welcome"))
+        assert len(liveness.asked[-1]["frames"]) == films.FRAMES
+        page.get_by_label("Fraud detection").check()
+        tab.click("Log in")  # with a still
+        text = told(tab, "Not logged in")
+        assert "The fraud detection does not believe these pictures." in text
+        assert re.search(r"Fraud detection\s+failed", text)
 
 
 def test_an_enrolment_is_deleted(browser: Browser, empty: RunningService) -> None:

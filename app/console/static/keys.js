@@ -14,6 +14,7 @@ export async function askForKey() {
     autocomplete: "off",
     autocapitalize: "off",
     spellcheck: "false",
+    pattern: "\\s*[!-~]+\\s*",
     required: true,
     autofocus: true,
   });
