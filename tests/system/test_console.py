@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from app.access import Role
+from app.access.api_keys import new_key
 from testbed.browser import Browser, Tab
 from testbed.photos import GRACE_HOPPER
 from testbed.serving import RunningService
@@ -63,6 +66,24 @@ def test_nobody_is_shut_out(
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         tab.click("Delete my enrolment")
         assert faults(tab) == []
+
+
+def test_nobody_is_shut_out_by_the_key(browser: Browser, tmp_path: Path) -> None:
+    _, line = new_key([Role.LOGIN])
+    with RunningService(tmp_path, API_KEYS=line) as service, browser.tab() as tab:
+        page = tab.open(f"{service.url}/console/")
+        enter = page.get_by_role("main").get_by_role("button", name="Enter a key")
+        expect(enter).to_be_visible()
+        assert faults(tab) == []
+        enter.click()
+        expect(page.get_by_role("textbox", name="API key")).to_be_focused()
+        page.keyboard.type("nobody's")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert faults(tab) == []
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert tab.faults == []
 
 
 def test_text_at_twice_its_size_fits(browser: Browser, service: RunningService) -> None:
@@ -149,12 +170,9 @@ def test_framing_takes_little_of_a_worker(browser: Browser, service: RunningServ
         assert 1 <= len(tab.requested) - before <= 8
 
 
-def test_framing_waits_as_long_as_the_service_asks(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_framing_waits_as_long_as_the_service_asks(browser: Browser, tmp_path: Path) -> None:
     browser.webcam.show(GRACE_HOPPER)
-    folder = tmp_path_factory.mktemp("limited")
-    with RunningService(folder, ADDRESS_REQUESTS_PER_MINUTE="4") as service, browser.tab() as tab:
+    with RunningService(tmp_path, ADDRESS_REQUESTS_PER_MINUTE="4") as service, browser.tab() as tab:
         page = tab.open(f"{service.url}/console/")
         tab.click("Start the camera")
         with page.expect_response(lambda answer: answer.status == 429):

@@ -22,7 +22,9 @@ FORBIDDEN = re.compile(
 LINE = re.compile(r'  "([^"]+)": ("(?:[^"\\]|\\.)*"),')
 # A string in a module that reads like a sentence or a label. Names of elements, classes, events and
 # calls are in lower case, or have no blank between words.
-PROSE = re.compile(r"\b[A-ZÄÖÜ][a-zäöüß]+ \w|[a-z]{3,} [a-z]{2,} [a-z]{2,} [a-z]{2,}")
+PROSE = re.compile(
+    r"^.[A-ZÄÖÜ][a-zäöüß]+.$|\b[A-ZÄÖÜ][a-zäöüß]+ \w|[a-z]{3,} [a-z]{2,} [a-z]{2,} [a-z]{2,}"
+)
 LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`')
 SHOWN = re.compile(
     r'(?:textContent|\.title|label|alt|placeholder)"?\s*[:=]\s*["`]([^"`]*[A-Za-z]{2})'

@@ -5,7 +5,7 @@ import { onAway, useKey } from "./api.js";
 import { askForKey } from "./keys.js";
 import { pages } from "./pages.js";
 import { language, languages, load, preferred, t } from "./strings.js";
-import { button, card, el, icon, message, problemMessage } from "./ui.js";
+import { button, el, message, problemMessage } from "./ui.js";
 
 const header = el("header");
 const notice = el("div", { id: "notice" });
@@ -34,7 +34,7 @@ function renderHeader() {
   );
   header.replaceChildren(
     el("a", { class: "skip", href: "#main", onclick: skip }, t("frame.skip")),
-    el("a", { class: "brand", href: "#start" }, el("img", { src: "icon.svg", alt: "" }), t("frame.name")),
+    el("a", { class: "brand", href: "#start" }, el("img", { src: "icon.svg", alt: "" }), el("span", {}, t("frame.name"))),
     el("nav", { "aria-label": t("frame.navigation") }, links),
     el("div", { class: "tools" }, keyTools(), select),
   );
@@ -49,7 +49,7 @@ function keyTools() {
   const me = whoAmI();
   if (!me.keys_required) return null;
   if (me.key_id === null) return button(t("keys.enter"), enterKey, { kind: "quiet", symbol: "key" });
-  return button(t("keys.forget", { id: me.key_id }), forgetKey, { kind: "quiet", symbol: "key" });
+  return button(t("keys.forget"), forgetKey, { kind: "quiet", symbol: "key" });
 }
 
 function renderPage() {
@@ -66,15 +66,17 @@ function renderPage() {
 }
 
 function renderFooter() {
-  const open = whoAmI().keys_required ? "" : t("frame.open");
-  footer.replaceChildren(el("span", {}, open), el("a", { href: "../docs" }, t("frame.docs")));
+  const { keys_required: isLocked, key_id: key, roles } = whoAmI();
+  const said = key ? t("frame.key", { id: key, roles: roles.join(", ") }) : isLocked ? "" : t("frame.open");
+  footer.replaceChildren(el("span", {}, said), el("a", { href: "../docs" }, t("frame.docs")));
 }
 
 /** What callers without any role see. */
 function welcome() {
   const { key_id: id } = whoAmI();
   const text = id === null ? t("keys.needed") : t("keys.useless");
-  return card(el("h1", {}, t("frame.name")), el("p", {}, text), button(t("keys.enter"), enterKey, { kind: "primary", symbol: "key" }));
+  const enter = button(t("keys.enter"), enterKey, { kind: "primary", symbol: "key" });
+  return el("section", { class: "card narrow" }, el("h1", {}, t("frame.name")), el("p", {}, text), enter);
 }
 
 async function enterKey() {
