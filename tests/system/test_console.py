@@ -172,7 +172,7 @@ def test_framing_takes_little_of_a_worker(browser: Browser, service: RunningServ
 
 def test_framing_waits_as_long_as_the_service_asks(browser: Browser, tmp_path: Path) -> None:
     browser.webcam.show(GRACE_HOPPER)
-    with RunningService(tmp_path, ADDRESS_REQUESTS_PER_MINUTE="4") as service, browser.tab() as tab:
+    with RunningService(tmp_path, ADDRESS_REQUESTS_PER_MINUTE="2") as service, browser.tab() as tab:
         page = tab.open(f"{service.url}/console/")
         tab.click("Start the camera")
         with page.expect_response(lambda answer: answer.status == 429):

@@ -7,19 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from app.access import Role
 from app.access.api_keys import new_key
-from app.recognition.detector import FaceDetector
-from testbed import challenge_films, films
-from testbed.browser import INSECURE_HOST, Browser, Tab
+from testbed.browser import INSECURE_HOST, Browser
 from testbed.photos import ASTRONAUT, GRACE_HOPPER, WITHOUT_FACE, picture
 from testbed.serving import RunningService
-from tools.liveness_service import LivenessService
+from tests.support.console import console, enrol, give, start, told
 
-FILM_S = 6.0  # how long the page films the moves of a challenge
-TRIES = 3  # one film in ten is refused
 MOST_CLICKS, MOST_S = 4, 15.0
 HOSTILE = "<img src=x onerror=alert(1)>" + "x" * 172
 
@@ -36,30 +32,6 @@ def empty(service: RunningService) -> RunningService:
     for user in service.call("GET", "/api/get_all/1000/1").json()["users"]:
         service.call("DELETE", f"/api/{user['_id']}")
     return service
-
-
-def console(tab: Tab, service: RunningService) -> Page:
-    return tab.open(f"{service.url}/console/")
-
-
-def enrol(tab: Tab, name: str = "Grace", surname: str = "Hopper") -> None:
-    tab.page.get_by_label("First name").fill(name)
-    tab.page.get_by_label("Surname").fill(surname)
-    tab.click("Enrol me")
-    expect(tab.page.get_by_text("is enrolled. Now log in.")).to_be_visible()
-
-
-def start(tab: Tab) -> None:
-    """Start the camera, and wait until the service has seen the first picture."""
-    tab.click("Start the camera")
-    expect(tab.page.locator(".guidance:not(:empty)")).to_be_visible()
-
-
-def told(tab: Tab, heading: str) -> str:
-    """Return what is said of the login, once it has that heading."""
-    result = tab.page.locator(".verdict", has=tab.page.get_by_role("heading", name=heading))
-    expect(result).to_be_visible()
-    return result.inner_text()
 
 
 @pytest.mark.timed
@@ -138,63 +110,6 @@ def test_a_stranger_is_refused_with_distance_and_check(
         assert re.search(r"Distance (1\.\d\d|0\.[89]\d)\. Below α = 0\.80", text)
         assert re.search(r"strangers? comes? this near", text)
         assert re.search(r"The face is enrolled\s+failed", text)
-
-
-def test_a_challenge_is_filmed_and_must_be_performed(
-    browser: Browser, empty: RunningService, detector: FaceDetector
-) -> None:
-    portrait = films.portrait(picture(GRACE_HOPPER), detector, longest=480)
-    browser.webcam.show(portrait.picture)
-    with browser.tab() as tab:
-        page = console(tab, empty)
-        start(tab)
-        enrol(tab)
-        page.get_by_text("Check more than the face").click()
-        page.get_by_label("Movements").check()
-        for attempt in range(TRIES):
-            with page.expect_response("**/liveness-sessions") as opened:
-                tab.click("Log in")
-            session = opened.value.json()
-            expect(page.locator(".detail")).to_contain_text(session["moves"][0])
-            rng = np.random.default_rng(attempt)
-            moments = challenge_films.performing(session["challenge"], rng)
-            frames = films.filmed(portrait, moments, rng, films.Camera(quality=95))
-            page.wait_for_selector("[data-state=filming]")
-            browser.webcam.play(frames, FILM_S)
-            expect(page.locator(".verdict")).to_be_visible()
-            if page.get_by_role("heading", name="Welcome").count():
-                print(f"the challenge passed at attempt {attempt + 1}")
-                break
-            browser.webcam.show(portrait.picture)
-        assert re.search(r"Movements\s+passed", told(tab, "Welcome"))
-        browser.webcam.show(portrait.picture)
-        tab.click("Log in")  # and does nothing
-        page.wait_for_selector("[data-state=filming]")
-        text = told(tab, "Not logged in")
-        assert "The film does not show what was asked." in text
-        assert re.search(r"Movements\s+failed", text)
-
-
-def test_blinking_and_fraud_are_checked_in_a_film(
-    browser: Browser, liveness: LivenessService, tmp_path: Path
-) -> None:
-    browser.webcam.show(GRACE_HOPPER)
-    address = liveness.url
-    with RunningService(tmp_path, LIVENESS_SERVICE_URL=address) as service, browser.tab() as tab:
-        page = console(tab, service)
-        start(tab)
-        enrol(tab)
-        page.get_by_text("Check more than the face").click()
-        page.get_by_label("Blinking").check()
-        liveness.told(rule="alive")
-        tab.click("Log in")
-        assert re.search(r"Blinking\s+passed", told(tab, "Welcome"))
-        assert len(liveness.asked[-1]["frames"]) == films.FRAMES
-        page.get_by_label("Fraud detection").check()
-        tab.click("Log in")  # with a still
-        text = told(tab, "Not logged in")
-        assert "The fraud detection does not believe these pictures." in text
-        assert re.search(r"Fraud detection\s+failed", text)
 
 
 def test_an_enrolment_is_deleted(browser: Browser, empty: RunningService) -> None:
@@ -312,10 +227,3 @@ def test_a_login_key_gets_no_distance_and_cannot_enrol(browser: Browser, tmp_pat
             assert page.evaluate(stored) == [0, 0, "", f"{service.url}/console/"]
             page.reload()
             expect(page.get_by_text("This service needs an API key.")).to_be_visible()
-
-
-def give(page: Page, key: str) -> None:
-    """Type a key in."""
-    page.get_by_role("main").get_by_role("button", name="Enter a key").click()
-    page.get_by_role("textbox", name="API key").fill(key)
-    page.keyboard.press("Enter")
