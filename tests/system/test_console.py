@@ -170,6 +170,17 @@ def test_framing_takes_little_of_a_worker(browser: Browser, service: RunningServ
         assert 1 <= len(tab.requested) - before <= 8
 
 
+def test_whoever_is_refused_for_now_is_not_asked_for_a_key(
+    browser: Browser, tmp_path: Path
+) -> None:
+    with RunningService(tmp_path, ADDRESS_REQUESTS_PER_MINUTE="1") as service:
+        assert service.call("GET", "/api/v2/me").status_code == 200
+        with browser.tab() as tab:
+            page = tab.open(f"{service.url}/console/")
+            expect(page.get_by_text("Too many requests. Try again in")).to_be_visible()
+            expect(page.get_by_role("button", name="Enter a key")).to_have_count(0)
+
+
 def test_framing_waits_as_long_as_the_service_asks(browser: Browser, tmp_path: Path) -> None:
     browser.webcam.show(GRACE_HOPPER)
     with RunningService(tmp_path, ADDRESS_REQUESTS_PER_MINUTE="2") as service, browser.tab() as tab:

@@ -1,11 +1,14 @@
 // The frame: navigation, language, key, and a line that says when the service is away.
 
 import { learn, may, whoAmI } from "./access.js";
-import { onAway, useKey } from "./api.js";
+import { onAway, pause, useKey } from "./api.js";
 import { askForKey } from "./keys.js";
 import { pages } from "./pages.js";
 import { language, languages, load, preferred, t } from "./strings.js";
 import { button, el, message, problemMessage } from "./ui.js";
+
+const REFUSED = [401, 403];
+const RETRY_S = 5;
 
 const header = el("header");
 const notice = el("div", { id: "notice" });
@@ -85,6 +88,8 @@ async function enterKey() {
 
 async function forgetKey() {
   useKey(null);
+  leaving.abort();
+  main.replaceChildren();
   await arrive();
 }
 
@@ -93,15 +98,28 @@ async function speak(code) {
   renderPage();
 }
 
-/** Learn what the caller may do, and show the page. */
+/** Learn what the caller may do, as soon as the service can tell, and show the page. */
 async function arrive() {
-  try {
-    await learn();
-  } catch (error) {
-    if (error.status === 429 || error.status >= 500) notice.replaceChildren(problemMessage(error));
-    if (error.status === 0) return;
+  for (;;) {
+    try {
+      await learn();
+      break;
+    } catch (error) {
+      if (error.status === 0) return; // arrives again when the service is back
+      if (REFUSED.includes(error.status)) break;
+      notice.replaceChildren(problemMessage(error, "warn"));
+      await pause(1000 * (error.retryAfterS ?? RETRY_S));
+    }
   }
+  notice.replaceChildren();
   renderPage();
+}
+
+/** Show another page from its top. */
+function turn() {
+  renderPage();
+  main.focus({ preventScroll: true });
+  window.scrollTo(0, 0);
 }
 
 onAway((problem) => {
@@ -113,7 +131,7 @@ onAway((problem) => {
   notice.replaceChildren(message("warn", t(problem.status === 0 ? "frame.away" : "frame.not_ready")));
 });
 
-window.addEventListener("hashchange", renderPage);
+window.addEventListener("hashchange", turn);
 await load(preferred());
 document.body.append(header, notice, main, footer);
 await arrive();
