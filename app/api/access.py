@@ -123,6 +123,12 @@ def key_id() -> str:
     return key.key_id if key else ""
 
 
+def roles() -> list[Role]:
+    """Return the roles of the caller's API key; all of them without keys."""
+    key: Key | None = g.key
+    return sorted(key.roles) if key else list(Role)
+
+
 def own_address() -> str | None:
     """Return the caller's address if a trusted proxy forwarded it, else None.
 

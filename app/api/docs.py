@@ -12,20 +12,24 @@ from app.api.access import public
 from app.api.components import Json
 from app.api.curl import command
 from app.api.openapi import describe, description
-from app.api.paths import DOCS
+from app.api.paths import CONSOLE, DOCS
 from app.api.schema_text import SchemaText
 from app.api.schemas import described, named
 from app.version import VERSION
 
 _PATHS = {"docs": DOCS, "openapi": "/openapi.json", "readiness": "/readyz"}
 _TEXT = {"type": "string"}
-_START = named("Start", described(version=_TEXT, **dict.fromkeys(_PATHS, _TEXT)))
+_START = named(
+    "Start",
+    described(version=_TEXT, **dict.fromkeys(_PATHS, _TEXT), console={"type": ["string", "null"]}),
+)
 _PAGE = {"type": "string", "contentMediaType": "text/html"}
 
 
-def blueprint() -> Blueprint:
-    """Return the endpoints `/docs` and `/`."""
+def blueprint(has_console: bool) -> Blueprint:
+    """Return the endpoints `/docs` and `/`, which leads browsers to the console if there is one."""
     api = Blueprint("docs", __name__)
+    console = f"{CONSOLE}/" if has_console else None
     cached: list[Response] = []  # two threads may make it at once, to the same result
 
     @api.get(DOCS, endpoint="docs")
@@ -38,12 +42,12 @@ def blueprint() -> Blueprint:
 
     @api.get("/", endpoint="start")
     @public
-    @describe("Say where to go; browsers go to the page", answers=_START, done=(200, 302))
+    @describe("Say where to go; browsers go there", answers=_START, done=(200, 302))
     def show_start() -> ResponseReturnValue:
         kinds = ["application/json", "text/html"]
         if request.accept_mimetypes.best_match(kinds) == "text/html":
-            return redirect(DOCS.removeprefix("/"))
-        return jsonify(version=VERSION, **_PATHS)
+            return redirect((console or DOCS).removeprefix("/"))
+        return jsonify(version=VERSION, **_PATHS, console=console)
 
     return api
 

@@ -39,7 +39,7 @@ _STATUSES = {
     200: "done",
     201: "made",
     204: "done; there is nothing to say",
-    302: "go to the description as a page",
+    302: "go to a page, for browsers",
     400: "malformed: which field, and what is wrong with it",
     401: "the API key is missing or unknown",
     403: "the API key lacks the role",
@@ -210,6 +210,8 @@ def _parameter(rule: Rule, name: str) -> Json:
         schema |= {"minimum": 0, "maximum": MAX_ID}
     if name == "sample_id":
         schema = {"type": "string", "pattern": "^[0-9a-f]{16}$", "examples": ["0123456789abcdef"]}
+    if name == "file":
+        schema = {"type": "string", "examples": ["app.js"]}
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 

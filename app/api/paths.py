@@ -12,6 +12,9 @@ V2 = "/api/v2"
 DOCS = "/docs"
 """Where the description is, as a page."""
 
+CONSOLE = "/console"
+"""Under this path is the console."""
+
 _MAX_DIGITS = len(str(MAX_ID)) + 1  # a number cut off here is still larger than any id
 
 

@@ -84,6 +84,8 @@ class Fields(BaseSettings):
     drain_s: float = Field(5.0, ge=0, le=25)
     """Seconds for which a worker that is [told to stop](reliability.md#workers-that-come-and-leave)
     still answers new requests: as long as load balancers take to see that `/readyz` is 503."""
+    console: bool = True
+    """Whether the [console](console.md) is served, at `/console/`. `on` and `off` mean the same."""
 
     mongo_db_protocol: Literal["mongodb", "mongodb+srv"] = "mongodb"
     """Scheme of the MongoDB connection string."""

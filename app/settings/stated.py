@@ -16,13 +16,18 @@ _LIMITS = {
 
 
 class Stated(NamedTuple):
-    """limits: those in force, by the settings' names. audit_file: None if it is not a file."""
+    """What may be said.
+
+    limits: those in force, by the settings' names. audit_file: None if it is not a file.
+    checks: those of a login that can be asked for.
+    """
 
     workers: int
     index_kind: str
     limits: dict[str, Any]
     audit_file: Path | None
     second_model_until: date | None
+    checks: tuple[str, ...]
 
 
 def stated(settings: Settings) -> Stated:
@@ -34,4 +39,5 @@ def stated(settings: Settings) -> Stated:
         settings.model_dump(include=_LIMITS),
         Path(audit) if audit and audit != _STDOUT else None,
         settings.second_model_until,
+        (*(["liveness"] if settings.liveness_service_url else []), "fraud"),
     )

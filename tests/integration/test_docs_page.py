@@ -70,13 +70,13 @@ def test_members_are_described_on_the_page(client: FlaskClient) -> None:
 def test_the_root_says_where_to_go(client: FlaskClient, accept: str) -> None:
     said = client.get("/", headers={"Accept": accept}).get_json()
     assert said["docs"] == "/docs"
-    for name in ("docs", "openapi", "readiness"):
+    for name in ("docs", "openapi", "readiness", "console"):
         assert client.get(said[name]).status_code == 200
 
 
-def test_a_browser_goes_from_the_root_to_the_page(client: FlaskClient) -> None:
+def test_a_browser_goes_from_the_root_to_the_console(client: FlaskClient) -> None:
     response = client.get("/", headers={"Accept": BROWSER}, follow_redirects=True)
-    assert response.request.path == "/docs"
+    assert response.request.path == "/console/"
 
 
 @pytest.mark.parametrize("path", ["/api/v2", "/api/v2/", "/api/v2/people"])

@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "api": {"usecases", "lifecycle", "readiness", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"}
     | {"traces", "trace_export", "settings", "people_fields"},
+    "console": {"api"},
     "bootstrap": {"server", "settings", "sentences", "log", "access", "audit", "storage", "gallery"}
     | {"recognition", "liveness", "limiter", "watchdog", "lifecycle", "machine"}
     | {"trace_export"},
@@ -102,9 +103,9 @@ def test_a_part_imports_only_what_lies_below_it(part: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", [part for part in PARTS if part not in ("api", "commands", "server")]
+    "part", [part for part in PARTS if part not in ("api", "commands", "console", "server")]
 )
-def test_only_the_api_and_the_server_know_http(part: str) -> None:
+def test_only_the_api_the_console_and_the_server_know_http(part: str) -> None:
     for path in files(part):
         assert not roots(path) & HTTP, path
 

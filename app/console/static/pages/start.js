@@ -1,0 +1,157 @@
+// Enrol and log in with the webcam, or with a photo.
+
+import { may, whoAmI } from "../access.js";
+import { call } from "../api.js";
+import { film } from "../film.js";
+import { Stage } from "../stage.js";
+import { button, card, confirmed, el, field, message, problemMessage, tick } from "../ui.js";
+import { explain, isolated, t } from "../strings.js";
+import { verdict } from "../verdict.js";
+
+export const id = "start";
+export const roles = ["login", "enrol"];
+
+const TAKEN = 412; // somebody has that number
+const TRIES = 5;
+
+export function render(root, signal) {
+  const stage = new Stage(signal);
+  const parts = [];
+  if (may("enrol")) parts.push(enrolment(stage, signal));
+  if (may("login")) parts.push(login(stage, signal));
+  root.append(
+    el("div", { class: "heading" }, el("h1", {}, t("start.heading")), el("p", { class: "lead" }, t("start.lead"))),
+    el("div", { class: "booth" }, stage.element, el("div", { class: "stack steps" }, parts)),
+  );
+}
+
+/** The card that enrols a person. */
+function enrolment(stage, signal) {
+  const name = el("input", { maxlength: "200", autocomplete: "off", required: true });
+  const surname = el("input", { maxlength: "200", autocomplete: "off" });
+  const number = el("input", { inputmode: "numeric", pattern: "[0-9]{1,18}", autocomplete: "off" });
+  const result = el("div", { class: "stack" });
+  const submit = el("button", { class: "primary", disabled: true }, t("enrol.action"));
+  stage.onReady(() => {
+    if (!name.value) name.focus();
+  });
+  stage.enables(submit);
+
+  async function enrol(event) {
+    event.preventDefault();
+    await stage.busy(async () => {
+      result.replaceChildren();
+      try {
+        const photo = await stage.photo();
+        result.replaceChildren(enrolled(await put(photo, name.value, surname.value, number.value, signal), signal));
+      } catch (error) {
+        if (!signal.aborted) result.replaceChildren(problemMessage(error));
+      }
+    });
+  }
+
+  const more = el("details", {}, el("summary", {}, t("enrol.more")), field(t("enrol.number"), number, t("enrol.number_hint")));
+  return card(
+    el(
+      "form",
+      { class: "stack", onsubmit: enrol },
+      el("h2", {}, t("enrol.title")),
+      el("div", { class: "pair" }, field(t("enrol.name"), name), field(t("enrol.surname"), surname)),
+      more,
+      submit,
+    ),
+    result,
+  );
+}
+
+/** Enrol under a number that nobody has yet; a given one is the only one tried. */
+async function put(photo, name, surname, number, signal) {
+  for (let left = number ? 1 : TRIES; ; left--) {
+    const employeeId = number || String(Math.floor(100_000 + Math.random() * 900_000));
+    const form = { name: name.trim(), surname: surname.trim() || null, photos: [photo] };
+    const headers = { "If-None-Match": "*" };
+    try {
+      return (await call("PUT", `api/v2/employees/${employeeId}`, { form, headers, signal })).data;
+    } catch (error) {
+      if (error.status !== TAKEN || left === 1) throw error;
+    }
+  }
+}
+
+/** What a person who has been enrolled sees. */
+function enrolled({ employee_id: employeeId, name, surname }, signal) {
+  const who = isolated(`${name} ${surname}`.trim());
+  const said = message("good", t("enrol.done", { name: who }), el("p", { class: "small" }, t("enrol.done_number", { number: employeeId })));
+  if (may()) said.append(button(t("enrol.delete"), remove, { kind: "quiet", symbol: "trash" }));
+
+  async function remove() {
+    if (!(await confirmed(t("enrol.delete"), t("enrol.delete_sure", { name: who }), t("enrol.delete")))) return;
+    try {
+      await call("DELETE", `api/v2/employees/${employeeId}`, { signal });
+      said.replaceWith(message("info", t("enrol.deleted", { name: who })));
+    } catch (error) {
+      if (!signal.aborted) said.append(el("p", { role: "alert" }, explain(error)));
+    }
+  }
+  return said;
+}
+
+/** The card that logs a person in. */
+function login(stage, signal) {
+  const challenge = tick(t("check.challenge"), { hint: t("login.challenge_hint") });
+  const ticks = { challenge };
+  for (const name of whoAmI().checks) ticks[name] = tick(t(`check.${name}`), { hint: t(`login.${name}_hint`) });
+  const boxes = Object.fromEntries(Object.entries(ticks).map(([name, label]) => [name, label.querySelector("input")]));
+  const result = el("div", { class: "stack" });
+  const submit = button(t("login.action"), logIn, { kind: "primary", disabled: true });
+  stage.enables(submit);
+
+  async function logIn() {
+    const asked = Object.keys(boxes).filter((name) => boxes[name].checked);
+    if (asked.length && !stage.isLive) {
+      result.replaceChildren(message("warn", t("login.needs_camera")));
+      return;
+    }
+    await stage.busy(async () => {
+      result.replaceChildren();
+      try {
+        result.replaceChildren(verdict(await attempt(stage, asked, signal)));
+      } catch (error) {
+        if (!signal.aborted) result.replaceChildren(problemMessage(error));
+      }
+      result.scrollIntoView({ block: "nearest" });
+    });
+  }
+
+  return card(
+    el("h2", {}, t("login.title")),
+    el("details", {}, el("summary", {}, t("login.checks")), el("div", { class: "stack" }, Object.values(ticks))),
+    submit,
+    result,
+  );
+}
+
+/** Try to log in. Return what `verdict` takes. Throws a Problem if the film cannot begin. */
+async function attempt(stage, asked, signal) {
+  const checks = asked.filter((name) => name !== "challenge");
+  let session = { moves: [] };
+  if (asked.includes("challenge")) session = (await call("POST", "api/v2/liveness-sessions", { signal })).data;
+  const say = (...said) => stage.direct(...said);
+  const shown = asked.length ? await film(stage.video, session.moves, say, signal) : { photo: await stage.photo(), frames: [] };
+  stage.direct("asking", t("login.asking"));
+  const form = { photo: shown.photo, frames: shown.frames, checks, session_id: session.session_id };
+  const tried = call("POST", "api/v2/identifications", { form, signal }).then(
+    ({ data }) => ({ match: data.match, problem: null }),
+    (problem) => ({ match: null, problem }),
+  );
+  return { ...(await tried), asked, nearest: await nearest(shown.photo, signal) };
+}
+
+/** Who is nearest, for those who may know; everybody else gets no distance and no score. */
+async function nearest(photo, signal) {
+  if (!may()) return null;
+  return call("POST", "api/v2/candidates", { form: { photo, limit: 1 }, signal }).then(
+    ({ data }) => data,
+    () => null,
+  );
+}

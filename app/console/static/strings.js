@@ -1,0 +1,59 @@
+// The words of the console, in the reader's language. A language is one file in strings/.
+
+const LANGUAGES = ["en", "de", "it"];
+
+let strings = {};
+export let language = "en";
+
+/** The languages that there are, as [code, name] in that language itself. */
+export const languages = LANGUAGES.map((code) => [
+  code,
+  new Intl.DisplayNames([code], { type: "language" }).of(code),
+]);
+
+/** The first of the browser's languages that there is. */
+export function preferred() {
+  const wanted = navigator.languages.map((tag) => tag.split("-")[0]);
+  return wanted.find((code) => LANGUAGES.includes(code)) ?? LANGUAGES[0];
+}
+
+/** Use this language from now on. */
+export async function load(code) {
+  strings = (await import(`./strings/${code}.js`)).default;
+  language = code;
+  document.documentElement.lang = code;
+}
+
+/** The text of that name, with {member}s replaced by values. */
+export function t(name, values = {}) {
+  const text = strings[name] ?? name;
+  return text.replace(/\{(\w+)\}/g, (whole, member) => values[member] ?? whole);
+}
+
+/** Whether there is a text of that name. */
+export function has(name) {
+  return name in strings;
+}
+
+/** What to tell a person of an error: our words for its code, else the service's own sentence. */
+export function explain(error) {
+  const name = `problem.${error.code}`;
+  if (has(name)) return t(name, { seconds: number(error.retryAfterS ?? 5) });
+  return error.title || t("problem.unknown");
+}
+
+/** Somebody's words, which cannot change the direction of the text around them. */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
+}
+
+/** A number as the language writes it. options: those of Intl.NumberFormat. */
+export function number(value, options = {}) {
+  return new Intl.NumberFormat(language, options).format(value);
+}
+
+/** A moment, given as RFC 3339, as the language writes it. */
+export function moment(text) {
+  const style = { dateStyle: "medium", timeStyle: "medium" };
+  return new Intl.DateTimeFormat(language, style).format(new Date(text));
+}

@@ -1,0 +1,139 @@
+// Elements and the few components that all pages share. Text is always text, never markup.
+
+import { explain, t } from "./strings.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const ICONS = {
+  camera: "M4 8h3l2-3h6l2 3h3a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1zM12 17a4 4 0 1 0 0-8 4 4 0 0 0 0 8z",
+  check: "M5 13l4 4L19 7",
+  cross: "M6 6l12 12M18 6L6 18",
+  key: "M12 16a4 4 0 1 1-8 0 4 4 0 0 1 8 0zM11 13l9-9M16 8l3 3",
+  minus: "M6 12h12",
+  trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
+};
+
+let lastId = 0;
+
+/** An id that no other element has. */
+export function newId() {
+  return `id-${++lastId}`;
+}
+
+/**
+ * Make an element. attributes: names and values; false, null and undefined are left out, and
+ * functions named on… listen to events. children: elements, texts, or lists of them; null is left out.
+ */
+export function el(tag, attributes = {}, ...children) {
+  return filled(document.createElement(tag), attributes, children);
+}
+
+/** The same for an element of SVG. */
+export function svg(tag, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, tag), attributes, children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return element;
+}
+
+/** A drawing beside words that say the same. */
+export function icon(name) {
+  const drawn = svg("path", { d: ICONS[name] });
+  return svg("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, drawn);
+}
+
+/** A button. kind: primary, danger, quiet, or "" for a plain one. */
+export function button(text, onclick, { kind = "", symbol, ...attributes } = {}) {
+  const drawn = symbol ? icon(symbol) : null;
+  return el("button", { type: "button", class: kind, onclick, ...attributes }, drawn, text);
+}
+
+/** A box for one thing. */
+export function card(...children) {
+  return el("section", { class: "card" }, children);
+}
+
+/** A sentence that people must see. kind: info, good, bad or warn. children: below the sentence. */
+export function message(kind, text, ...children) {
+  const role = kind === "bad" ? "alert" : "status";
+  return el("div", { class: `message ${kind}`, role }, el("p", {}, text), children);
+}
+
+/** The message of a Problem, with the service's own sentence below ours. */
+export function problemMessage(error, kind = "bad") {
+  const own = error.title ? el("p", { class: "small" }, t("problem.own", error)) : null;
+  return message(kind, explain(error), own);
+}
+
+/** A labelled control. hint: a sentence below it. */
+export function field(label, control, hint) {
+  control.id ||= newId();
+  const below = hint ? el("p", { class: "hint", id: newId() }, hint) : null;
+  if (below) control.setAttribute("aria-describedby", below.id);
+  return el("div", { class: "field" }, el("label", { for: control.id }, label), control, below);
+}
+
+/** A labelled box to tick. */
+export function tick(label, { hint, ...attributes } = {}) {
+  const control = el("input", { type: "checkbox", id: newId(), ...attributes });
+  const below = hint ? el("span", { class: "hint" }, hint) : null;
+  return el("label", { class: "tick", for: control.id }, control, el("span", {}, label, below));
+}
+
+/** A table that scrolls by itself. head: texts. rows: lists of texts or elements. */
+export function table(caption, head, rows) {
+  const cells = (row) => row.map((cell) => el("td", {}, cell));
+  return el(
+    "div",
+    { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+    el(
+      "table",
+      {},
+      el("caption", { class: "hidden" }, caption),
+      el("thead", {}, el("tr", {}, head.map((text) => el("th", { scope: "col" }, text)))),
+      el("tbody", {}, rows.map((row) => el("tr", {}, cells(row)))),
+    ),
+  );
+}
+
+/**
+ * Show a dialog. Return what the person chose: the value of the button that closed it, "" for none.
+ *
+ * actions: buttons. A button with a value closes it; so does Escape. onsubmit: called with the event
+ * when a button of type submit is pressed; call close(value) of the dialog then.
+ */
+export function dialog(title, content, actions, onsubmit = () => {}) {
+  const heading = el("h2", { id: newId() }, title);
+  const form = el("form", { method: "dialog" }, heading, content, el("div", { class: "actions" }, actions));
+  const shown = el("dialog", { "aria-labelledby": heading.id }, form);
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    onsubmit(event, shown);
+  });
+  for (const action of actions) {
+    if (action.value) action.addEventListener("click", () => shown.close(action.value));
+  }
+  document.body.append(shown);
+  shown.showModal();
+  return new Promise((resolve) => {
+    shown.addEventListener("close", () => {
+      shown.remove();
+      resolve(shown.returnValue);
+    });
+  });
+}
+
+/** Ask whether to go on. Return whether the person wants to. */
+export async function confirmed(title, text, action, kind = "danger") {
+  const actions = [
+    button(t("action.cancel"), () => {}, { value: "no" }),
+    button(action, () => {}, { kind, value: "yes" }),
+  ];
+  return (await dialog(title, el("p", {}, text), actions)) === "yes";
+}
