@@ -41,15 +41,15 @@ def command(store: dict[str, str], *words: str) -> "subprocess.Popen[str]":
         cwd=ROOT,
         env=environment(**store, LOG_LEVEL="error"),
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
     )
 
 
 def ended(store: dict[str, str], *words: str) -> tuple[str, float]:
-    """Run a command to its end. Return its output and how many seconds it took."""
-    began = time.monotonic()
-    output, _ = command(store, *words).communicate()
+    """Run a command, which must succeed. Return its output and how many seconds it took."""
+    began, process = time.monotonic(), command(store, *words)
+    output, _ = process.communicate()
+    assert process.returncode == 0, f"{words[0]} failed: {process.returncode}"
     return output, time.monotonic() - began
 
 
