@@ -23,6 +23,7 @@ from app.lifecycle import Service
 from app.limiter import Limiter
 from app.liveness.client import LivenessClient, Timeouts
 from app.recognition.picture_requirements import PictureRequirements
+from app.recognition.pixel_budget import PixelBudget
 from app.recognition.recogniser import Recogniser
 from app.sentences import what_is_wrong
 from app.server import leaving_s
@@ -33,7 +34,7 @@ from app.trace_export import TraceExport
 from app.watchdog import Watchdog, end_process
 from models import onnx_description
 from models.catalogue import Catalogue, FaceModel, ModelUnavailable
-from models.choice import choose_model
+from models.choice import choose_model, choose_second
 from models.network import Runtime, RuntimeUnavailable
 from models.onnx_description import OnnxDescription
 from models.runtime import choose_runtime
@@ -84,10 +85,11 @@ def make_service(
     catalogue = make_catalogue(settings)
     choose = partial(choose_model, settings.face_model, catalogue=catalogue)
     slots = Limiter(settings.max_in_flight)
+    budget = PixelBudget(settings.max_image_megapixels * 1e6)
     end = partial(end_process, leaving_s(settings.drain_s))
 
     def build(model: FaceModel) -> Recogniser:
-        return make_recogniser(settings, model, runtime_for, slots)
+        return make_recogniser(settings, model, runtime_for, slots, budget)
 
     store = open_store(settings, create=create_store)
     return Service(
@@ -98,21 +100,8 @@ def make_service(
         build,
         gallery_maker(settings, store),
         (watch or partial(Watchdog, end=end))(slots),
-        partial(second_model, settings.second_face_model, catalogue),
+        partial(choose_second, settings.second_face_model, catalogue=catalogue),
     )
-
-
-def second_model(wanted: str | None, catalogue: Catalogue, running: FaceModel) -> FaceModel | None:
-    """Return the model of SECOND_FACE_MODEL; None if it is not set. Raises ModelUnavailable."""
-    if wanted is None:
-        return None
-    model = choose_model(wanted, {}, catalogue)
-    if model.name == running.name:
-        raise ModelUnavailable(
-            f"SECOND_FACE_MODEL is the model that runs, {running.name}: unset it, or set "
-            "FACE_MODEL to the other one"
-        )
-    return model
 
 
 def make_recogniser(
@@ -120,6 +109,7 @@ def make_recogniser(
     model: FaceModel,
     runtime_for: Callable[[str], Runtime] | None = None,
     slots: Limiter | None = None,
+    budget: PixelBudget | None = None,
 ) -> Recogniser:
     """Make the recogniser of a model. Raises ModelUnavailable, RuntimeUnavailable."""
     requirements = PictureRequirements(
@@ -128,7 +118,7 @@ def make_recogniser(
         quality=settings.quality,
     )
     runtime = (runtime_for or _runtime)(settings.device)
-    return Recogniser(runtime, model, requirements, slots)
+    return Recogniser(runtime, model, requirements, slots, budget)
 
 
 def _runtime(device: str) -> Runtime:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from app.gallery import NEEDED, Gallery, GalleryLoading, IndexUnavailable
 from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
-from app.gallery.telling_apart import check_migrated
+from app.gallery.telling_apart import check_new_model
 from app.limiter import Limiter
 from app.model_check import ModelCheck
 from app.readiness import NotReady, Reason, reason
@@ -19,7 +19,7 @@ from app.recognition.recogniser import Recogniser
 from app.stages import stage
 from app.storage import Employee, EmployeeStore, StoreUnavailable, UnknownSeal
 from app.watchdog import Watchdog
-from models.catalogue import FaceModel
+from models.catalogue import FaceModel, ModelUnavailable
 
 log = structlog.get_logger()
 
@@ -255,16 +255,26 @@ class Service:
         self.store.check_seals()
         model = self._choose(self.store.models())
         if second := self._second_model(model):
-            self._second = self._build(second)
+            self._second = self._built_second(second)
         self._recogniser = self._build(model)
         return self._recogniser
+
+    def _built_second(self, model: FaceModel) -> Recogniser | None:
+        """Return the recogniser of the second model; None if it cannot be had: logins go on."""
+        try:
+            second = self._build(model)
+        except ModelUnavailable as error:
+            log.error("the model of SECOND_FACE_MODEL cannot be had", reason=str(error))
+            return None
+        log.info("people are enrolled under a second model, too", second=model.name)
+        return second
 
     def _load_gallery(self, recogniser: Recogniser) -> None:
         model = recogniser.model
         self._waiting_for = Reason("the gallery is being loaded")
         gallery = self._make_gallery(model)
+        check_new_model(self.store, model, self._policy.highest)
         gallery.load()
-        check_migrated(self.store, model, self._policy.highest)
         self._caught_up_at = monotonic()
         measurement = SelfMeasurement(self.store, model, self._policy)
         if self._policy.threshold is None:

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from app.gallery import IndexUnavailable
+from app.gallery.telling_apart import TakesAllForOne
 from app.storage import StoreUnavailable, UnknownSeal
 from models.catalogue import ModelUnavailable
 
@@ -34,6 +35,7 @@ class NotReady(Exception):
 _KNOWN: dict[type[Exception], tuple[str, str]] = {
     StoreUnavailable: ("the database is unavailable", "database"),
     IndexUnavailable: ("the index is unavailable", "index"),
+    TakesAllForOne: ("the face model takes all people for one", "model"),
     ModelUnavailable: ("the face model is missing", "model"),
     UnknownSeal: ("the stored vectors cannot be read", "database"),
 }

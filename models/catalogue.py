@@ -92,6 +92,15 @@ class Catalogue:
         """The name of the model that is the operator's own ONNX network; None if there is none."""
         return self._onnx[1].name if self._onnx else None
 
+    def names(self) -> list[str]:
+        """Return the names of all models that are known here."""
+        own = (self.own_name, self.onnx_name)
+        return list(dict.fromkeys(["dlib", "vggface2", *(name for name in own if name)]))
+
+    def has_weights(self, name: str) -> bool:
+        """Return whether nothing must be downloaded for a model that is known here."""
+        return name != "vggface2" or name == self.own_name or self.has_vggface2()
+
     def has_vggface2(self) -> bool:
         """Return whether a file of its weights is in `models_dir`; it may turn out damaged."""
         return (self._models_dir / self._vggface2.name).is_file()

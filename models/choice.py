@@ -36,17 +36,38 @@ def choose_model(
     return model
 
 
-def chosen_name(wanted: str, stored: Mapping[str, int], catalogue: Catalogue) -> str | None:
-    """Return the name that FACE_MODEL or the store decides on; None if neither does.
+def choose_second(wanted: str | None, running: FaceModel, catalogue: Catalogue) -> FaceModel | None:
+    """Return the model that SECOND_FACE_MODEL names; None if it names none.
+
+    Raise ModelUnavailable.
+    """
+    if wanted is None:
+        return None
+    name = chosen_name(wanted, {}, catalogue, "SECOND_FACE_MODEL")
+    if name is None or name == running.name:
+        raise ModelUnavailable(
+            f"SECOND_FACE_MODEL is the model that runs, {running.name}: unset it, or set "
+            "FACE_MODEL to the other one"
+        )
+    return catalogue.get(name)
+
+
+def chosen_name(
+    wanted: str,
+    stored: Mapping[str, int],
+    catalogue: Catalogue,
+    setting: str = "FACE_MODEL",
+) -> str | None:
+    """Return the name that the setting or the store decides on; None if neither does.
 
     The catalogue may not know that model. Raise ModelUnavailable if the decision is impossible.
     """
     if wanted == "facenet" and catalogue.own_name is None:
         raise ModelUnavailable(
-            "FACE_MODEL is facenet: set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256, too"
+            f"{setting} is facenet: set FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256, too"
         )
     if wanted == "onnx" and catalogue.onnx_name is None:
-        raise ModelUnavailable("FACE_MODEL is onnx: set ONNX_MODEL, too")
+        raise ModelUnavailable(f"{setting} is onnx: set ONNX_MODEL, too")
     own = {"facenet": catalogue.own_name, "onnx": catalogue.onnx_name}
     if wanted in own:
         return own[wanted]

@@ -96,6 +96,7 @@ def blueprint(
                 "model": second.model,
                 "feature_vectors": second.vectors.tolist(),
                 "photo_hashes": [photo_hash.hex() for photo_hash in second.photo_hashes],
+                "samples": [{"enrolled_at": sample.enrolled_at} for sample in second.samples],
             },
             **asdict(employee.profile),
             used_photos=[

@@ -267,7 +267,10 @@ _USED_PHOTO = described(
     until=about("when it is forgotten, in seconds since 1970", {"type": "number"}),
 )
 _SECOND = described(
-    model=_TEXT, feature_vectors=_MATRIX, photo_hashes={"type": "array", "items": _TEXT}
+    model=_TEXT,
+    feature_vectors=_MATRIX,
+    photo_hashes={"type": "array", "items": _TEXT},
+    samples={"type": "array", "items": described(enrolled_at=_SECONDS)},
 )
 EXPORT = named(
     "Export",

@@ -4,31 +4,27 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 
 import click
 from tqdm import tqdm
 
 from app.audit import AuditUnavailable
-from app.bootstrap import make_catalogue, policy, second_model
+from app.bootstrap import make_catalogue, policy
 from app.commands.common import command_audit, command_settings, open_existing_store, printable
 from app.gallery.telling_apart import compared
 from app.settings import Settings, SettingsError
 from app.storage import (
-    Employee,
-    EmployeeChanged,
     EmployeeStore,
-    NoSuchEmployee,
     Outline,
     StoreUnavailable,
-    new_enrolment_id,
 )
-from models.catalogue import FaceModel, ModelUnavailable
-from models.choice import choose_model
+from app.usecases.migration import keep_only
+from models.catalogue import Catalogue, FaceModel, ModelUnavailable
+from models.choice import choose_model, choose_second
 
 _UNREADABLE = "cannot be read"
-_OF_CATALOGUE = ("dlib", "vggface2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +34,7 @@ class _Change:
     running: str
     second: FaceModel
     until: date | None
+    log_in: str  # what those must do who are enrolled under the running model only
 
     @property
     def days(self) -> int | None:
@@ -50,7 +47,7 @@ class _Change:
         if {self.running, self.second.name} <= models:
             return None
         if self.running in models and (self.days is None or self.days > 0):
-            return "log in"
+            return self.log_in
         if outline.model is None:
             return f"enrol again, their record {_UNREADABLE}"
         return f"enrol again, known to {outline.model}"
@@ -71,15 +68,12 @@ def list_models() -> None:
             for outline in _outlines(store):
                 first[outline.model or _UNREADABLE] += 1
                 second.update([outline.second_model] if outline.second_model else [])
-            running = choose_model(settings.face_model, store.models(), catalogue, fetch=False)
-            other = second_model(settings.second_face_model, catalogue, running)
+            running, other = _models(settings, store, catalogue)
         uses = {running.name: "runs"} | ({other.name: "second"} if other else {})
-        own = [name for name in (catalogue.own_name, catalogue.onnx_name) if name]
-        for name in dict.fromkeys([*_OF_CATALOGUE, *own, *first, *second]):
+        for name in dict.fromkeys([*catalogue.names(), *first, *second]):
             try:
                 numbers = str(catalogue.get(name).dimension)
-                missing = name == "vggface2" != catalogue.own_name and not catalogue.has_vggface2()
-                weights = "to be fetched" if missing else "here"
+                weights = "here" if catalogue.has_weights(name) else "to be fetched"
             except ModelUnavailable:
                 numbers, weights = "", "" if name == _UNREADABLE else "unknown here"
             row = name, uses.get(name, ""), numbers, weights, str(first[name]), str(second[name])
@@ -93,8 +87,8 @@ def list_models() -> None:
 def migrate(as_json: bool, finish: bool, yes: bool) -> None:
     """List the people who are not enrolled under SECOND_FACE_MODEL yet, and what they must do.
 
-    Columns: id, name, surname, what to do. With --finish, when the other model runs and
-    SECOND_FACE_MODEL is unset, delete the vectors of other models of those who need them no more.
+    Columns: id, name, surname, what to do. With --finish: delete all vectors except those of
+    FACE_MODEL, of everybody enrolled under it. Unset SECOND_FACE_MODEL first.
     """
     with _failing():
         settings = command_settings()
@@ -110,13 +104,22 @@ def migrate(as_json: bool, finish: bool, yes: bool) -> None:
                     click.echo("It does not tell them apart: do not change to it.", err=True)
 
 
-def _change(settings: Settings, store: EmployeeStore) -> _Change:
-    catalogue = make_catalogue(settings)
+def _models(
+    settings: Settings, store: EmployeeStore, catalogue: Catalogue
+) -> tuple[FaceModel, FaceModel | None]:
+    """Return the model that runs, and the second one. Raises ModelUnavailable."""
     running = choose_model(settings.face_model, store.models(), catalogue, fetch=False)
-    other = second_model(settings.second_face_model, catalogue, running)
+    return running, choose_second(settings.second_face_model, running, catalogue)
+
+
+def _change(settings: Settings, store: EmployeeStore) -> _Change:
+    running, other = _models(settings, store, make_catalogue(settings))
     if other is None:
         raise SettingsError("SECOND_FACE_MODEL is not set: it names the model to change to")
-    return _Change(running.name, other, settings.second_model_until)
+    log_in = "log in"
+    if settings.second_model_needs_checks:
+        log_in = "log in with a liveness check or fraud detection"
+    return _Change(running.name, other, settings.second_model_until, log_in)
 
 
 def _list_left(change: _Change, store: EmployeeStore, as_json: bool) -> None:
@@ -125,7 +128,7 @@ def _list_left(change: _Change, store: EmployeeStore, as_json: bool) -> None:
         total += 1
         if (to_do := change.to_do(outline)) is None:
             continue
-        left[to_do == "log in"] += 1
+        left[to_do == change.log_in] += 1
         row = outline.employee_id, outline.name, outline.surname, to_do
         click.echo(json.dumps(asdict(outline) | {"to_do": to_do}) if as_json else printable(row))
     done = total - left.total()
@@ -146,47 +149,35 @@ def _finish(settings: Settings, store: EmployeeStore, yes: bool) -> None:
             "SECOND_FACE_MODEL is set: unset it and restart the service, which would go on to "
             "enrol people under it"
         )
-    catalogue = make_catalogue(settings)
-    name = choose_model(settings.face_model, store.models(), catalogue, fetch=False).name
-    counts = Counter(_state(outline, name) for outline in _outlines(store))
-    click.echo(
-        f"{name} runs. {counts['both']} employees are enrolled under another model, too, whose "
-        f"vectors are deleted. {counts['only']} are enrolled under {name} alone. {counts['other']} "
-        f"are not enrolled under {name}: they stay as they are, and must enrol again.",
-        err=True,
-    )
-    if not yes:
-        click.confirm("Delete the vectors of other models?", abort=True)
-    with command_audit(settings).entry("migrate_finish", model=name) as facts:
-        facts["employees"] = 0
-        for employee in tqdm(
-            store.read_all(), total=store.count(), unit=" employees", disable=None
-        ):
-            facts["employees"] += _keep_only(name, employee, store)
-    click.echo(f"Deleted vectors of other models of {facts['employees']} employees.")
-
-
-def _state(outline: Outline, model: str) -> str:
-    if model not in (outline.model, outline.second_model):
-        return "other"
-    return "both" if outline.second_model else "only"
-
-
-def _keep_only(model: str, employee: Employee | None, store: EmployeeStore) -> bool:
-    """Delete the second reference, but keep its hashes, which tell copies of enrolled photos."""
-    while employee and (seen := employee.under(model)) and (second := seen.second):
-        kept = replace(
-            seen,
-            second=None,
-            photo_hashes=seen.photo_hashes + second.photo_hashes,
-            enrolment_id=new_enrolment_id(),
+    if settings.face_model == "auto":
+        raise SettingsError("FACE_MODEL is auto: set it to the model whose vectors are kept")
+    name = _models(settings, store, make_catalogue(settings))[0].name
+    others, missing = Counter[str](), 0
+    for outline in _outlines(store):
+        if name not in (outline.model, outline.second_model):
+            missing += 1
+        elif outline.second_model:
+            others[outline.second_model if outline.model == name else outline.model or ""] += 1
+    if missing:
+        click.echo(
+            f"Not enrolled under {name}: {missing}. They keep their vectors, and must enrol again.",
+            err=True,
         )
-        try:
-            store.update(kept, employee.enrolment_id)
-            return True
-        except (EmployeeChanged, NoSuchEmployee):
-            employee = next(iter(store.get([employee.employee_id])), None)
-    return False
+    deleted = " and ".join(f"those of {other} ({count})" for other, count in others.items())
+    if not deleted:
+        click.echo("There is nothing to delete.", err=True)
+        return
+    if not yes:
+        click.confirm(f"Keep the vectors of {name}, and delete {deleted}?", abort=True)
+    with (
+        command_audit(settings).entry("migrate_finish", model=name) as facts,
+        tqdm(total=store.count(), unit=" employees", disable=None) as bar,
+    ):
+        facts["employees"] = 0
+        for had_others in keep_only(store, name):
+            facts["employees"] += had_others
+            bar.update()
+    click.echo(f"Deleted vectors of other models: {facts['employees']} employees.")
 
 
 def _outlines(store: EmployeeStore) -> Iterator[Outline]:

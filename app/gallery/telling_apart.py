@@ -8,11 +8,15 @@ import numpy as np
 
 from app.gallery.distances import comparable
 from app.storage import Employee, EmployeeStore
-from models.catalogue import FaceModel, ModelUnavailable
+from models.catalogue import FaceModel
 
 _MOST = 1_000  # people compared with each other
-_FEWEST = 3  # near pairs that are no accident
-_TOO_MANY = 0.05  # share of near pairs; it is about 0.001 with a good model
+_FEWEST = 5  # near pairs that are no accident
+_TOO_MANY = 0.1  # share of near pairs; it is about 0.001 with a good model
+
+
+class TakesAllForOne(Exception):
+    """The model takes most people for one person. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Pairs:
 
     def sentence(self, model: str) -> str:
         """Return it for people."""
+        if not self.total:
+            return f"Under {model}, there is nobody yet to compare"
         return (
             f"Under {model}, {self.near} of {self.total} pairs of different employees are nearer "
             "than α"
@@ -44,16 +50,16 @@ def compared(employees: Iterable[Employee], model: FaceModel, alpha: float) -> P
     return Pairs(len(distances), int((distances < alpha).sum()))
 
 
-def check_migrated(store: EmployeeStore, model: FaceModel, alpha: float) -> None:
-    """Raise ModelUnavailable if the model takes those for one person whom logins enrolled.
+def check_new_model(store: EmployeeStore, model: FaceModel, alpha: float) -> None:
+    """Raise TakesAllForOne if the model does not tell those apart who are enrolled under it.
 
-    This is for the start that makes a second model the one that runs.
+    Only a second model is checked, when it begins to run: nobody was enrolled under it first.
     """
-    if not store.count_second():
+    if model.name in store.models():
         return
-    pairs = compared((e for e in store.read_all() if e.second_model == model.name), model, alpha)
+    pairs = compared(store.read_all(), model, alpha)
     if pairs.are_too_near:
-        raise ModelUnavailable(
+        raise TakesAllForOne(
             f"{pairs.sentence(model.name)}, so it would let strangers in: set FACE_MODEL back to "
             "the model that ran before"
         )

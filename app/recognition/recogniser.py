@@ -44,7 +44,7 @@ class Recogniser:
     """Turns pictures into feature vectors of one face model. Thread-safe.
 
     slots: each picture takes one while it is processed. If none becomes free in time, the methods
-    raise Overloaded.
+    raise Overloaded. budget: of the pixels that are decoded at once. Two recognisers share both.
     """
 
     def __init__(
@@ -53,12 +53,13 @@ class Recogniser:
         model: FaceModel,
         requirements: PictureRequirements | None = None,
         slots: Limiter | None = None,
+        budget: PixelBudget | None = None,
     ) -> None:
         self.model = model
         self.device = runtime.device
         self._requirements = requirements or PictureRequirements()
         self._slots = slots or nullcontext()
-        self._budget = PixelBudget(self._requirements.megapixels * 1e6)
+        self._budget = budget or PixelBudget(self._requirements.megapixels * 1e6)
         self._search = FaceSearch(FaceDetector(runtime), self._requirements)
         self._embed = runtime.compile(model.network())
 

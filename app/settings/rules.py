@@ -64,6 +64,8 @@ class Settings(Fields):
             raise ValueError("set either LIVENESS_TOKEN or LIVENESS_USERNAME, not both")
         if self.max_received_mb < self.max_body_mb:
             raise ValueError("MAX_RECEIVED_MB must be at least MAX_BODY_MB")
+        if self.second_face_model is None and self.second_model_until:
+            raise ValueError("SECOND_MODEL_UNTIL is set: set SECOND_FACE_MODEL, too")
         if (self.facenet_weights is None) != (self.facenet_weights_sha256 is None):
             raise ValueError("FACENET_WEIGHTS and FACENET_WEIGHTS_SHA256 must be set together")
         return self

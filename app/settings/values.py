@@ -3,11 +3,12 @@
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, Discriminator, Field, SecretStr, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, SecretStr, Tag
 
 # The folder of entry.py. Relative paths start here, so a start from another folder finds the same
 # files and therefore the same employees.
@@ -22,6 +23,19 @@ class Kind:
     """What a type of value is called in docs/settings.md."""
 
     name: str
+
+
+def _day(value: object) -> date:
+    """Return the day that is written as 2027-03-31."""
+    if isinstance(value, date):
+        return value
+    try:
+        return datetime.strptime(str(value), "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise ValueError("must be a day, written as 2027-03-31") from None
+
+
+Day = Annotated[date, BeforeValidator(_day), Kind("day")]
 
 
 def stripped(value: str, *, exact: bool) -> str:

@@ -20,13 +20,13 @@ class Selection:
     """Which employees to list: those who meet every condition; by default everybody.
 
     words: each begins a word of the name or the surname; folded, as `names.words` returns them.
-    groups: the employee is in one of them. lacks_second: there is no second reference.
+    groups: the employee is in one of them. lacks: a model that the employee is not enrolled under.
     """
 
     words: tuple[str, ...] = ()
     groups: frozenset[str] | None = None
     external_id: str | None = None
-    lacks_second: bool = False
+    lacks: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +205,14 @@ class EmployeeStore(Protocol):
     def models(self) -> dict[str, int]:
         """Return the number of employees for each model name; second references do not count."""
 
-    def count_second(self) -> int:
-        """Return the number of employees who have a second reference."""
+    def count_second(self, *models: str) -> int:
+        """Return the number of employees whose second reference is of one of the models."""
+
+    def set_second(self, employee: Employee) -> None:
+        """Store the employee's second reference, and leave all else as it is.
+
+        The enrolment keeps its id. Raises NoSuchEmployee if it is not stored any more.
+        """
 
     def check_seals(self) -> None:
         """Raise UnknownSeal if a record is sealed with a key that VECTOR_KEYS does not hold."""

@@ -34,12 +34,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reference:
-    """What probes of one model are compared with; the fields are as of `Employee`."""
+    """What probes of one model are compared with; the fields are as of `Employee`.
+
+    of_logins: whether samples are of logins, and not all of photos that somebody enrolled.
+    """
 
     model: str
     vectors: NDArray[np.float32]
     samples: tuple[Sample, ...]
     photo_hashes: tuple[bytes, ...]
+    of_logins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

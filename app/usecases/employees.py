@@ -50,16 +50,15 @@ class Employees:
         name: str = "",
         groups: Scope = None,
         external_id: str | None = None,
-        lacks_second: bool = False,
+        lacks: str | None = None,
     ) -> Listed:
         """Return the first `limit` employees, in ascending order of id.
 
         after: only those with greater ids. name: words that begin words of their names.
-        groups: only those in one of them. lacks_second: only those who are not enrolled under a
-        second model, too.
+        groups: only those in one of them. lacks: only those not enrolled under this model.
         """
         facts = {"limit": limit, "after": after, "groups": groups and sorted(groups)}
-        selection = Selection(words(name), groups, external_id, lacks_second)
+        selection = Selection(words(name), groups, external_id, lacks)
         with self._audit.entry("list", **facts), stage("store"):
             found = self._service.store.find(selection, limit + 1, after)
             total = self._service.store.count_selected(selection)

@@ -6,20 +6,28 @@ that is beyond doubt gives a sample to the second model.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from app.audit import AuditLog, AuditUnavailable
+from app.audit import AuditLog
 from app.lifecycle import Service
 from app.limiter import Overloaded
 from app.recognition import DifferentPeople, NotAnImage, UnusableImage
 from app.recognition.recogniser import Recogniser
-from app.storage import Employee, Reference, new_enrolment_id
+from app.storage import (
+    Employee,
+    EmployeeChanged,
+    EmployeeStore,
+    NoSuchEmployee,
+    Reference,
+    new_enrolment_id,
+)
 from app.usecases.probes import SURELY_SAME, Probe
-from app.usecases.records import edited
+from app.usecases.records import stored_employee
 from app.usecases.samples import check_one_person, from_photos, joined
 
 log = structlog.get_logger()
@@ -53,32 +61,23 @@ class Migration:
     def __call__(self, employee: Employee, probe: Probe, distance: float, alpha: float) -> None:
         """Enrol a person who was let in, if the terms allow it and the photo is good enough.
 
-        A login does not fail because of it, except with AuditUnavailable.
+        It only adds to samples that logins made: what somebody enrolled stays as it is. Raises
+        nothing, because the login has succeeded.
 
         distance, alpha: of the login.
         """
         second = self._service.second
         if second is None or not self._may_enrol(probe, distance, alpha):
             return
-        model = second.model.name
-        if _has_enough(_of_model(employee, model)):
+        if not _needs_sample(employee, second.model.name):
             return
         try:
             sample = from_photos([probe.photo], second).reference
-        except (UnusableImage, NotAnImage, Overloaded) as error:
+            self._add(employee, replace(sample, of_logins=True), second)
+        except (UnusableImage, NotAnImage, NoSuchEmployee, Overloaded) as error:
             log.info("this login does not enrol under the second model", reason=str(error))
-            return
-        try:
-            with self._audit.entry("migrate", employee_id=employee.employee_id, model=model):
-                self._add(employee, sample, second)
-        except AuditUnavailable:
-            raise
-        except DifferentPeople as error:
-            log.warning("the samples of the second model are forgotten", reason=str(error))
         except Exception:
-            log.exception("a login did not enrol under the second model")
-        else:
-            bind_contextvars(enrolled_under=model)
+            log.exception("this login does not enrol under the second model")
 
     def _may_enrol(self, probe: Probe, distance: float, alpha: float) -> bool:
         terms = self._terms
@@ -91,38 +90,60 @@ class Migration:
         return distance < SURELY_SAME * alpha and (of_strangers is None or distance < of_strangers)
 
     def _add(self, employee: Employee, sample: Reference, second: Recogniser) -> None:
-        """Add the sample. Raises DifferentPeople if others say that it is of somebody else.
+        """Add the sample, if the enrolment that let the person in is still stored.
 
-        Then one of them is: nobody knows which, so none is kept.
+        If it does not agree with earlier ones, one of them is of somebody else: nobody knows which,
+        so none is kept, and DifferentPeople is raised. Raises NoSuchEmployee.
         """
-        differ: DifferentPeople | None = None
-
-        def change(stored: Employee) -> Employee:
-            nonlocal differ
-            known = _of_model(stored, second.model.name)
-            if _has_enough(known):
-                return stored
+        employee_id, model = employee.employee_id, second.model.name
+        stored = stored_employee(self._service.store, employee_id)
+        if stored is None or stored.enrolment_id != employee.enrolment_id:
+            raise NoSuchEmployee(f"employee {employee_id} has changed meanwhile")
+        if not _needs_sample(stored, model):  # another login was faster
+            return
+        known = stored.second if stored.second_model == model else None
+        with self._audit.entry("migrate", employee_id=employee_id, model=model):
             try:
                 if known:
                     check_one_person(sample.vectors, known.vectors, second.model)
             except DifferentPeople as error:
-                differ = error
-                return stored.referred_by(stored.reference, None)
-            return stored.referred_by(stored.reference, joined(known, sample))
-
-        edited(self._service, employee.employee_id, None, new_enrolment_id(), change)
-        if differ:
-            raise differ
+                self._service.store.set_second(replace(stored, second=None))
+                raise DifferentPeople("the samples of this person do not agree") from error
+            self._service.store.set_second(replace(stored, second=joined(known, sample)))
+        bind_contextvars(enrolled_under=model)
 
 
-def _of_model(employee: Employee, model: str) -> Reference | None:
-    second = employee.second
-    return second if second and second.model == model else None
-
-
-def _has_enough(known: Reference | None) -> bool:
-    """Return whether a person needs no sample now."""
-    if known is None:
+def _needs_sample(employee: Employee, model: str) -> bool:
+    """Return whether a login may give the person a sample of this model, and should."""
+    if employee.model == model:
         return False
+    known = employee.second
+    if known is None or known.model != model:
+        return True
     newest = max(sample.enrolled_at or 0 for sample in known.samples)
-    return len(known.samples) >= SAMPLES or time.time() - newest < DAY_S
+    enough = len(known.samples) >= SAMPLES or time.time() - newest < DAY_S
+    return known.of_logins and not enough
+
+
+def keep_only(store: EmployeeStore, model: str) -> Iterator[bool]:
+    """Delete the vectors of other models of all who are enrolled under this one.
+
+    Yields for each employee whether there were any. Hashes of photos stay, because they tell copies
+    of enrolled photos.
+    """
+    for employee in store.read_all():
+        yield _keep_only(store, model, employee)
+
+
+def _keep_only(store: EmployeeStore, model: str, employee: Employee | None) -> bool:
+    while employee and (seen := employee.under(model)) and (second := seen.second):
+        hashes = dict.fromkeys((*seen.photo_hashes, *second.photo_hashes))
+        kept = replace(
+            seen, second=None, photo_hashes=tuple(hashes), enrolment_id=new_enrolment_id()
+        )
+        try:
+            store.update(kept, employee.enrolment_id)
+            return True
+        except (EmployeeChanged, NoSuchEmployee):
+            employee = stored_employee(store, employee.employee_id)
+    return False

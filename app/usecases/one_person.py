@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from app.audit import Fields
 from app.gallery.distances import identified
 from app.lifecycle import Service
+from app.limiter import Overloaded
 from app.recognition import NotAnImage, UnusableImage
 from app.stages import stage
 from app.storage import Reference
@@ -60,13 +61,11 @@ def _under_second(service: Service, photos: Sequence[bytes]) -> Reference | None
         return None
     try:
         return from_photos(photos, service.second, partial=True).reference
-    except (UnusableImage, NotAnImage) as error:
-        log.warning(
-            "not enrolled under the second model, a login will do that",
-            model=service.second.model.name,
-            reason=str(error),
-        )
-        return None
+    except (UnusableImage, NotAnImage, Overloaded) as error:
+        log.warning("not enrolled under the second model, a login will do that", reason=str(error))
+    except Exception:  # the enrolment itself has all it needs
+        log.exception("not enrolled under the second model")
+    return None
 
 
 def check_not_enrolled(

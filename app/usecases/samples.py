@@ -117,17 +117,18 @@ def joined(one: Reference | None, other: Reference) -> Reference:
         return other
     of_samples = sum(sample.photo_hashes for sample in one.samples)
     hashes = one.photo_hashes
-    return Reference(
-        one.model,
-        np.concatenate((one.vectors, other.vectors)),
-        one.samples + other.samples,
-        hashes[:of_samples] + other.photo_hashes + hashes[of_samples:],
+    return replace(
+        one,
+        vectors=np.concatenate((one.vectors, other.vectors)),
+        samples=one.samples + other.samples,
+        photo_hashes=hashes[:of_samples] + other.photo_hashes + hashes[of_samples:],
     )
 
 
 def without(employee: Employee, removed: str) -> Employee:
     """Return the employee without the sample with this id, and all that is of its photo.
 
+    Samples that logins gave to a second model go, too: the removed one may have let them in.
     Raises NoSuchSample, LastSample.
     """
     kept = [name != removed for name, _ in employee.named_samples()]
@@ -137,22 +138,25 @@ def without(employee: Employee, removed: str) -> Employee:
         raise LastSample("this is the last sample")
     reference, second = employee.reference, employee.second
     gone = {each for hashes in _hashes(reference, [not each for each in kept]) for each in hashes}
+    if second and second.of_logins:
+        second = None
     if second:
         # A photo has the same hashes under both models.
         of_others = [not gone.intersection(each) for each in _hashes(second)]
-        second = _only(second, of_others) if any(of_others) else None
-    return employee.referred_by(_only(reference, kept), second)
+        second = _only(second, of_others, gone) if any(of_others) else None
+    return employee.referred_by(_only(reference, kept, gone), second)
 
 
-def _only(reference: Reference, kept: Sequence[bool]) -> Reference:
-    """Return the samples that are kept, and the hashes that are not of others."""
+def _only(reference: Reference, kept: Sequence[bool], gone: set[bytes]) -> Reference:
+    """Return the samples that are kept, and the hashes that are not of others, nor gone."""
     of_samples = sum(sample.photo_hashes for sample in reference.samples)
     hashes = [each for of_sample in _hashes(reference, kept) for each in of_sample]
+    others = (each for each in reference.photo_hashes[of_samples:] if each not in gone)
     return replace(
         reference,
         vectors=reference.vectors[np.array(kept)],
         samples=tuple(s for s, keep in zip(reference.samples, kept, strict=True) if keep),
-        photo_hashes=(*hashes, *reference.photo_hashes[of_samples:]),
+        photo_hashes=(*hashes, *others),
     )
 
 

@@ -104,8 +104,8 @@ def later(client: FlaskClient, seconds: float) -> None:
         replace(sample, enrolled_at=int(time.time() - seconds))
         for sample in employee.second.samples
     )
-    older = replace(employee, second=replace(employee.second, samples=made), enrolment_id="aged")
-    client.application.extensions["service"].store.update(older, employee.enrolment_id)
+    older = replace(employee, second=replace(employee.second, samples=made))
+    client.application.extensions["service"].store.set_second(older)
 
 
 def test_a_login_enrols_under_the_second_model(start: Start, tmp_path: Path) -> None:
@@ -193,9 +193,7 @@ def test_samples_that_disagree_are_forgotten(start: Start, tmp_path: Path) -> No
     assert employee.second
     elsewhere = replace(employee.second, vectors=-employee.second.vectors)
     store = client.application.extensions["service"].store
-    store.update(
-        replace(employee, second=elsewhere, enrolment_id="elsewhere"), employee.enrolment_id
-    )
+    store.set_second(replace(employee, second=elsewhere))
     later(client, DAY_S + 60)
     log_in(client)
     assert samples(client) == 0
@@ -237,12 +235,16 @@ def test_the_models_change_places(start: Start, tmp_path: Path, own: dict[str, s
     log_in(client)
     variables = {name.upper(): value for name, value in own.items()}
     variables |= {"SQLITE_PATH": str(tmp_path / "employees.db"), "FACE_MODEL": "facenet"}
-    still = run("models", "migrate", "--finish", "--yes", SECOND_FACE_MODEL="dlib", **variables)
+    finish = "models", "migrate", "--finish", "--yes"
+    still = run(*finish, SECOND_FACE_MODEL="dlib", **variables)
     assert still.returncode == 1
     assert "unset it and restart the service" in still.stderr
+    unsure = run(*finish, **variables | {"FACE_MODEL": "auto"})
+    assert unsure.returncode == 1
+    assert "FACE_MODEL is auto" in unsure.stderr
     hashes = {*stored(client).photo_hashes}
-    done = run("models", "migrate", "--finish", "--yes", **variables)
-    assert "Deleted vectors of other models of 1 employees." in done.stdout
+    done = run(*finish, **variables)
+    assert "Deleted vectors of other models: 1 employees." in done.stdout
     left = stored(swapped)
     assert (left.model, left.second) == (shown["model"], None)
     assert hashes <= {*left.photo_hashes}
@@ -268,7 +270,7 @@ def test_who_is_left_and_what_they_must_do(
     listed = run("models", "migrate", SECOND_MODEL_UNTIL="2999-12-31", **variables)
     rows = [line.split("\t")[::3] for line in listed.stdout.splitlines()]
     assert rows == [
-        ["2", "log in"],
+        ["2", "log in with a liveness check or fraud detection"],
         ["3", "enrol again, known to vggface2"],
         ["4", "enrol again, their record cannot be read"],
     ]
@@ -293,6 +295,63 @@ def test_the_second_model_is_another_one(tmp_path: Path) -> None:
         ready_app(tmp_path, second_face_model="dlib")
     listed = run("models", "migrate", **variables)
     assert "SECOND_FACE_MODEL is the model that runs, dlib" in listed.stderr
+
+
+def test_an_enrolment_stays_what_it_was(start: Start) -> None:
+    client = start()
+    enrol(client)
+    tag = client.get(PATH).headers["ETag"]
+    log_in(client)
+    assert client.get(PATH).headers["ETag"] == tag
+    changed = client.patch(PATH, json={"surname": "Collins"}, headers={"If-Match": tag})
+    assert changed.status_code == 200
+    assert samples(client) == 1
+
+
+def test_a_removed_sample_takes_those_of_logins_with_it(start: Start) -> None:
+    client = start()
+    enrol(client)
+    added = client.post(f"{PATH}/samples", json={"feature_vector": alike(1)[0]})
+    log_in(client)
+    assert samples(client) == 1
+    path = f"{PATH}/samples/{added.get_json()['sample_id']}"
+    assert client.delete(path).status_code == 204
+    assert samples(client) == 0
+
+
+def test_what_was_enrolled_is_final(start: Start) -> None:
+    client = start()
+    body = {"name": "Eileen", "surname": "Collins", "photos": [photos.astronaut()]}
+    assert client.put(PATH, json=body).status_code == 201
+    later(client, 2 * DAY_S)
+    before = stored(client).second
+    log_in(client, photos.astronaut_again())
+    assert before
+    assert samples(client) == len(before.vectors) == 1
+    swapped = start(face_model="facenet", second_face_model="dlib")
+    first = stored(swapped).vectors
+    log_in(swapped)
+    assert stored(swapped).vectors.tobytes() == first.tobytes()
+
+
+def test_a_network_that_fails_fails_no_login(start: Start) -> None:
+    client = start()
+    enrol(client)
+    service = client.application.extensions["service"]
+    service.second.model = replace(service.second.model, crops=(1.0, float("nan")))
+    log_in(client)
+    body = {"name": "Grace", "surname": "Hopper", "img_base64": photos.admiral()}
+    assert client.post("/api/store/8", json=body).status_code == 200
+
+
+def test_without_its_weights_the_service_runs_alone(start: Start, tmp_path: Path) -> None:
+    client = start(facenet_weights=str(tmp_path / "gone.pt"))
+    enrol(client)
+    log_in(client)
+    assert client.get("/api/v2/system").get_json()["second_model"] is None
+    refused = client.get("/api/v2/employees?second_model=missing")
+    assert refused.status_code == 400
+    assert "SECOND_FACE_MODEL" in refused.text
 
 
 def test_a_model_that_takes_all_for_one_person_does_not_start(start: Start) -> None:

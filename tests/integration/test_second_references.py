@@ -5,7 +5,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from app.storage import Employee, EmployeeStore, Reference, Sample, Selection
+import pytest
+
+from app.storage import Employee, EmployeeStore, NoSuchEmployee, Reference, Sample, Selection
 from app.storage.sqlite.store import SqliteStore
 from testbed.employees import as_stored, ids, someone
 
@@ -21,6 +23,7 @@ def as_read(reference: Reference | None) -> object:
         reference.vectors.tobytes(),
         reference.samples,
         reference.photo_hashes,
+        reference.of_logins,
     )
 
 
@@ -39,8 +42,9 @@ def test_both_references_come_back(store: EmployeeStore) -> None:
     outlines = [(each.model, each.second_model) for each in store.outlines()]
     assert outlines == [("dlib", "vggface2"), ("dlib", None)]
     assert store.models() == {"dlib": 2}
-    assert store.count_second() == 1
-    lacking = Selection(lacks_second=True)
+    assert store.count_second("vggface2", "dlib") == 1
+    assert store.count_second("dlib") == 0
+    lacking = Selection(lacks="vggface2")
     assert ids(store.find(lacking, limit=9)) == [2]
     assert store.count_selected(lacking) == 1
 
@@ -52,7 +56,23 @@ def test_an_update_keeps_and_drops_it(store: EmployeeStore) -> None:
     assert as_read(only(store).second) == as_read(SECOND)
     store.update(replace(BOTH, enrolment_id="third", second=None), "second")
     assert only(store).second is None
-    assert store.count_second() == 0
+    assert store.count_second("vggface2") == 0
+
+
+def test_it_is_set_while_the_enrolment_stays(store: EmployeeStore) -> None:
+    store.add(replace(BOTH, second=None))
+    before, position = only(store), store.position()
+    of_logins = replace(SECOND, of_logins=True)
+    store.set_second(replace(before, name="not taken", second=of_logins))
+    assert (only(store).enrolment_id, only(store).name) == (before.enrolment_id, before.name)
+    assert as_read(only(store).second) == as_read(of_logins)
+    assert store.changes_since(position).employee_ids == {1}
+    store.set_second(before)
+    assert only(store).second is None
+    store.replace(someone(1, seed=1))
+    with pytest.raises(NoSuchEmployee):
+        store.set_second(replace(before, second=SECOND))
+    assert only(store).second is None
 
 
 def test_a_replaced_or_removed_person_leaves_nothing(store: EmployeeStore) -> None:
@@ -61,7 +81,7 @@ def test_a_replaced_or_removed_person_leaves_nothing(store: EmployeeStore) -> No
     assert only(store).second is None
     store.replace(BOTH)
     store.remove(1)
-    assert store.count_second() == 0
+    assert store.count_second("vggface2") == 0
 
 
 def test_a_person_is_seen_under_either_model() -> None:
@@ -83,3 +103,12 @@ def test_what_an_older_release_leaves_behind_is_not_taken(tmp_path: Path) -> Non
         with closing(sqlite3.connect(path, isolation_level=None)) as older:
             older.execute("UPDATE employees SET enrolment_id = 'of an older release'")
         assert only(store).second is None
+
+
+def test_one_that_cannot_be_read_locks_nobody_out(tmp_path: Path) -> None:
+    path = tmp_path / "employees.db"
+    with closing(SqliteStore(path)) as store:
+        store.add(BOTH)
+        with closing(sqlite3.connect(path, isolation_level=None)) as intruder:
+            intruder.execute("UPDATE employees SET second = '{}'")
+        assert as_stored(only(store)) == as_stored(BOTH)

@@ -58,7 +58,7 @@ def blueprint(
     faces.add(api, use.faces, slots)
     liveness_sessions.add(api, service, limits)
     feature_vectors.add(api, service, use.faces, slots)
-    people.add(api, use.enrolment, use.employees, slots, pages)
+    people.add(api, service, use.enrolment, use.employees, slots, pages)
     samples.add(api, use.samples, slots)
     transfer.add(api, service, audit)
     return api

@@ -19,6 +19,7 @@ from app.api.v2.people_schemas import (
     EmployeePatch,
     ListQuery,
 )
+from app.lifecycle import Service
 from app.limiter import Limiter, Pages
 from app.recognition import NotAnImage
 from app.storage import Employee, Profile
@@ -30,7 +31,12 @@ _PATH = "/employees/<id:employee_id>"
 
 
 def add(
-    api: Blueprint, enrolment: Enrolment, employees: Employees, slots: Limiter, pages: Pages
+    api: Blueprint,
+    service: Service,
+    enrolment: Enrolment,
+    employees: Employees,
+    slots: Limiter,
+    pages: Pages,
 ) -> None:
     """Add the calls.
 
@@ -124,7 +130,7 @@ def add(
                 name=asked.q,
                 groups=chosen(asked.group),
                 external_id=asked.external_id,
-                lacks_second=asked.second_model == "missing",
+                lacks=_second_model(service) if asked.second_model else None,
             )
             people = [person_json(employee) for employee in listed.employees]
         last = None if listed.is_last else str(listed.employees[-1].employee_id)
@@ -136,6 +142,13 @@ def _none_usable(error: NoUsablePhoto) -> Problem:
     status = 415 if error.code == NotAnImage.code else 422
     refused = [refused_json(each) for each in error.refused]
     return Problem(status, error.code, str(error), members={"refused": refused})
+
+
+def _second_model(service: Service) -> str:
+    if service.second is None:
+        sentence = "second_model: this service changes to no other model (SECOND_FACE_MODEL)"
+        raise Problem(400, "bad_request", sentence)
+    return service.second.model.name
 
 
 def _tagged(answer: Response, employee: Employee) -> Response:

@@ -40,7 +40,7 @@ _SECOND_MODEL = named(
     "SecondModel",
     described(
         name=_TEXT,
-        enrolled=about("employees enrolled under both", _WHOLE),
+        enrolled=about("employees enrolled under both; null if unknown now", _MAYBE_WHOLE),
         until=about(
             "the last day on which logins enrol; null if there is no end",
             {"type": ["string", "null"], "format": "date"},
@@ -121,12 +121,10 @@ def _second_model(service: Service, stated: Stated) -> dict[str, object] | None:
     """Return how many people are enrolled under a second model, and until when logins do that."""
     if service.second is None:
         return None
-    until = stated.second_model_until
-    return {
-        "name": service.second.model.name,
-        "enrolled": service.store.count_second(),
-        "until": until and until.isoformat(),
-    }
+    until, enrolled, second = stated.second_model_until, None, service.second.model.name
+    with suppress(*UNREADY):
+        enrolled = service.store.count_second(service.recogniser.model.name, second)
+    return {"name": second, "enrolled": enrolled, "until": until and until.isoformat()}
 
 
 def _employees(service: Service) -> int | None:

@@ -83,6 +83,12 @@ def reseal_update(employee: Employee, keys: VectorKeys) -> UpdateOne:
     )
 
 
+def second_update(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
+    """Return the update that stores the employee's second reference."""
+    fields = _second_field(employee, keys)
+    return {"$set": fields} if fields else {"$unset": {"second": True}}
+
+
 def _second_field(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
     """Return the second reference; nothing if there is none."""
     if (second := employee.second) is None:
@@ -94,6 +100,7 @@ def _second_field(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
             **fields,
             "samples": _samples_json(second.samples),
             "photo_hashes": list(second.photo_hashes),
+            "of_logins": second.of_logins,
         }
     }
 
@@ -103,7 +110,8 @@ def _second(document: Mapping[str, Any], keys: VectorKeys) -> Reference | None:
     try:
         second = document["second"] | {"_id": document["_id"]}
         hashes = tuple(bytes(each) for each in second["photo_hashes"])
-        return Reference(second["model"], _vectors(second, keys), _samples(second), hashes)
+        vectors, samples = _vectors(second, keys), _samples(second)
+        return Reference(second["model"], vectors, samples, hashes, bool(second["of_logins"]))
     except _UNREADABLE:
         return None
 

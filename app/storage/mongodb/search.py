@@ -39,8 +39,8 @@ def query(selection: Selection) -> dict[str, Any]:
         conditions.append({"groups": {"$in": sorted(selection.groups)}})
     if selection.external_id is not None:
         conditions.append({"external_id": selection.external_id})
-    if selection.lacks_second:
-        conditions.append({"second.model": {"$exists": False}})
+    if selection.lacks is not None:
+        conditions.append({name: {"$ne": selection.lacks} for name in ("model", "second.model")})
     return {"$and": conditions} if conditions else {}
 
 

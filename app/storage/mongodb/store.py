@@ -39,6 +39,7 @@ from app.storage.mongodb.documents import (
     from_document,
     outline,
     reseal_update,
+    second_update,
     to_document,
 )
 from app.storage.mongodb.sessions import Sessions
@@ -201,9 +202,16 @@ class MongoStore:
     def models(self) -> dict[str, int]:
         return self._count_by(MODEL)
 
-    def count_second(self) -> int:
+    def count_second(self, *models: str) -> int:
         with self._operation():
-            return self._employees.count_documents({"second.model": {"$exists": True}})
+            return self._employees.count_documents({"second.model": {"$in": models}})
+
+    def set_second(self, employee: Employee) -> None:
+        update = second_update(employee, self._keys)
+        with self._operation():
+            written = self._writer.amend(employee.employee_id, employee.enrolment_id, update)
+        if not written:
+            raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
 
     def check_seals(self) -> None:
         self._keys.check_keys(self._count_by(SEALED_WITH))

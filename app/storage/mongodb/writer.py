@@ -86,6 +86,18 @@ class Writer:
         self.log({"_id": employee_id} | (successor or {}))
         return exchanged
 
+    def amend(self, employee_id: int, enrolment_id: str, update: Document) -> bool:
+        """Update the document of an enrolment; return False if that is not stored any more.
+
+        The update has the same result if it is made twice.
+        """
+        enrolment = enrolment_query(employee_id, enrolment_id or None)
+        marked = update | {"$set": update.get("$set", {}) | UNLOGGED}
+        amended = _with_retries(lambda _: self._employees.update_one(enrolment, marked))
+        if amended.matched_count:
+            self.log({"_id": employee_id, "enrolment_id": enrolment_id or None})
+        return bool(amended.matched_count)
+
     def log(self, document: Document) -> None:
         """Log that an employee's document changed."""
         _with_retries(lambda _: self._changes.append(document["_id"]))

@@ -72,6 +72,7 @@ def _second_json(employee: Employee, keys: VectorKeys) -> str | None:
             "dimension": second.vectors.shape[1],
             "samples": _samples_json(second.samples),
             "photo_hashes": b"".join(second.photo_hashes).hex(),
+            "of_logins": second.of_logins,
             "sealed_with": stored.sealed_with,
             "seal": stored.seal.hex(),
             "vectors": base64.b64encode(stored.vectors).decode(),
@@ -80,20 +81,21 @@ def _second_json(employee: Employee, keys: VectorKeys) -> str | None:
 
 
 def _second(row: Mapping[str, Any], keys: VectorKeys) -> Reference | None:
-    """Return the second reference; None if it cannot be opened, or is of an earlier enrolment."""
+    """Return the second reference; None if it cannot be read, or is of an earlier enrolment."""
     if row["second"] is None:
         return None
-    second = json.loads(row["second"])
-    if second["of"] != row["enrolment_id"]:
-        return None
-    vectors, seal = base64.b64decode(second["vectors"]), bytes.fromhex(second["seal"])
-    stored, model = Stored(vectors, second["sealed_with"], seal), second["model"]
     try:
+        second = json.loads(row["second"])
+        if second["of"] != row["enrolment_id"]:
+            return None
+        vectors, seal = base64.b64decode(second["vectors"]), bytes.fromhex(second["seal"])
+        stored, model = Stored(vectors, second["sealed_with"], seal), second["model"]
         opened = keys.open(stored, row["employee_id"], model, second["dimension"])
-    except CannotOpen:
+        hashes = _photo_hashes(bytes.fromhex(second["photo_hashes"]))
+        samples = tuple(Sample(*each) for each in second["samples"])
+        return Reference(model, opened, samples, hashes, second["of_logins"])
+    except (CannotOpen, KeyError, TypeError, ValueError):
         return None
-    samples = tuple(Sample(*each) for each in second["samples"])
-    return Reference(model, opened, samples, _photo_hashes(bytes.fromhex(second["photo_hashes"])))
 
 
 def _samples_json(samples: Sequence[Sample]) -> list[list[int | None]]:

@@ -108,7 +108,8 @@ END;
 # What the release after those additions added, in the same way.
 SECOND = """
 ALTER TABLE employees ADD COLUMN second TEXT CHECK (json_type(second) = 'object');
-CREATE INDEX employees_by_second ON employees (employee_id) WHERE second IS NOT NULL;
+CREATE INDEX employees_by_second ON employees (json_extract(second, '$.model'))
+    WHERE second IS NOT NULL;
 """
 COLUMNS = (
     "employee_id",

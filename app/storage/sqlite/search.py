@@ -27,10 +27,12 @@ def condition(selection: Selection) -> tuple[str, Parameters]:
     if selection.external_id is not None:
         conditions.append("external_id = ?")
         parameters.append(selection.external_id)
-    if selection.lacks_second:
+    if selection.lacks is not None:
         conditions.append(
-            "employee_id NOT IN (SELECT employee_id FROM employees WHERE second IS NOT NULL)"
+            "model <> ? AND employee_id NOT IN (SELECT employee_id FROM employees "
+            "WHERE second IS NOT NULL AND json_extract(second, '$.model') = ?)"
         )
+        parameters += [selection.lacks] * 2
     return " AND ".join(conditions), parameters
 
 

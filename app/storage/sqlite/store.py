@@ -193,12 +193,26 @@ class SqliteStore:
     def models(self) -> dict[str, int]:
         return self._count_by("model")
 
-    def count_second(self) -> int:
+    def count_second(self, *models: str) -> int:
         with self._file.connection() as database:
             (count,) = database.execute(
-                "SELECT count(*) FROM employees WHERE second IS NOT NULL"
+                "SELECT count(*) FROM employees WHERE second IS NOT NULL "
+                "AND json_extract(second, '$.model') IN (SELECT value FROM json_each(?))",
+                (json.dumps(models),),
             ).fetchone()
         return int(count)
+
+    def set_second(self, employee: Employee) -> None:
+        with self._file.transaction() as database:
+            written = database.execute(
+                "UPDATE employees SET second = :second "
+                "WHERE employee_id = :employee_id AND enrolment_id = :enrolment_id",
+                self._row(employee),
+            )
+            if not written.rowcount:
+                raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
+            changes.append(database, employee.employee_id)
+        self._file.wipe_log()
 
     def check_seals(self) -> None:
         self._keys.check_keys(self._count_by("sealed_with"))
