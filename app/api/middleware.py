@@ -53,7 +53,7 @@ def register(app: Flask, access: Access, metrics: Metrics, export: TraceExport |
     def end(response: Response) -> Response:
         response.headers["X-Request-ID"] = g.request_id
         response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Cache-Control"] = "no-store"
+        response.headers.setdefault("Cache-Control", "no-store")
         ended, passed = time.perf_counter(), stages.passed()
         elapsed, spent = ended - g.began, stages.spent(passed)
         status, code = response.status_code, g.get("code")

@@ -1,6 +1,7 @@
 """The console: pages for people and administrators, served as files that nothing builds."""
 
 import gzip
+import hashlib
 import mimetypes
 from collections.abc import Iterator
 from importlib.resources import files
@@ -27,6 +28,7 @@ _HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
     "Referrer-Policy": "no-referrer",
     "Vary": "Accept-Encoding",
+    "Cache-Control": "no-cache",
 }
 
 
@@ -34,6 +36,7 @@ class _File(NamedTuple):
     kind: str
     plain: bytes
     zipped: bytes
+    digest: str
 
 
 def blueprint() -> Blueprint:
@@ -77,12 +80,17 @@ def _read(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, _File]]:
         else:
             kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
             plain = entry.read_bytes()
-            yield name, _File(kind, plain, gzip.compress(plain, mtime=0))
+            digest = hashlib.sha256(plain).hexdigest()
+            yield name, _File(kind, plain, gzip.compress(plain, mtime=0), digest)
 
 
 def _answer(file: _File) -> Response:
+    """Answer with the file, or that the browser has it. Browsers ask each time, so none is old."""
     response = Response(file.plain, mimetype=file.kind, headers=_HEADERS)
-    if "gzip" in request.headers.get("Accept-Encoding", ""):
+    response.set_etag(file.digest)
+    if request.accept_encodings["gzip"]:
         response.data = file.zipped
         response.headers["Content-Encoding"] = "gzip"
+        response.set_etag(f"{file.digest}-gzip")
+    response.make_conditional(request)
     return response

@@ -39,7 +39,7 @@ def test_every_file_is_served_under_a_strict_policy(client: FlaskClient, file: s
     assert "camera=(self)" in response.headers["Permissions-Policy"]
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert response.headers["Referrer-Policy"] == "no-referrer"
-    assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Cache-Control"] == "no-cache"
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,19 @@ def test_files_travel_compressed(client: FlaskClient) -> None:
     assert response.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(response.data) == (STATIC / "style.css").read_bytes()
     assert response.headers["Vary"] == "Accept-Encoding"
+    plain = client.get("/console/style.css", headers={"Accept-Encoding": "gzip;q=0"})
+    assert "Content-Encoding" not in plain.headers
+    assert plain.headers["ETag"] != response.headers["ETag"]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_a_file_that_the_browser_has_is_not_sent_again(client: FlaskClient, encoding: str) -> None:
+    asked = {"Accept-Encoding": encoding}
+    first = client.get("/console/app.js", headers=asked)
+    asked["If-None-Match"] = first.headers["ETag"]
+    again = client.get("/console/app.js", headers=asked)
+    assert (again.status_code, again.data) == (304, b"")
+    assert client.get("/console/style.css", headers=asked).status_code == 200
 
 
 @pytest.mark.parametrize(
