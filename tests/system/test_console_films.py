@@ -49,7 +49,7 @@ def test_a_challenge_is_filmed_and_must_be_performed(
         tab.click("Log in")  # and does nothing
         page.wait_for_selector("[data-state=filming]")
         text = told(tab, "Not logged in")
-        assert "The film does not show what was asked." in text
+        assert "The recording does not show what was asked." in text
         assert re.search(r"Movements\s+failed", text)
 
 

@@ -135,7 +135,7 @@ def test_a_photo_instead_of_the_camera(browser: Browser, empty: RunningService) 
     with browser.tab(may_film=False) as tab:
         page = console(tab, empty)
         page.locator("input[type=file]").set_input_files(GRACE_HOPPER)
-        expect(page.locator(".guidance")).to_have_text("Good, hold still")
+        expect(page.locator(".guidance")).to_have_text("This photo can be used")
         enrol(tab)
         tab.click("Log in")
         told(tab, "Welcome")
@@ -196,9 +196,10 @@ def test_a_hostile_name_is_text(browser: Browser, empty: RunningService) -> None
         assert HOSTILE in told(tab, "Welcome")
         expect(page.locator("main img")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        tab.click("Enrol somebody else")
         page.get_by_label("First name").fill("Grace\u202ereppoH")
         tab.click("Enrol me")
-        expect(page.get_by_text("The service does not take these details.")).to_be_visible()
+        expect(page.get_by_text("The service cannot accept these details.")).to_be_visible()
         assert tab.faults == [], tab.faults
 
 
@@ -219,6 +220,7 @@ def test_a_login_key_gets_no_distance_and_cannot_enrol(browser: Browser, tmp_pat
             page = console(tab, service)
             give(page, keys[Role.LOGIN][0])
             start(tab)
+            expect(page.locator(".lead")).to_have_text("A look into the camera is enough.")
             expect(page.get_by_role("button", name="Enrol me")).to_have_count(0)
             tab.click("Log in")
             assert "Distance" not in told(tab, "Welcome")

@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-STATIC = Path(__file__).parents[2] / "app" / "console" / "static"
+from app.recognition import NotAnImage, UnusableImage
+
+APP = Path(__file__).parents[2] / "app"
+STATIC = APP / "console" / "static"
 LANGUAGES = sorted((STATIC / "strings").iterdir())
 MODULES = sorted(path for path in STATIC.rglob("*.js") if path not in LANGUAGES)
 
@@ -84,22 +87,53 @@ def test_every_named_string_is_there() -> None:
             assert name in known, f"{path.name}: {name}"
 
 
-def test_the_page_holds_no_text_and_no_code() -> None:
-    texts: list[str] = []
+def test_the_page_holds_no_code_and_loads_all_modules_at_once() -> None:
     tags: list[tuple[str, dict[str, str | None]]] = []
 
     class Reader(HTMLParser):
-        def handle_data(self, data: str) -> None:
-            texts.append(data.strip())
-
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             tags.append((tag, dict(attrs)))
 
     Reader().feed((STATIC / "index.html").read_text())
-    assert "".join(texts) == ""
     for tag, attributes in tags:
         assert not any(name == "style" or name.startswith("on") for name in attributes)
         assert tag != "script" or attributes.get("src") == "app.js"
+    loaded = {each["href"] for _, each in tags if each.get("rel") == "modulepreload"}
+    needed = {STATIC / "app.js", STATIC / "pages" / "start.js"}
+    while found := {path for module in needed for path in imported(module)} - needed:
+        needed |= found
+    missing = {str(path.relative_to(STATIC)) for path in needed} - loaded - {"app.js"}
+    assert {name for name in missing if not name.startswith("pages/")} == set()
+    assert all(name and (STATIC / name).is_file() for name in loaded)
+
+
+def imported(module: Path) -> set[Path]:
+    """Return the modules that a module imports when it is loaded."""
+    names = re.findall(r'^import .* from "([^"]+)";', code(module), re.MULTILINE)
+    return {(module.parent / name).resolve() for name in names}
+
+
+# Codes of calls that the console never makes, or of bodies that it never sends.
+NEVER_SHOWN = {
+    *("not_json", "encoded", "wrong_dimension", "page_too_large", "bad_export", "no_audit_file"),
+    *("cursor_expired", "not_verified", "employee_exists", "external_id_taken", "last_sample"),
+    *("too_many_samples", "other_model", "no_such_sample"),
+}
+
+
+def codes() -> set[str]:
+    """Return the codes of all problems that the API answers with."""
+    sources = "".join(path.read_text() for path in (APP / "api").rglob("*.py"))
+    kinds = [NotAnImage, UnusableImage, *UnusableImage.__subclasses__()]
+    named = re.findall(r'(?:Problem\(\d+, |_unavailable\(|: \(|code = )"([a-z_]+)"', sources)
+    return {kind.code for kind in kinds} | set(named)
+
+
+def test_there_are_words_for_each_code_that_the_pages_can_get() -> None:
+    found = codes()
+    assert {"too_many_failures", "internal_error", "key_missing", "image_too_large"} <= found
+    known = strings(STATIC / "strings" / "en.js")
+    assert {code for code in found - NEVER_SHOWN if f"problem.{code}" not in known} == set()
 
 
 def test_the_style_sheet_loads_nothing() -> None:

@@ -2,6 +2,8 @@
 
 const ROOT = new URL("../", document.baseURI);
 const POLL_MS = 2000;
+const LONGEST_MS = 60_000; // a call
+const ROUTERS = [502, 503, 504]; // what stands in front of a service that is away says this
 
 let key = null;
 let awayListener = () => {};
@@ -45,7 +47,8 @@ export async function call(method, path, { json, form, query, headers = {}, sign
   if (key !== null) sent["X-API-Key"] = key;
   if (json !== undefined) sent["Content-Type"] = "application/json";
   const body = json !== undefined ? JSON.stringify(json) : form ? asForm(form) : undefined;
-  const request = { method, headers: sent, body, signal, credentials: "omit", redirect: "error" };
+  const ends = AbortSignal.any([AbortSignal.timeout(LONGEST_MS), ...(signal ? [signal] : [])]);
+  const request = { method, headers: sent, body, signal: ends, credentials: "omit", redirect: "error" };
   let response;
   let text;
   try {
@@ -53,17 +56,24 @@ export async function call(method, path, { json, form, query, headers = {}, sign
     text = await response.text();
   } catch (error) {
     if (signal?.aborted) throw error;
-    const away = new Problem(0, { code: "away", title: "" });
-    watchForReturn(away);
-    throw away;
+    throw gone();
   }
   if (response.ok) return { status: response.status, headers: response.headers, data: parsed(text) };
   const said = parsed(text);
-  const members = said && typeof said === "object" ? said : { code: "http_error", title: said ?? "" };
+  const isOurs = typeof said?.code === "string";
+  if (!isOurs && ROUTERS.includes(response.status)) throw gone();
+  const members = isOurs ? said : { code: "http_error", title: "" };
   const wait = response.headers.get("Retry-After");
   const problem = new Problem(response.status, members, wait === null ? null : Number(wait));
   if (problem.code === "not_ready") watchForReturn(problem);
   throw problem;
+}
+
+/** What to throw if the service does not answer; from now on, its return is waited for. */
+function gone() {
+  const problem = new Problem(0, { code: "away", title: "" });
+  watchForReturn(problem);
+  return problem;
 }
 
 /** Wait for some milliseconds. Throws an AbortError if signal is aborted meanwhile. */
@@ -95,13 +105,18 @@ function asForm(members) {
   return form;
 }
 
+/** What a JSON text holds; null if it is none. */
 function parsed(text) {
-  if (text === "") return null;
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, exact);
   } catch {
-    return text;
+    return null;
   }
+}
+
+/** Keep an employee id that a number cannot hold as its digits, if the browser tells them. */
+function exact(name, value, context) {
+  return Number.isInteger(value) && !Number.isSafeInteger(value) ? (context?.source ?? value) : value;
 }
 
 /** Ask until the service is ready; say when it is away, and when it is back. */
@@ -111,7 +126,7 @@ async function watchForReturn(problem) {
   awayListener(problem);
   for (;;) {
     await pause(POLL_MS);
-    const isReady = await fetch(new URL("readyz", ROOT), { credentials: "omit" }).then(
+    const isReady = await fetch(new URL("readyz", ROOT), { credentials: "omit", signal: AbortSignal.timeout(LONGEST_MS) }).then(
       (response) => response.ok,
       () => false,
     );

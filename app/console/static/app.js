@@ -9,12 +9,14 @@ import { button, el, message, problemMessage } from "./ui.js";
 
 const REFUSED = [401, 403];
 const RETRY_S = 5;
+const PASSING = "[data-code=away], [data-code=not_ready]"; // messages that are wrong once it is back
 
 const header = el("header");
 const notice = el("div", { id: "notice" });
 const main = el("main", { id: "main", tabindex: "-1" });
 const footer = el("footer");
 let leaving = new AbortController();
+let hasArrived = false;
 
 function visible() {
   return pages.filter((page) => may(...page.roles));
@@ -89,29 +91,38 @@ async function enterKey() {
 async function forgetKey() {
   useKey(null);
   leaving.abort();
-  main.replaceChildren();
   await arrive();
 }
 
 async function speak(code) {
-  await load(code);
+  try {
+    await load(code);
+  } catch {
+    notice.replaceChildren(message("warn", t("problem.away")));
+    renderHeader();
+    return;
+  }
   renderPage();
+  header.querySelector("select").focus();
 }
 
 /** Learn what the caller may do, as soon as the service can tell, and show the page. */
 async function arrive() {
+  hasArrived = false;
+  main.replaceChildren(el("p", { class: "loading", role: "status" }, t("frame.loading")));
   for (;;) {
     try {
       await learn();
       break;
     } catch (error) {
-      if (error.status === 0) return; // arrives again when the service is back
+      if (error.status === 0 || error.code === "not_ready") return; // arrives again when the service is back
       if (REFUSED.includes(error.status)) break;
       notice.replaceChildren(problemMessage(error, "warn"));
       await pause(1000 * (error.retryAfterS ?? RETRY_S));
     }
   }
   notice.replaceChildren();
+  hasArrived = true;
   renderPage();
 }
 
@@ -125,13 +136,15 @@ function turn() {
 onAway((problem) => {
   if (problem === null) {
     notice.replaceChildren();
-    if (main.childElementCount === 0) arrive();
+    for (const said of main.querySelectorAll(PASSING)) said.remove();
+    if (!hasArrived) arrive();
     return;
   }
   notice.replaceChildren(message("warn", t(problem.status === 0 ? "frame.away" : "frame.not_ready")));
 });
 
 window.addEventListener("hashchange", turn);
-await load(preferred());
-document.body.append(header, notice, main, footer);
+await load(preferred()).catch(() => load("en"));
+document.title = t("frame.name");
+document.body.replaceChildren(header, notice, main, footer);
 await arrive();

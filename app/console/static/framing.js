@@ -39,9 +39,9 @@ export async function look(photo, signal) {
 
 /** What the person should do, as [kind, sentence]. seen: the answer of `faces`. */
 export function advice({ width, height, faces }) {
-  const [face, rival] = faces;
+  const [face] = faces;
   if (!face) return ["warn", t("advice.look")];
-  if (rival && rival.quality.size_px >= RIVAL * face.quality.size_px) return ["warn", t("advice.alone")];
+  if (areSeveral(faces)) return ["warn", t("advice.alone")];
   const { left, top, width: across, height: tall } = face.box;
   if (tall > TOO_NEAR * height) return ["warn", t("advice.further")];
   if (tall < TOO_FAR * height) return ["warn", t("advice.face_too_small")];
@@ -49,6 +49,19 @@ export function advice({ width, height, faces }) {
   if (Math.max(Math.abs(x), Math.abs(y)) > ASIDE) return ["warn", t("advice.centre")];
   if (face.usable) return ["good", t("advice.good")];
   return ["warn", has(`advice.${face.code}`) ? t(`advice.${face.code}`) : face.advice];
+}
+
+/** Whether a photo can be used, as [kind, sentence]: nobody is there to be told what to do. */
+export function judgement({ faces }) {
+  const [face] = faces;
+  if (!face) return ["warn", t("photo.no_face")];
+  if (areSeveral(faces)) return ["warn", t("photo.several_faces")];
+  if (face.usable) return ["good", t("photo.good")];
+  return ["warn", has(`photo.${face.code}`) ? t(`photo.${face.code}`) : face.advice];
+}
+
+function areSeveral([face, rival]) {
+  return rival !== undefined && rival.quality.size_px >= RIVAL * face.quality.size_px;
 }
 
 /** Draw the faces that the service saw into an <svg> that lies over the picture. */

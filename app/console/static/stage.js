@@ -1,12 +1,13 @@
 // Where the person is seen: the camera or a photo, what the service sees in it, and what to do.
 
 import { CameraFault, openCamera, snap } from "./camera.js";
-import { advice, draw, look, watch } from "./framing.js";
-import { button, el, message, problemMessage, svg } from "./ui.js";
+import { advice, draw, judgement, look, watch } from "./framing.js";
+import { button, el, message, newId, problemMessage, svg } from "./ui.js";
 import { t } from "./strings.js";
 
 const FRAMING_PX = 640; // longer side of the photos that are only looked at
 const PREVIEW_PX = 1280;
+const UNREADABLE = [400, 413, 415]; // answers to a file that cannot be used at all
 
 export class Stage {
   #signal;
@@ -33,8 +34,8 @@ export class Stage {
     this.fault = el("div");
     const empty = el("div", { class: "empty" }, outline(), this.start, el("p", { class: "small" }, t("stage.private")));
     const film = el("div", { class: "director" }, this.order, this.detail, this.progress);
-    const choose = button(t("stage.choose"), () => this.picker.click(), { kind: "quiet" });
-    this.stop = button(t("stage.stop"), () => this.close(), { kind: "quiet" });
+    const choose = button(t("stage.choose"), () => this.picker.click());
+    this.stop = button("", () => this.close(), { kind: "quiet" });
     this.box = el("div", { class: "stage", "data-state": "empty" }, this.view, empty, this.guidance, film);
     this.element = el("div", { class: "stack" }, this.box, this.fault, el("div", { class: "row middle" }, this.stop, choose, this.picker));
     this.#show("empty");
@@ -49,9 +50,12 @@ export class Stage {
     this.#ready = listener;
   }
 
-  /** Let a control be used only while there is something to send. */
+  /** Let a control be used only while there is something to send. Return what says why it cannot. */
   enables(control) {
-    this.#enabled.push(control);
+    const why = el("p", { class: "hint", id: newId() }, t("stage.needed"));
+    control.setAttribute("aria-describedby", why.id);
+    this.#enabled.push([control, why]);
+    return why;
   }
 
   /** Open the camera, or say why there is none. */
@@ -129,11 +133,13 @@ export class Stage {
   #show(state) {
     this.box.dataset.state = state;
     this.stop.hidden = state === "empty";
+    this.stop.textContent = t(this.#file ? "stage.remove" : "stage.stop");
+    for (const [, why] of this.#enabled) why.hidden = state !== "empty";
     this.#enable(state !== "empty");
   }
 
   #enable(isOn) {
-    for (const control of this.#enabled) control.disabled = !isOn;
+    for (const [control] of this.#enabled) control.disabled = !isOn;
   }
 
   /** Show what the service sees, as long as the camera runs. */
@@ -150,7 +156,7 @@ export class Stage {
 
   #tell(seen) {
     draw(this.overlay, seen);
-    const [kind, text] = seen ? advice(seen) : ["", ""];
+    const [kind, text] = seen ? (this.#file ? judgement : advice)(seen) : ["", ""];
     this.guidance.className = `guidance ${kind}`;
     if (this.guidance.textContent !== text) this.guidance.textContent = text;
   }
@@ -170,7 +176,9 @@ export class Stage {
     try {
       this.#tell(await look(file, signal));
     } catch (error) {
-      if (!signal.aborted) this.fault.replaceChildren(problemMessage(error));
+      if (signal.aborted) return;
+      if (UNREADABLE.includes(error.status)) this.close();
+      this.fault.replaceChildren(problemMessage(error));
     }
   }
 

@@ -6,10 +6,10 @@ let strings = {};
 export let language = "en";
 
 /** The languages that there are, as [code, name] in that language itself. */
-export const languages = LANGUAGES.map((code) => [
-  code,
-  new Intl.DisplayNames([code], { type: "language" }).of(code),
-]);
+export const languages = LANGUAGES.map((code) => {
+  const name = new Intl.DisplayNames([code], { type: "language" }).of(code);
+  return [code, name[0].toLocaleUpperCase(code) + name.slice(1)];
+});
 
 /** The first of the browser's languages that there is. */
 export function preferred() {

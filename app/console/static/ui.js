@@ -54,6 +54,13 @@ export function button(text, onclick, { kind = "", symbol, ...attributes } = {})
   return el("button", { type: "button", class: kind, onclick, ...attributes }, drawn, text);
 }
 
+/** Let screen readers and the keyboard go on from an element that just came. */
+export function focused(element) {
+  element.tabIndex = -1;
+  element.focus({ preventScroll: true });
+  return element;
+}
+
 /** A box for one thing. */
 export function card(...children) {
   return el("section", { class: "card" }, children);
@@ -68,7 +75,9 @@ export function message(kind, text, ...children) {
 /** The message of a Problem, with the service's own sentence below ours. */
 export function problemMessage(error, kind = "bad") {
   const own = error.title ? el("p", { class: "small" }, t("problem.own", error)) : null;
-  return message(kind, explain(error), own);
+  const said = message(kind, explain(error), own);
+  said.dataset.code = error.code;
+  return said;
 }
 
 /** A labelled control. hint: a sentence below it. */

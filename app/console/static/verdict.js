@@ -14,8 +14,9 @@ const FAILED = { no_match: "match", not_alive: "alive", fraud_suspected: "fraud"
  *
  * match: the employee, or null. problem: why there is none. asked: names of the checks.
  * nearest: the answer of `candidates`, or null if the caller may not see it.
+ * twice: two employees who may be one person, the later one last, or null.
  */
-export function verdict({ match, problem, asked, nearest }) {
+export function verdict({ match, problem, asked, nearest, twice }) {
   const isNo = problem && problem.code in FAILED;
   if (problem && !isNo) return problemMessage(problem);
   const name = match && isolated(`${match.name} ${match.surname}`.trim());
@@ -30,6 +31,7 @@ export function verdict({ match, problem, asked, nearest }) {
     ),
     problem ? el("p", {}, explain(problem)) : null,
     problem ? el("p", { class: "small muted" }, t("problem.own", problem)) : null,
+    twice ? el("p", {}, alike(twice)) : null,
     nearest ? distance(nearest) : null,
     checks(asked, problem?.code),
   );
@@ -52,6 +54,13 @@ function checks(asked, code) {
   return el("ul", { class: "checks", "aria-label": t("check.title") }, ["match", ...asked].map(row));
 }
 
+/** That two employees have one face, and which of them to delete. */
+function alike([one, two]) {
+  const name = (employee) => isolated(`${employee.name} ${employee.surname}`.trim());
+  const [earlier, later] = [one.employee_id, two.employee_id];
+  return t("login.twice", { one: earlier, first: name(one), two: later, second: name(two), later });
+}
+
 /** The nearest person's distance on a scale against α. */
 function distance({ candidates, threshold }) {
   const [nearest] = candidates;
@@ -63,7 +72,7 @@ function distance({ candidates, threshold }) {
     { class: "scale", role: "img", "aria-label": said },
     el("span", { class: "near" }),
     el("span", { class: "limit" }, el("span", {}, `α ${two(threshold)}`)),
-    el("span", { class: "mark" }, el("span", {}, two(nearest.distance))),
+    el("span", { class: `mark ${nearest.distance < threshold ? "good" : "bad"}` }, el("span", {}, two(nearest.distance))),
   );
   const place = (value) => `${(100 * Math.min(value, FARTHEST)) / FARTHEST}%`;
   scale.style.setProperty("--distance", place(nearest.distance));

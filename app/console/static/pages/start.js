@@ -4,7 +4,7 @@ import { may, whoAmI } from "../access.js";
 import { call } from "../api.js";
 import { film } from "../film.js";
 import { Stage } from "../stage.js";
-import { button, card, confirmed, el, field, message, problemMessage, tick } from "../ui.js";
+import { button, card, confirmed, el, field, focused, message, problemMessage, tick } from "../ui.js";
 import { explain, isolated, t } from "../strings.js";
 import { verdict } from "../verdict.js";
 
@@ -13,6 +13,7 @@ export const roles = ["login", "enrol"];
 
 const TAKEN = 412; // somebody has that number
 const TRIES = 5;
+const ALIKE = 0.2; // the share of α that may lie between two enrolments of one person
 
 export function render(root, signal) {
   const stage = new Stage(signal);
@@ -20,7 +21,7 @@ export function render(root, signal) {
   if (may("enrol")) parts.push(enrolment(stage, signal));
   if (may("login")) parts.push(login(stage, signal));
   root.append(
-    el("div", { class: "heading" }, el("h1", {}, t("start.heading")), el("p", { class: "lead" }, t("start.lead"))),
+    el("div", { class: "heading" }, el("h1", {}, t("start.heading")), el("p", { class: "lead" }, t(may("enrol") ? "start.lead" : "start.lead_login"))),
     el("div", { class: "booth" }, stage.element, el("div", { class: "stack steps" }, parts)),
   );
 }
@@ -29,21 +30,39 @@ export function render(root, signal) {
 function enrolment(stage, signal) {
   const name = el("input", { maxlength: "200", autocomplete: "off", required: true });
   const surname = el("input", { maxlength: "200", autocomplete: "off" });
-  const number = el("input", { inputmode: "numeric", pattern: "[0-9]{1,18}", autocomplete: "off" });
+  const number = el("input", { inputmode: "numeric", pattern: "0|[1-9][0-9]{0,14}", autocomplete: "off" });
   const result = el("div", { class: "stack" });
   const submit = el("button", { class: "primary", disabled: true }, t("enrol.action"));
+  const again = button(t("enrol.again"), restart, { hidden: true });
+  const why = stage.enables(submit);
   stage.onReady(() => {
-    if (!name.value) name.focus();
+    // On a phone, a keyboard would cover the picture.
+    if (!name.value && matchMedia("(pointer: fine)").matches) name.focus();
   });
-  stage.enables(submit);
+  number.addEventListener("invalid", () => (more.open = true));
+
+  function restart() {
+    for (const input of [name, surname, number]) input.value = "";
+    show(false);
+    result.replaceChildren();
+    name.focus();
+  }
+
+  function show(isDone) {
+    submit.hidden = isDone;
+    again.hidden = !isDone;
+  }
 
   async function enrol(event) {
     event.preventDefault();
+    if (submit.hidden || submit.disabled) return; // the Enter key in a field
     await stage.busy(async () => {
       result.replaceChildren();
       try {
         const photo = await stage.photo();
-        result.replaceChildren(enrolled(await put(photo, name.value, surname.value, number.value, signal), signal));
+        const employee = await put(photo, name.value, surname.value, number.value, signal);
+        result.replaceChildren(enrolled(employee, signal, () => show(false)));
+        show(true);
       } catch (error) {
         if (!signal.aborted) result.replaceChildren(problemMessage(error));
       }
@@ -58,7 +77,7 @@ function enrolment(stage, signal) {
       el("h2", {}, t("enrol.title")),
       el("div", { class: "pair" }, field(t("enrol.name"), name), field(t("enrol.surname"), surname)),
       more,
-      submit,
+      el("div", { class: "stack" }, submit, again, why),
     ),
     result,
   );
@@ -71,24 +90,28 @@ async function put(photo, name, surname, number, signal) {
     const form = { name: name.trim(), surname: surname.trim() || null, photos: [photo] };
     const headers = { "If-None-Match": "*" };
     try {
-      return (await call("PUT", `api/v2/employees/${employeeId}`, { form, headers, signal })).data;
+      await call("PUT", `api/v2/employees/${employeeId}`, { form, headers, signal });
+      return { employeeId, name: form.name, surname: form.surname ?? "" };
     } catch (error) {
       if (error.status !== TAKEN || left === 1) throw error;
     }
   }
 }
 
-/** What a person who has been enrolled sees. */
-function enrolled({ employee_id: employeeId, name, surname }, signal) {
+/** What a person who has been enrolled sees. onRemoved: called when that is undone. */
+function enrolled({ employeeId, name, surname }, signal, onRemoved) {
   const who = isolated(`${name} ${surname}`.trim());
-  const said = message("good", t("enrol.done", { name: who }), el("p", { class: "small" }, t("enrol.done_number", { number: employeeId })));
+  const said = message("good", t(may("login") ? "enrol.done" : "enrol.done_only", { name: who }), el("p", { class: "small" }, t("enrol.done_number", { number: employeeId })));
   if (may()) said.append(button(t("enrol.delete"), remove, { kind: "quiet", symbol: "trash" }));
 
   async function remove() {
     if (!(await confirmed(t("enrol.delete"), t("enrol.delete_sure", { name: who }), t("enrol.delete")))) return;
     try {
       await call("DELETE", `api/v2/employees/${employeeId}`, { signal });
-      said.replaceWith(message("info", t("enrol.deleted", { name: who })));
+      const gone = message("info", t("enrol.deleted", { name: who }));
+      said.replaceWith(gone);
+      focused(gone);
+      onRemoved();
     } catch (error) {
       if (!signal.aborted) said.append(el("p", { role: "alert" }, explain(error)));
     }
@@ -104,7 +127,7 @@ function login(stage, signal) {
   const boxes = Object.fromEntries(Object.entries(ticks).map(([name, label]) => [name, label.querySelector("input")]));
   const result = el("div", { class: "stack" });
   const submit = button(t("login.action"), logIn, { kind: "primary", disabled: true });
-  stage.enables(submit);
+  const why = stage.enables(submit);
 
   async function logIn() {
     const asked = Object.keys(boxes).filter((name) => boxes[name].checked);
@@ -115,7 +138,9 @@ function login(stage, signal) {
     await stage.busy(async () => {
       result.replaceChildren();
       try {
-        result.replaceChildren(verdict(await attempt(stage, asked, signal)));
+        const said = verdict(await attempt(stage, asked, signal));
+        result.replaceChildren(said);
+        focused(said);
       } catch (error) {
         if (!signal.aborted) result.replaceChildren(problemMessage(error));
       }
@@ -127,6 +152,7 @@ function login(stage, signal) {
     el("h2", {}, t("login.title")),
     el("details", {}, el("summary", {}, t("login.checks")), el("div", { class: "stack" }, Object.values(ticks))),
     submit,
+    why,
     result,
   );
 }
@@ -144,14 +170,27 @@ async function attempt(stage, asked, signal) {
     ({ data }) => ({ match: data.match, problem: null }),
     (problem) => ({ match: null, problem }),
   );
-  return { ...(await tried), asked, nearest: await nearest(shown.photo, signal) };
+  const { match, problem } = await tried;
+  const found = await nearest(shown.photo, signal);
+  const twice = problem?.code === "no_match" && found ? await enrolledTwice(found, signal) : null;
+  return { match, problem, asked, nearest: found, twice };
 }
 
 /** Who is nearest, for those who may know; everybody else gets no distance and no score. */
 async function nearest(photo, signal) {
   if (!may()) return null;
-  return call("POST", "api/v2/candidates", { form: { photo, limit: 1 }, signal }).then(
+  return call("POST", "api/v2/candidates", { form: { photo, limit: 2 }, signal }).then(
     ({ data }) => data,
+    () => null,
+  );
+}
+
+/** The two nearest, the later one last, if they may be one person whom nothing tells apart; else null. */
+async function enrolledTwice({ candidates: [one, two], threshold }, signal) {
+  if (!two || two.distance >= threshold || two.distance - one.distance > ALIKE * threshold) return null;
+  const read = ({ employee }) => call("GET", `api/v2/employees/${employee.employee_id}`, { signal });
+  return Promise.all([one, two].map(read)).then(
+    (answers) => answers.map(({ data }) => data).sort((a, b) => new Date(a.enrolled_at) - new Date(b.enrolled_at)),
     () => null,
   );
 }
