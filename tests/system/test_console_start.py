@@ -194,6 +194,7 @@ def test_a_hostile_name_is_text(browser: Browser, empty: RunningService) -> None
         enrol(tab, HOSTILE, "")
         tab.click("Log in")
         assert HOSTILE in told(tab, "Welcome")
+        expect(page.locator(".stage")).to_be_in_viewport(ratio=0.9)
         expect(page.locator("main img")).to_have_count(0)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
         tab.click("Enrol somebody else")

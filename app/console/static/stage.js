@@ -31,7 +31,7 @@ export class Stage {
     this.progress = el("progress", { max: "1", value: "0", "aria-label": t("film.progress") });
     this.picker = el("input", { type: "file", accept: "image/*", hidden: true, onchange: () => this.#choose() });
     this.start = button(t("stage.start"), () => this.open(), { kind: "primary large", symbol: "camera" });
-    this.fault = el("div");
+    this.fault = el("div", { class: "stack" });
     const empty = el("div", { class: "empty" }, outline(), this.start, el("p", { class: "small" }, t("stage.private")));
     const film = el("div", { class: "director" }, this.order, this.detail, this.progress);
     const choose = button(t("stage.choose"), () => this.picker.click());
