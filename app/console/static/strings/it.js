@@ -46,7 +46,7 @@ export default {
   "film.blink": "Guardi nella fotocamera e sbatta le palpebre alcune volte",
   "film.front": "Guardi dritto nella fotocamera",
   "film.moves": "Guardi dritto. Poi: {first} e {then}. Poi di nuovo dritto.",
-  "film.progress": "Avanzamento della registrazione video",
+  "film.progress": "Avanzamento della ripresa",
   "frame.away": "Il servizio non risponde. Questa pagina riprende da sola appena risponde.",
   "frame.docs": "Tutte le chiamate dell’API",
   "frame.key": "La sua chiave: {id} ({roles})",
