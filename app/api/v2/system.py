@@ -23,7 +23,7 @@ _MODEL = named(
     "RunningModel",
     described(name=_TEXT, dimension=_WHOLE, licence={"type": ["string", "null"]}, device=_TEXT),
 )
-_FPIR = named("Fpir", described(estimate=_NUMBER, low=_NUMBER, high=_NUMBER))
+FPIR = named("Fpir", described(estimate=_NUMBER, low=_NUMBER, high=_NUMBER))
 _PART = described(state={"enum": ["ok", "off", "failing", "unknown"]}, age_s=_NUMBER)
 SYSTEM = named(
     "System",
@@ -36,7 +36,7 @@ SYSTEM = named(
         index={"enum": ["memory", "milvus"]},
         employees=_MAYBE_WHOLE,
         threshold=_NUMBER,
-        fpir={"anyOf": [_FPIR, _NULL]},
+        fpir={"anyOf": [FPIR, _NULL]},
         likely_under_two_ids=_MAYBE_WHOLE,
         workers=_WHOLE,
         load={"type": "object", "additionalProperties": _NUMBER},
