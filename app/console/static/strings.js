@@ -54,6 +54,6 @@ export function number(value, options = {}) {
 
 /** A moment, given as RFC 3339, as the language writes it. */
 export function moment(text) {
-  const style = { dateStyle: "medium", timeStyle: "medium" };
+  const style = { dateStyle: "medium", timeStyle: "short" };
   return new Intl.DateTimeFormat(language, style).format(new Date(text));
 }
