@@ -2,8 +2,8 @@
 
 import { call } from "../api.js";
 import { fpirChart } from "../chart.js";
-import { bdi, facts, fill, fullName, heading, percent, personLink, point, when } from "../parts.js";
-import { number, t } from "../strings.js";
+import { bdi, facts, fill, fullName, heading, percent, personLink, point } from "../parts.js";
+import { day, number, t } from "../strings.js";
 import { card, el, message, table } from "../ui.js";
 
 export const id = "health";
@@ -117,7 +117,7 @@ function migrationCard(second, left, system) {
       [t("health.running"), system.model?.name],
       [t("health.enrolled"), t("health.of_all", { count: number(second.enrolled), share: percent(all ? second.enrolled / all : 1) })],
       [t("health.left"), number(left.total)],
-      [t("health.until"), second.until ? when(second.until) : null],
+      [t("health.until"), second.until ? day(second.until) : null],
     ]),
     left.total ? table(t("health.left"), [t("people.name"), t("people.number")], left.employees.map(row)) : message("good", t("health.nobody_left")),
     left.total > left.employees.length ? el("p", {}, t("health.more_left", { count: number(left.total - left.employees.length) })) : null,

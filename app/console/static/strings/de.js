@@ -144,7 +144,7 @@ export default {
   "health.more_pairs": "Und {count} weitere: flask --app entry gallery report --json nennt alle.",
   "health.most": "höchstens gewünscht: {share}",
   "health.no_pairs": "Niemand scheint zweimal erfasst zu sein.",
-  "health.nobody_left": "Niemand fehlt mehr. Das neue Modell kann jetzt entscheiden.",
+  "health.nobody_left": "Niemand fehlt mehr. Bevor das neue Modell entscheidet, führen Sie flask --app entry models migrate aus: Es sagt, ob es Personen unterscheidet.",
   "health.note": "Anmerkung",
   "health.note_auto": "was auto nimmt",
   "health.note_in_force": "in Kraft",

@@ -144,7 +144,7 @@ export default {
   "health.more_pairs": "And {count} more: flask --app entry gallery report --json lists all.",
   "health.most": "wanted at most: {share}",
   "health.no_pairs": "Nobody seems to be enrolled twice.",
-  "health.nobody_left": "Nobody is missing. The new model can decide now.",
+  "health.nobody_left": "Nobody is missing. Before the new model decides, run flask --app entry models migrate: it says whether it tells people apart.",
   "health.note": "Note",
   "health.note_auto": "what auto takes",
   "health.note_in_force": "in force",

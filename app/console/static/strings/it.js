@@ -144,7 +144,7 @@ export default {
   "health.more_pairs": "E altre {count}: flask --app entry gallery report --json le elenca tutte.",
   "health.most": "massimo voluto: {share}",
   "health.no_pairs": "Nessuno sembra registrato due volte.",
-  "health.nobody_left": "Non manca nessuno. Il nuovo modello ora può decidere.",
+  "health.nobody_left": "Non manca nessuno. Prima che il nuovo modello decida, esegua flask --app entry models migrate: dice se distingue le persone.",
   "health.note": "Nota",
   "health.note_auto": "ciò che prende auto",
   "health.note_in_force": "in vigore",
