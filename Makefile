@@ -30,7 +30,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --only-binar
   --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift challenges pad soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences openapi console-shots clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift challenges pad bulk soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences openapi console-shots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ challenges: $(DEV) ## measure the challenges and write the table of docs/livenes
 
 pad: $(DEV) ## measure fraud detection and write the table of docs/fraud.md
 	$(BIN)/python -m benchmarks.pad $(ARGS)
+
+bulk: $(DEV) ## enrol thousands of photos under kills, carry them over, and write docs/bulk.md
+	$(BIN)/python -m benchmarks.bulk $(ARGS)
 
 soak: $(DEV) ## check every answer under kills and write docs/reliability.md
 	$(BIN)/python -m benchmarks.soak $(ARGS)

@@ -29,6 +29,7 @@ from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment
 from app.usecases.faces import Faces
 from app.usecases.login import Login
+from app.usecases.migration import Migration, Terms
 from app.usecases.probes import Examination
 from app.usecases.verification import Verification
 
@@ -90,11 +91,13 @@ def create_app(
     pages = Pages(settings.listings)
     app.register_blueprint(employees.blueprint(enrolment, people, access, slots, pages))
     examine = Examination(service, liveness, settings.replay_window_s)
-    log_in = Login(service, examine, audit)
+    terms = Terms(settings.second_model_until, settings.second_model_needs_checks)
+    migration = Migration(service, audit, terms)
+    log_in = Login(service, examine, audit, migration)
     app.register_blueprint(login.blueprint(log_in, limits, slots))
     use_cases = v2.UseCases(
         log_in,
-        Verification(service, examine, audit, settings.verification_threshold),
+        Verification(service, examine, audit, migration, settings.verification_threshold),
         Faces(service, audit, settings.verification_threshold),
         enrolment,
         people,

@@ -98,7 +98,21 @@ def make_service(
         build,
         gallery_maker(settings, store),
         (watch or partial(Watchdog, end=end))(slots),
+        partial(second_model, settings.second_face_model, catalogue),
     )
+
+
+def second_model(wanted: str | None, catalogue: Catalogue, running: FaceModel) -> FaceModel | None:
+    """Return the model of SECOND_FACE_MODEL; None if it is not set. Raises ModelUnavailable."""
+    if wanted is None:
+        return None
+    model = choose_model(wanted, {}, catalogue)
+    if model.name == running.name:
+        raise ModelUnavailable(
+            f"SECOND_FACE_MODEL is the model that runs, {running.name}: unset it, or set "
+            "FACE_MODEL to the other one"
+        )
+    return model
 
 
 def make_recogniser(

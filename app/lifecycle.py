@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from app.gallery import NEEDED, Gallery, GalleryLoading, IndexUnavailable
 from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
+from app.gallery.telling_apart import check_migrated
 from app.limiter import Limiter
 from app.model_check import ModelCheck
 from app.readiness import NotReady, Reason, reason
@@ -36,6 +37,7 @@ class Service:
     choose: returns the model to run, given how many employees the store holds for each; it may
         fetch weights. expected: returns the same model without fetching anything.
     build: makes the recogniser of a model. make_gallery: makes the gallery of a model.
+    second: returns the second model, given the running one; None if there is none.
     watchdog: watches the slots of the recogniser.
     catch_up_s: seconds between checks for changes in the store, so that a login after a quiet time
         has little to catch up with.
@@ -50,6 +52,7 @@ class Service:
         build: Callable[[FaceModel], Recogniser],
         make_gallery: Callable[[FaceModel], Gallery],
         watchdog: Watchdog,
+        second: Callable[[FaceModel], FaceModel | None] = lambda _: None,
         catch_up_s: float = 5.0,
     ) -> None:
         self.store = store
@@ -59,8 +62,10 @@ class Service:
         self._build = build
         self._make_gallery = make_gallery
         self._watchdog = watchdog
+        self._second_model = second
         self._catch_up_s = catch_up_s
         self._recogniser: Recogniser | None = None
+        self._second: Recogniser | None = None
         self._gallery: Gallery | None = None
         self._self_measurement: SelfMeasurement | None = None
         self._waiting_for = Reason("the service is starting")
@@ -151,6 +156,16 @@ class Service:
         return self._recogniser
 
     @property
+    def second(self) -> Recogniser | None:
+        """The recogniser of a second model, under which people are enrolled, too."""
+        return self._second
+
+    def seen(self, employee: Employee) -> Employee:
+        """Return the employee with the running model's reference first, if there is one."""
+        running = self._recogniser
+        return (running and employee.under(running.model.name)) or employee
+
+    @property
     def gallery(self) -> Gallery:
         """The gallery of the running model. Raises NotReady."""
         if self._gallery is None:
@@ -238,7 +253,10 @@ class Service:
 
     def _load_model(self) -> Recogniser:
         self.store.check_seals()
-        self._recogniser = self._build(self._choose(self.store.models()))
+        model = self._choose(self.store.models())
+        if second := self._second_model(model):
+            self._second = self._build(second)
+        self._recogniser = self._build(model)
         return self._recogniser
 
     def _load_gallery(self, recogniser: Recogniser) -> None:
@@ -246,6 +264,7 @@ class Service:
         self._waiting_for = Reason("the gallery is being loaded")
         gallery = self._make_gallery(model)
         gallery.load()
+        check_migrated(self.store, model, self._policy.highest)
         self._caught_up_at = monotonic()
         measurement = SelfMeasurement(self.store, model, self._policy)
         if self._policy.threshold is None:

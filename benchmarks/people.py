@@ -35,6 +35,8 @@ DOCUMENT = ROOT / "docs/scaling.md"
 DIMENSION = 128
 ROUNDS = 60
 BATCH = 10_000
+LOADING_S = 600.0  # in which the service must have read everybody
+FIRST = 2_000_000  # id of the first of them, above those of the people with photos
 FIRST_NAMES, SURNAMES = 200, 20_000
 GROUPS = {"one of 500": 500, "one of 50,000": 50_000}
 LIST, IDENTIFY = "/api/v2/employees", "/api/v2/identifications"
@@ -42,8 +44,8 @@ LIST, IDENTIFY = "/api/v2/employees", "/api/v2/identifications"
 
 def everyone(count: int) -> Iterator[Employee]:
     """Yield employees far from every face. The first ones are in the groups."""
-    for number, vector in enumerate(synthetic(DIMENSION, count), start=1000):
-        groups = tuple(f"g{size}" for size in GROUPS.values() if number - 1000 < size)
+    for number, vector in enumerate(synthetic(DIMENSION, count), start=FIRST):
+        groups = tuple(f"g{size}" for size in GROUPS.values() if number - FIRST < size)
         yield Employee(
             number,
             f"First{number % FIRST_NAMES:03}",
@@ -88,7 +90,7 @@ def measure(folder: Path, variables: dict[str, str], count: int) -> dict[str, tu
     """Return median and 95th percentile of each call, in milliseconds."""
     queries: dict[str, dict[str, object]] = {
         "list, first page": {},
-        "list, page in the middle": {"cursor": 1000 + count // 2},
+        "list, page in the middle": {"cursor": FIRST + count // 2},
         "search, rare surname": {"q": "family01234"},
         "search, common first name": {"q": "first042"},
         "search, both": {"q": "first042 family0"},
@@ -96,7 +98,8 @@ def measure(folder: Path, variables: dict[str, str], count: int) -> dict[str, tu
     } | {f"list, group {name}": {"group": f"g{size}"} for name, size in GROUPS.items()}
     (person,) = people(1)
     photo = jpeg(person.login)
-    with RunningService(folder, LOG_LEVEL="warning", **variables) as service:
+    with RunningService(folder, ready=False, LOG_LEVEL="error", **variables) as service:
+        service.wait_ready(LOADING_S)
         enrol(service, [person])
 
         def listed(query: dict[str, object]) -> None:
@@ -141,7 +144,6 @@ def main() -> None:
         print(name, columns[name], file=sys.stderr)
     rows = ["| call | SQLite: median, p95 | MongoDB: median, p95 |", "|---|---:|---:|"]
     for case in columns["SQLite"]:
-        both = (column[case] for column in columns.values())
         both = (column[case] for column in columns.values())
         figures = (f"{median:.0f}, {p95:.0f} ms" for median, p95 in both)
         rows.append(f"| {case} | {' | '.join(figures)} |")

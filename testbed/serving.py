@@ -171,16 +171,18 @@ def ready_app(
     folder: Path,
     *,
     runtime_for: Callable[[str], Runtime] = remembering_runtime,
+    ready: bool = True,
     **settings: object,
 ) -> Flask:
     """The app in this process, with its SQLite file in `folder`, ready to log people in.
 
-    runtime_for: as `choose_runtime`.
+    runtime_for: as `choose_runtime`. ready: False does not wait, as of RunningService.
     """
     chosen = only(**{"sqlite_path": folder / "employees.db"} | settings)
     log.configure(chosen.log_level, chosen.log_format)
     app = create_app(chosen, make_service(chosen, runtime_for=runtime_for))
-    wait_until_loaded(app.extensions["service"])
+    if ready:
+        wait_until_loaded(app.extensions["service"])
     return app
 
 

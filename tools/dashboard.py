@@ -9,6 +9,7 @@ from app.settings.values import ROOT
 FILE = ROOT / "openshift/monitoring/dashboard.json"
 
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+_LOGINS = "find_match|identifications|verifications"  # the endpoints
 _WIDTH, _HEIGHT = 12, 8  # of a panel; the dashboard is 24 wide
 
 
@@ -30,17 +31,17 @@ PANELS = [
     Panel(
         "Logins by outcome",
         "reqps",
-        {"{{outcome}}": f"sum by (outcome) (rate({_M}_logins_total[5m])) > 0"},
+        {"{{kind}}, {{outcome}}": f"sum by (kind, outcome) (rate({_M}_logins_total[5m])) > 0"},
     ),
     Panel(
         "Requests by status",
         "reqps",
         {"{{status}}": f"sum by (status) (rate({_M}_requests_total[5m])) > 0"},
     ),
-    Panel("Time of a login (quantiles)", "s", _quantiles('endpoint="find_match"')),
+    Panel("Time of a login (quantiles)", "s", _quantiles(f'endpoint=~"{_LOGINS}"')),
     Panel("Time by stage (95 %)", "s", {"{{stage}}": _STAGES}),
     Panel(
-        "Distance of logins (quartiles) and α",
+        "Distance of identifications (quartiles) and α",
         "none",
         {
             f"{share}": f"histogram_quantile({share}, "

@@ -3,6 +3,7 @@
 import json
 from codecs import BOM_UTF8
 from collections import Counter
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ _CHUNK = 1 << 18  # bytes; fits a core's cache
 _MAX_CODING = 20  # characters of Content-Encoding that an answer quotes
 _MAX_NAME = 40  # characters of a member's name that an answer quotes
 _MAX_DIGITS = 100  # of a number; parsing time grows with the square of its length
+_UNKNOWN = "extra_forbidden"  # what pydantic calls a member that the schema does not have
 _NOT_UTF_8 = "the body is not UTF-8 text, send JSON in UTF-8"
 
 
@@ -50,7 +52,7 @@ def validated(schema: type[T], members: object) -> T:
     try:
         return schema.model_validate(members, context={"max_vectors": max_vectors})
     except ValidationError as error:
-        raise Problem(400, "bad_request", _sentence(error)) from None
+        raise _bad(_sentence(error, schema)) from None
 
 
 def _coding() -> str:
@@ -135,13 +137,23 @@ def _bad(sentence: str) -> Problem:
     return Problem(400, "bad_request", sentence)
 
 
-def _sentence(error: ValidationError) -> str:
-    """Return a sentence for the first fault: the field, and what is wrong with it."""
-    first = error.errors(include_url=False, include_input=False)[0]
+def _sentence(error: ValidationError, schema: type[Body]) -> str:
+    """Return a sentence for the first fault: the field, and what is wrong with it.
+
+    An unknown name comes first, because it may be why another one is missing.
+    """
+    faults = error.errors(include_url=False, include_input=False)
+    first = next((fault for fault in faults if fault["type"] == _UNKNOWN), faults[0])
     field = ".".join(str(part)[:_MAX_NAME] for part in first["loc"])
-    if first["type"] == "extra_forbidden":  # a name that the client chose
-        field = repr(field)
+    if first["type"] == _UNKNOWN:
+        return f"{field!r}: is unknown, {_what_is_known(field, list(schema.model_fields))}"
     what = what_is_wrong(first)
     if field:
         return f"{field}: {what}"
     return what if first["type"] == "value_error" else f"the body {what}"
+
+
+def _what_is_known(name: str, known: list[str]) -> str:
+    """Return what an unknown name may have meant, or all that there is."""
+    similar = get_close_matches(name.casefold(), known, n=1)
+    return f"did you mean {similar[0]}?" if similar else f"there are {', '.join(known)}"

@@ -6,9 +6,9 @@ from shlex import quote
 
 from app.api.components import Json
 
-_ADDRESS = "localhost:5005"
+_ADDRESS = "$SERVICE"  # whatever proxy is before it, its readers know
 _PHOTO = "..."  # how an example of a body spells a photo
-_FILES = ("me.jpg", "other.jpg")
+_FILES = ("me.jpg", "other.png")
 
 
 def command(method: str, path: str, operation: Json) -> str:

@@ -78,6 +78,7 @@ def blueprint(
     @describe("Export everything stored about an employee", answers=EXPORT, errors=(404,))
     def export_employee(employee_id: int) -> Response:
         employee, probes = employees.export(checked(employee_id), scope())
+        second = employee.second
         return jsonify(
             _id=employee.employee_id,
             name=employee.name,
@@ -90,6 +91,12 @@ def blueprint(
                 {"sample_id": name, "enrolled_at": sample.enrolled_at}
                 for name, sample in employee.named_samples()
             ],
+            second_model=second
+            and {
+                "model": second.model,
+                "feature_vectors": second.vectors.tolist(),
+                "photo_hashes": [photo_hash.hex() for photo_hash in second.photo_hashes],
+            },
             **asdict(employee.profile),
             used_photos=[
                 {"photo_hash": probe.photo_hash.hex(), "until": probe.until} for probe in probes

@@ -26,7 +26,12 @@ _PROBLEM: Json = {
         "title": {"type": "string", "description": "one short sentence for a person"},
         "status": {"type": "integer"},
         "code": {"type": "string", "description": "stable, for programs"},
-        "request_id": {"type": "string"},
+        "request_id": {"type": "string", "description": "names the request in the log"},
+        "refused": {
+            "type": "array",
+            "description": "each photo and why it cannot be used; only if none of several can",
+            "items": {"type": "object"},
+        },
     },
     "required": ["title", "status", "code", "request_id"],
 }
@@ -214,7 +219,9 @@ def _query_parameters(schema: type[BaseModel] | None) -> list[Json]:
     if schema is None:
         return []
     return [
-        {"name": name, "in": "query", "required": False, "schema": without_null(member)}
+        {"name": name, "in": "query", "required": False}
+        | ({"description": member.pop("description")} if "description" in member else {})
+        | {"schema": without_null(member)}
         for name, member in json_schema(schema)["properties"].items()
     ]
 

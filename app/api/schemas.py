@@ -1,6 +1,7 @@
 """Schemas of requests and answers. Requests are strict: "1" is not a number."""
 
 import unicodedata
+from collections.abc import Mapping
 from difflib import SequenceMatcher
 from functools import cache
 from typing import Annotated, Any, ClassVar, Self
@@ -129,7 +130,7 @@ class Body(BaseModel):
     nullable: members to which null does something.
     """
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore", use_attribute_docstrings=True)
 
     example: ClassVar[str]
     guards: ClassVar[tuple[str, ...]] = ()
@@ -175,9 +176,11 @@ class StoreBody(Body):
     name: Name
     surname: MaybeName
     img_features: Vectors | None = None
+    """Feature vectors of the model that runs."""
     img_base64: Photos | None = None
-    # Enrol a face that surely belongs to another employee already, for instance a twin.
+    """One photo, or several of one person, in base64."""
     allow_similar: bool = False
+    """Enrol a face that surely belongs to another employee already, for instance a twin."""
 
     @model_validator(mode="before")
     @classmethod
@@ -211,11 +214,14 @@ class FindMatchBody(Body):
     guards = ("liveness", "fraud_detection")
 
     photo: Photo = Field(validation_alias=AliasChoices("img_base64", "image_base64"))
-    # Whether the client has cropped the picture. It is ignored: the face is detected in any case.
     img_crop: bool = True
+    """It has no effect: the face is looked for in any case."""
     fraud_detection: bool = False
+    """Refuse photos and frames that look like a trick."""
     liveness: bool = False
+    """Let the liveness service look at the frames."""
     frames: list[Frame] = Field(default_factory=list)
+    """15 photos of the same moment; only for `liveness` and `fraud_detection`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -237,6 +243,11 @@ def described(**properties: object) -> dict[str, object]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
+def about(sentence: str, schema: Mapping[str, object]) -> dict[str, object]:
+    """Return the same schema with a description."""
+    return {**schema, "description": sentence}
+
+
 def named(name: str, schema: dict[str, object]) -> dict[str, object]:
     """Return the same schema with a name, for generated clients."""
     return {"title": name, **schema}
@@ -246,28 +257,44 @@ def named(name: str, schema: dict[str, object]) -> dict[str, object]:
 _ID = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
 _TEXT = {"type": "string"}
 _MATRIX = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}
+_VECTORS = about("feature vectors, one for each sample", _MATRIX)
 EMPLOYEE = named("LoggedIn", described(_id=_ID, name=_TEXT, surname=_TEXT))
-_USER = named("User", described(_id=_ID, name=_TEXT, surname=_TEXT, img=_MATRIX))
+_USER = named("User", described(_id=_ID, name=_TEXT, surname=_TEXT, img=_VECTORS))
 USERS = named("Users", described(users={"type": "array", "items": _USER}))
-_SECONDS = {"type": ["integer", "null"]}
-_USED_PHOTO = described(photo_hash=_TEXT, until={"type": "number"})
+_SECONDS = about("in seconds since 1970; null if unknown", {"type": ["integer", "null"]})
+_USED_PHOTO = described(
+    photo_hash=_TEXT,
+    until=about("when it is forgotten, in seconds since 1970", {"type": "number"}),
+)
+_SECOND = described(
+    model=_TEXT, feature_vectors=_MATRIX, photo_hashes={"type": "array", "items": _TEXT}
+)
 EXPORT = named(
     "Export",
     described(
         _id=_ID,
         name=_TEXT,
         surname=_TEXT,
-        enrolment_id=_TEXT,
-        model=_TEXT,
-        feature_vectors=_MATRIX,
-        photo_hashes={"type": "array", "items": _TEXT},
+        enrolment_id=about("another one after each change", _TEXT),
+        model=about("the face model that made the vectors", _TEXT),
+        feature_vectors=_VECTORS,
+        photo_hashes=about(
+            "perceptual hashes of the photos, in hexadecimal", {"type": "array", "items": _TEXT}
+        ),
+        second_model=about(
+            "what is stored of a second model; null if nothing is",
+            {"anyOf": [_SECOND, {"type": "null"}]},
+        ),
         samples={"type": "array", "items": described(sample_id=_TEXT, enrolled_at=_SECONDS)},
         external_id={"type": ["string", "null"]},
         metadata={"type": "object"},
         groups={"type": "array", "items": _TEXT},
         enrolled_at=_SECONDS,
         updated_at=_SECONDS,
-        used_photos={"type": "array", "items": _USED_PHOTO},
+        used_photos=about(
+            "hashes of photos used for logins, which count as used again",
+            {"type": "array", "items": _USED_PHOTO},
+        ),
     ),
 )
 STATUS = named("Status", described(status=_TEXT))

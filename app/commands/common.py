@@ -1,6 +1,7 @@
 """The first steps of every command on stored employees: load the settings, open the store."""
 
 import sys
+from collections.abc import Iterable
 
 import click
 
@@ -31,6 +32,14 @@ def patient(settings: Settings) -> Settings:
 def command_audit(settings: Settings) -> AuditLog:
     """Open the audit log for what a command does to employees. Raises AuditUnavailable."""
     return make_audit_log(settings, lambda *told: None)
+
+
+def printable(columns: Iterable[str]) -> str:
+    """Return a row of a table; what cannot be printed becomes a blank."""
+    return "\t".join(
+        "".join(character if character.isprintable() else " " for character in text)
+        for text in columns
+    )
 
 
 def open_existing_store(settings: Settings) -> EmployeeStore:

@@ -1,7 +1,7 @@
 """`flask --app entry employees …`: list, show, rename and remove employees."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 
@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 from pydantic import TypeAdapter, ValidationError
 
 from app.bootstrap import CANNOT_START, make_catalogue, make_service
-from app.commands.common import command_audit, command_settings, open_existing_store
+from app.commands.common import command_audit, command_settings, open_existing_store, printable
 from app.people_fields import MAX_ID, MaybeName, Name
 from app.sentences import what_is_wrong
 from app.settings import SettingsError
@@ -45,7 +45,7 @@ def list_employees(name: str, group: str | None, as_json: bool) -> None:
         while not is_last:
             listed = people.find(_PAGE, after, name=name, groups=groups)
             for each in listed.employees:
-                click.echo(_shown(each) if as_json else _printable(_row(each)))
+                click.echo(_shown(each) if as_json else printable(_row(each)))
                 after = each.employee_id
             is_last = listed.is_last
 
@@ -112,7 +112,7 @@ def to_enrol_again(as_json: bool) -> None:
             total, listed = 0, 0
             for outline in store.outlines():
                 total += 1
-                if outline.model is None or outline.model != model:
+                if outline.model is None or model not in (outline.model, outline.second_model):
                     listed += 1
                     click.echo(json.dumps(asdict(outline)) if as_json else _line(outline))
     except (SettingsError, StoreUnavailable, ModelUnavailable) as error:
@@ -137,14 +137,7 @@ def _row(employee: Employee) -> Iterator[str]:
 
 
 def _line(outline: Outline) -> str:
-    return _printable(_columns(outline))
-
-
-def _printable(columns: Iterable[str]) -> str:
-    return "\t".join(
-        "".join(character if character.isprintable() else " " for character in text)
-        for text in columns
-    )
+    return printable(_columns(outline))
 
 
 def _columns(outline: Outline) -> Iterator[str]:

@@ -1,14 +1,17 @@
-"""`flask --app entry models …`: get the weights of face models."""
+"""`flask --app entry models …`: face models, their weights, and the change from one to another."""
 
 import click
 from flask.cli import AppGroup
 
 from app.bootstrap import make_catalogue
 from app.commands.common import command_settings
+from app.commands.model_migration import list_models, migrate
 from app.settings import SettingsError
 from models.catalogue import ModelUnavailable
 
-models = AppGroup("models", help="Get the weights of face models.")
+models = AppGroup("models", help="Face models: list, fetch, change from one to another.")
+models.add_command(list_models)
+models.add_command(migrate)
 
 
 @models.command("fetch", with_appcontext=False)

@@ -22,9 +22,9 @@ Ranked = Sequence[tuple[Employee, float]]
 
 
 def comparable(employees: Sequence[Employee], model: FaceModel) -> list[Employee]:
-    """Return the employees whose vectors the model made."""
-    wanted = model.name, model.dimension
-    return [e for e in employees if (e.model, e.vectors.shape[1]) == wanted]
+    """Return the employees who are enrolled under the model, with its vectors."""
+    seen = (employee.under(model.name) for employee in employees)
+    return [each for each in seen if each and each.vectors.shape[1] == model.dimension]
 
 
 def in_groups(employees: Sequence[Employee], groups: frozenset[str] | None) -> Sequence[Employee]:

@@ -22,6 +22,7 @@ _SPARE = 3  # employees that a search proposes at first, in addition: a few may 
 _BATCH = 1_024  # employees read at a time, and the maximum number proposed
 _PROGRESS_EVERY_S = 5.0  # between log lines
 _LOADING = "the gallery is being read again"
+_MOST_GROUPS = 64  # whose members are remembered
 _RELOAD_WAIT_S = 1.0  # how long a request waits for a reload; most galleries load faster
 
 
@@ -46,6 +47,7 @@ class MemoryGallery:
         self._complete = Event()
         self._complete.set()
         self._warned_of_others = False
+        self._members: tuple[int, dict[frozenset[str], NDArray[np.int64]]] = -1, {}
 
     def __len__(self) -> int:
         return len(self._index)
@@ -74,7 +76,7 @@ class MemoryGallery:
     ) -> list[tuple[Employee, float]]:
         with stage("store"):
             self.catch_up()
-            among = None if groups is None else self._store.members(groups)
+            among = None if groups is None else self._members_of(groups)
         count = least + _SPARE
         while proposed := self._proposed(probe, count, among):
             with stage("store"):
@@ -85,6 +87,16 @@ class MemoryGallery:
                 return ranked(in_groups(records, groups), probe, self._model)
             count = min(4 * count, _BATCH)  # if candidates are stale, get past them quickly
         return []
+
+    def _members_of(self, groups: frozenset[str]) -> NDArray[np.int64]:
+        """Return the ids of the groups' members, read from the store after the last change."""
+        of, known = self._members
+        if of != (position := self._position) or len(known) == _MOST_GROUPS:
+            known = {}
+            self._members = position, known
+        if groups not in known:
+            known[groups] = self._store.members(groups)
+        return known[groups]
 
     def _proposed(
         self, probe: NDArray[np.float32], count: int, among: NDArray[np.int64] | None

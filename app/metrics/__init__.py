@@ -43,7 +43,7 @@ CODES = (
     *("session_gone", "external_id_taken", "last_sample", "too_many_samples", "other_model"),
     *("no_such_sample", "precondition_failed", "group_forbidden", "face_enrolled"),
     *("body_too_large", "target_too_long", "head_too_large", "not_json"),
-    *("encoded", "too_many_requests", "too_many_failures", "internal_error"),
+    *("encoded", "unusable_image", "too_many_requests", "too_many_failures", "internal_error"),
     *("no_audit_file", "cursor_expired", "bad_export"),
     *_PICTURES,
     *_UNAVAILABLE,
@@ -51,12 +51,14 @@ CODES = (
 """The codes of all errors, as docs/api.md and docs/api-v2.md list them."""
 _THROTTLED = "too_many_failures"
 OUTCOMES = (
-    *("match", "no_match", "ambiguous", "not_alive", "fraud_suspected", "throttled"),
-    "session_gone",
+    *("match", "no_match", "ambiguous", "not_verified", "not_alive", "fraud_suspected"),
+    *("throttled", "session_gone"),
     *_PICTURES,
     *_UNAVAILABLE,
 )
 """How a login may end."""
+_IDENTIFICATION, _VERIFICATION = "identification", "verification"
+_KINDS = {"login": _IDENTIFICATION, "verify": _VERIFICATION}  # by the audit log's actions
 
 LEVELS = {
     "request_slots": "Logins and enrolments that may be answered at once.",
@@ -115,12 +117,15 @@ class Metrics:
             cells, f"{PREFIX}_errors_total", "Error answers by their code.", {"code": CODES}
         )
         self._logins = Counter(
-            cells, f"{PREFIX}_logins_total", "Logins by their outcome.", {"outcome": OUTCOMES}
+            cells,
+            f"{PREFIX}_logins_total",
+            "Logins by their kind and outcome.",
+            {"kind": tuple(_KINDS.values()), "outcome": OUTCOMES},
         )
         self._distances = Histogram(
             cells,
             f"{PREFIX}_login_distance",
-            "Distance of a login to the nearest employee.",
+            "Distance of an identification to the nearest employee.",
             _DISTANCES,
             has_exemplars=True,
         )
@@ -188,13 +193,17 @@ class Metrics:
         if code is not None:
             self._errors.add(code)
         if code == _THROTTLED:
-            self._logins.add("throttled")
+            is_claim = endpoint == "verifications"
+            self._logins.add(_VERIFICATION if is_claim else _IDENTIFICATION, "throttled")
 
     def acted(self, action: str, outcome: str, facts: Mapping[str, object]) -> None:
         """Count what the audit log is told."""
-        if action != "login":
+        kind = _KINDS.get(action)
+        if kind is None:
             return
-        self._logins.add("match" if outcome == "ok" else outcome)
+        self._logins.add(kind, "match" if outcome == "ok" else outcome)
+        if kind == _VERIFICATION:
+            return  # its distance is not normalised, and so on another scale
         distance = facts.get("distance")
         # It is infinite if the nearest record holds no vector; a sum would never recover from that.
         if isinstance(distance, float) and isfinite(distance):

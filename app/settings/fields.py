@@ -4,6 +4,7 @@ docs/settings.md is generated from this file: run `make settings` after a change
 """
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr
@@ -128,6 +129,14 @@ class Fields(BaseSettings):
     """The [face model](operations.md#face-models). `auto` takes the model of the stored vectors;
     for an empty database `facenet` if `FACENET_WEIGHTS` is set, `onnx` if `ONNX_MODEL` is set, else
     `vggface2` if its weights are present or can be downloaded, else `dlib`."""
+    second_face_model: Literal["vggface2", "dlib", "facenet", "onnx"] | None = None
+    """A second model, under which people are enrolled, too, [to change from one model to the
+    other](changing-the-model.md)."""
+    second_model_until: date | None = None
+    """The last day (UTC, as in 2027-01-31) on which a login enrols a person under the second
+    model. Unset, there is no end."""
+    second_model_needs_checks: bool = True
+    """Whether such a login must have passed a liveness check or fraud detection."""
     facenet_weights: AbsolutePath | None = None
     """Your own InceptionResnetV1 state dict, for the model `facenet`."""
     facenet_weights_sha256: Sha256 | None = None

@@ -1,5 +1,6 @@
 """What the service says of its settings to administrators: no secrets, and nothing of others."""
 
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ class Stated(NamedTuple):
     index_kind: str
     limits: dict[str, Any]
     audit_file: Path | None
+    second_model_until: date | None
     checks: tuple[str, ...]
 
 
@@ -36,5 +38,6 @@ def stated(settings: Settings) -> Stated:
         settings.gallery_index,
         settings.model_dump(include=_LIMITS),
         Path(audit) if audit and audit != _STDOUT else None,
+        settings.second_model_until,
         (*(["liveness"] if settings.liveness_service_url else []), "fraud"),
     )

@@ -1,92 +1,18 @@
 """The contract of the employee stores, which `sqlite` and `mongodb` implement."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from hashlib import blake2b
-from typing import Any, Protocol
-from uuid import uuid4
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-
-def new_enrolment_id() -> str:
-    """Return a new unique id."""
-    return uuid4().hex
-
-
-def sample_id(vector: NDArray[np.float32]) -> str:
-    """Return the id of an employee's sample: a hash of its feature vector, 16 hex digits."""
-    return blake2b(vector.astype("<f4").tobytes(), digest_size=8).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """What one of an employee's feature vectors was made of.
-
-    enrolled_at: seconds since 1970; None if it is not known.
-    photo_hashes: how many of the employee's photo hashes are of this sample.
-    """
-
-    enrolled_at: int | None = None
-    photo_hashes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What clients keep about an employee beside name and face. Older records have an empty one.
-
-    external_id: the person's id in another system; no two employees have the same.
-    metadata: a JSON object of the client's. groups: names, ascending.
-    enrolled_at, updated_at: seconds since 1970; None if they are not known.
-    """
-
-    external_id: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
-    groups: tuple[str, ...] = ()
-    enrolled_at: int | None = None
-    updated_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Employee:
-    """One enrolled person.
-
-    vectors: (n, dimension) float32, n ≥ 1, unit length, all computed by the model named `model`.
-    photo_hashes: perceptual hashes of the enrolled photos, which are not stored themselves. Empty
-        for employees enrolled with vectors, or by an older release.
-    samples: one for each vector, in order.
-    """
-
-    employee_id: int
-    name: str
-    surname: str
-    vectors: NDArray[np.float32]
-    model: str
-    # Identifies the write that made this record; a retried write keeps it. "" in old records.
-    enrolment_id: str = field(default_factory=new_enrolment_id)
-    photo_hashes: tuple[bytes, ...] = ()
-    samples: tuple[Sample, ...] = ()
-    profile: Profile = Profile()
-
-    def __post_init__(self) -> None:
-        """Describe the samples of a record that does not say what they are.
-
-        Every photo has equally many hashes, so they are shared out evenly.
-        """
-        count = len(self.vectors)
-        if len(self.samples) != count:
-            each = len(self.photo_hashes) // count if count else 0
-            object.__setattr__(self, "samples", (Sample(photo_hashes=each),) * count)
-
-    def named_samples(self) -> Iterator[tuple[str, Sample]]:
-        """Yield the samples with their ids."""
-        return zip(map(sample_id, self.vectors), self.samples, strict=True)
-
-    @property
-    def from_photos(self) -> bool:
-        """Whether the vectors are known to be of photos that were checked to show one person."""
-        return all(sample.photo_hashes for sample in self.samples)
+from app.storage.employee import Employee as Employee
+from app.storage.employee import Profile as Profile
+from app.storage.employee import Reference as Reference
+from app.storage.employee import Sample as Sample
+from app.storage.employee import new_enrolment_id as new_enrolment_id
+from app.storage.employee import sample_id as sample_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,12 +20,13 @@ class Selection:
     """Which employees to list: those who meet every condition; by default everybody.
 
     words: each begins a word of the name or the surname; folded, as `names.words` returns them.
-    groups: the employee is in one of them.
+    groups: the employee is in one of them. lacks_second: there is no second reference.
     """
 
     words: tuple[str, ...] = ()
     groups: frozenset[str] | None = None
     external_id: str | None = None
+    lacks_second: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +37,7 @@ class Outline:
     name: str
     surname: str
     model: str | None  # the model that computed the vectors; None if they cannot be read here
+    second_model: str | None = None  # another model that the person is enrolled under, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +203,10 @@ class EmployeeStore(Protocol):
         """Return the approximate number of employees; a crash of the database may skew it."""
 
     def models(self) -> dict[str, int]:
-        """Return the number of employees for each model name."""
+        """Return the number of employees for each model name; second references do not count."""
+
+    def count_second(self) -> int:
+        """Return the number of employees who have a second reference."""
 
     def check_seals(self) -> None:
         """Raise UnknownSeal if a record is sealed with a key that VECTOR_KEYS does not hold."""

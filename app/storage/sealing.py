@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from numpy.typing import NDArray
 
-from app.storage import Employee, UnknownSeal
+from app.storage import Reference, UnknownSeal
 
 PLAIN = "plain"  # stands for no encryption, in VECTOR_KEYS and in stored records
 _NONCE_BYTES = 12  # the size that AES-GCM is specified for
@@ -64,14 +64,14 @@ class VectorKeys:
             self._ciphers[sha256(b"name of a vector key" + key).hexdigest()[:8]] = AESGCM(key)
         self.first = next(iter(self._ciphers))
 
-    def seal(self, employee: Employee) -> Stored:
-        """Seal the employee's vectors with the first key."""
-        vectors = employee.vectors.astype("<f4", copy=False).tobytes()
+    def seal(self, employee_id: int, reference: Reference) -> Stored:
+        """Seal the vectors of an employee's reference with the first key."""
+        vectors = reference.vectors.astype("<f4", copy=False).tobytes()
         cipher = self._ciphers[self.first]
         if cipher is None:
             return Stored(vectors, PLAIN, b"")
         nonce = os.urandom(_NONCE_BYTES)
-        context = _context(employee.employee_id, employee.model, employee.vectors.shape[1])
+        context = _context(employee_id, reference.model, reference.vectors.shape[1])
         sealed = cipher.encrypt(nonce, vectors, context)
         return Stored(sealed[:-_TAG_BYTES], self.first, nonce + sealed[-_TAG_BYTES:])
 

@@ -14,7 +14,7 @@ from app.usecases.enrolment import Enrolment, EnrolmentRequest, Expected
 from app.usecases.one_person import FaceEnrolled
 from app.usecases.people_files import Person, Unclear
 from app.usecases.records import stored_employee
-from app.usecases.samples import Refused, from_photos
+from app.usecases.samples import NoUsablePhoto, Refused, from_photos
 from app.usecases.transfer import Existing, Outcome
 
 _AHEAD = 4  # people who wait for each thread, so that none is idle
@@ -123,6 +123,9 @@ class BulkEnrolment:
             else:
                 expected = Expected(may_exist=replaces)
                 refused = self._enrolment.put(request, expected).refused
+        except NoUsablePhoto as error:
+            refusals = tuple(_refusal(each, person) for each in error.refused)
+            return Result(entry, Outcome.REFUSED, len(photos), refusals)
         except (UnusableImage, NotAnImage) as error:
             only = person.photos[0] if len(photos) == 1 else None
             return _refused(entry, error.code, str(error), only, len(photos))

@@ -1,14 +1,13 @@
 """Add and remove single samples of an employee."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from app.audit import AuditLog
 from app.lifecycle import Service
 from app.storage import Employee, sample_id
 from app.usecases.one_person import new_samples
 from app.usecases.records import Scope, edited
-from app.usecases.samples import Samples, check_one_person, joined, samples_of, without
+from app.usecases.samples import check_one_person, joined, without
 
 
 class OtherModel(Exception):
@@ -58,7 +57,7 @@ class EmployeeSamples:
                 facts,
                 allow_similar=allow_similar,
             )
-            added = sample_id(new.vectors[0])
+            added = sample_id(new.reference.vectors[0])
             model = self._service.recogniser.model
 
             def change(employee: Employee) -> Employee:
@@ -67,13 +66,17 @@ class EmployeeSamples:
                         f"the employee is enrolled with the model {employee.model}, not "
                         f"{model.name}: enrol them again"
                     )
+                second = employee.second
                 if added in map(sample_id, employee.vectors):
                     return employee
                 if len(employee.vectors) >= most:
                     raise TooManySamples(f"the employee has {most} samples, remove one first")
                 if photo is not None:
-                    check_one_person(new.vectors, employee.vectors, model)
-                return _with_samples(employee, joined(samples_of(employee), new))
+                    check_one_person(new.reference.vectors, employee.vectors, model)
+                if new.second and not (second and len(second.vectors) >= most):
+                    same = employee.second_model == new.second.model
+                    second = joined(second if same else None, new.second)
+                return employee.referred_by(joined(employee.reference, new.reference), second)
 
             changed = edited(self._service, employee_id, scope, enrolment_id, change, was)
             facts["sample"] = added
@@ -91,16 +94,7 @@ class EmployeeSamples:
         """Remove the sample with this id. Raises NoSuchSample, LastSample."""
 
         def change(employee: Employee) -> Employee:
-            return _with_samples(employee, without(samples_of(employee), removed))
+            return without(employee, removed)
 
         with self._audit.entry("remove_sample", employee_id=employee_id, sample=removed):
             edited(self._service, employee_id, scope, enrolment_id, change, was)
-
-
-def _with_samples(employee: Employee, samples: Samples) -> Employee:
-    return replace(
-        employee,
-        vectors=samples.vectors,
-        samples=samples.samples,
-        photo_hashes=samples.photo_hashes,
-    )

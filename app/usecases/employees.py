@@ -38,9 +38,9 @@ class Employees:
         with self._audit.entry("list", size=size, number=number), stage("store"):
             store = self._service.store
             if scope is None:
-                return store.page(size, number)
+                return list(map(self._service.seen, store.page(size, number)))
             ids = store.members(scope)[size * (number - 1) :][:size].tolist()
-            return [each for each in store.get(ids) if in_scope(each, scope)]
+            return [self._service.seen(e) for e in store.get(ids) if in_scope(e, scope)]
 
     def find(
         self,
@@ -50,18 +50,21 @@ class Employees:
         name: str = "",
         groups: Scope = None,
         external_id: str | None = None,
+        lacks_second: bool = False,
     ) -> Listed:
         """Return the first `limit` employees, in ascending order of id.
 
         after: only those with greater ids. name: words that begin words of their names.
-        groups: only those in one of them.
+        groups: only those in one of them. lacks_second: only those who are not enrolled under a
+        second model, too.
         """
         facts = {"limit": limit, "after": after, "groups": groups and sorted(groups)}
-        selection = Selection(words(name), groups, external_id)
+        selection = Selection(words(name), groups, external_id, lacks_second)
         with self._audit.entry("list", **facts), stage("store"):
             found = self._service.store.find(selection, limit + 1, after)
             total = self._service.store.count_selected(selection)
-        return Listed(found[:limit], total, len(found) <= limit)
+        employees = list(map(self._service.seen, found[:limit]))
+        return Listed(employees, total, len(found) <= limit)
 
     def show(self, employee_id: int, scope: Scope = None) -> Employee:
         """Return an employee. Raises NoSuchEmployee."""

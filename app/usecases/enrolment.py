@@ -167,16 +167,18 @@ class Enrolment:
             enrolled_at=before.enrolled_at,
             updated_at=now,
         )
+        reference = samples.reference
         return Employee(
             request.employee_id,
             request.name,
             request.surname,
-            samples.vectors,
-            self._service.recogniser.model.name,
+            reference.vectors,
+            reference.model,
             request.enrolment_id,
-            samples.photo_hashes,
-            samples.samples,
+            reference.photo_hashes,
+            reference.samples,
             profile,
+            samples.second,
         )
 
     def _replaced(

@@ -9,6 +9,7 @@ from app.gallery.distances import SEPARATES, identified, is_ambiguous
 from app.lifecycle import Service
 from app.storage import Employee
 from app.usecases import LoginFailed
+from app.usecases.migration import Migration
 from app.usecases.probes import Examination, Probe
 
 
@@ -23,10 +24,13 @@ class Ambiguous(NoMatch):
 class Login:
     """Finds the employee that a probe shows (1:N identification)."""
 
-    def __init__(self, service: Service, examine: Examination, audit: AuditLog) -> None:
+    def __init__(
+        self, service: Service, examine: Examination, audit: AuditLog, migration: Migration
+    ) -> None:
         self._service = service
         self._examine = examine
         self._audit = audit
+        self._migration = migration
 
     def __call__(self, probe: Probe) -> Employee:
         """Return the nearest employee in the gallery, if their distance is below α.
@@ -42,6 +46,7 @@ class Login:
             while not self._examine.use(examined, employee):
                 employee = self._nearest(examined.vector, probe, facts)
         bind_contextvars(employee_id=employee.employee_id)
+        self._migration(employee, probe, facts["distance"], self._service.threshold)
         return employee
 
     def _nearest(self, vector: NDArray[np.float32], probe: Probe, facts: Fields) -> Employee:

@@ -1,6 +1,7 @@
 """One person, one id: find out whether a new face belongs to another employee already."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import structlog
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 from app.audit import Fields
 from app.gallery.distances import identified
 from app.lifecycle import Service
+from app.recognition import NotAnImage, UnusableImage
 from app.stages import stage
+from app.storage import Reference
 from app.usecases.samples import Samples, from_photos, from_vectors
 
 log = structlog.get_logger()
@@ -45,8 +48,25 @@ def new_samples(
         samples = from_vectors(vectors, recogniser.model)
     else:
         samples = from_photos(photos, recogniser, partial=partial)
-    check_not_enrolled(service, employee_id, samples.vectors, facts, allow_similar=allow_similar)
+        samples = replace(samples, second=_under_second(service, photos))
+    made = samples.reference.vectors
+    check_not_enrolled(service, employee_id, made, facts, allow_similar=allow_similar)
     return samples
+
+
+def _under_second(service: Service, photos: Sequence[bytes]) -> Reference | None:
+    """Return the same photos under the second model; None if there is none, or it takes none."""
+    if service.second is None:
+        return None
+    try:
+        return from_photos(photos, service.second, partial=True).reference
+    except (UnusableImage, NotAnImage) as error:
+        log.warning(
+            "not enrolled under the second model, a login will do that",
+            model=service.second.model.name,
+            reason=str(error),
+        )
+        return None
 
 
 def check_not_enrolled(

@@ -29,7 +29,7 @@ def visible(service: Service, employee_id: int, scope: Scope) -> Employee:
         found = stored_employee(service.store, employee_id)
     if found is None or not in_scope(found, scope):
         raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
-    return found
+    return service.seen(found)
 
 
 def edited(

@@ -1,8 +1,8 @@
 """Make the samples of an employee from photos or feature vectors."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from app.recognition import DifferentPeople, NotAnImage, UnusableImage
 from app.recognition.perceptual_hash import photo_hashes
 from app.recognition.recogniser import Recogniser
 from app.stages import stage
-from app.storage import Employee, Sample, sample_id
+from app.storage import Employee, Reference, Sample
 from models.catalogue import FaceModel
 
 # Distance up to which two photos count as one person's. Only 0.6 % of the pairs of one person are
@@ -39,25 +39,33 @@ class Refused:
     reason: UnusableImage | NotAnImage
 
 
+class NoUsablePhoto(UnusableImage):
+    """None of several photos can be used. refused: why, for each.
+
+    code: that of the photos, if they have the same.
+    """
+
+    def __init__(self, refused: Sequence[Refused]) -> None:
+        super().__init__("; ".join(f"picture {each.photo}: {each.reason}" for each in refused))
+        self.refused = tuple(refused)
+        codes = {each.reason.code for each in refused}
+        if len(codes) == 1:
+            self.code = codes.pop()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples:
-    """Samples to store. vectors: (n, dimension) float32, of unit length; one for each sample."""
+    """Samples to store. refused: photos that they lack. second: the same under a second model."""
 
-    vectors: NDArray[np.float32]
-    samples: tuple[Sample, ...]
-    photo_hashes: tuple[bytes, ...] = ()
+    reference: Reference
     refused: tuple[Refused, ...] = ()
-
-
-def samples_of(employee: Employee) -> Samples:
-    """Return the samples that are stored of an employee."""
-    return Samples(employee.vectors, employee.samples, employee.photo_hashes)
+    second: Reference | None = None
 
 
 def from_vectors(vectors: Sequence[Sequence[float]], model: FaceModel) -> Samples:
     """Return the samples of vectors, which are finite and non-zero. Raises WrongDimension."""
     made = (Sample(int(time.time())),) * len(vectors)
-    return Samples(unit(vectors, model.dimension), made)
+    return Samples(Reference(model.name, unit(vectors, model.dimension), made, ()))
 
 
 def from_photos(
@@ -67,7 +75,7 @@ def from_photos(
 
     If there are several photos, errors name the bad one.
 
-    partial: leave out photos that cannot be used, unless all of them cannot.
+    partial: leave out photos that cannot be used. If none of several can, raise NoUsablePhoto.
     """
     faces, refused = [], []
     with stage("recognition"):
@@ -75,22 +83,23 @@ def from_photos(
             try:
                 faces.append(recogniser.for_enrolment(photo))
             except (UnusableImage, NotAnImage) as error:
-                refused.append(Refused(number, error))
-                if partial and len(refused) < len(photos):
-                    continue
-                if len(photos) > 1:
+                if len(photos) == 1:
+                    raise
+                if not partial:
                     raise type(error)(f"picture {number}: {error}") from error
-                raise
+                refused.append(Refused(number, error))
+    if not faces:
+        raise NoUsablePhoto(refused)
     hashes = [photo_hashes(face.aligned) for face in faces]
     now = int(time.time())
-    samples = Samples(
+    reference = Reference(
+        recogniser.model.name,
         np.stack([face.vector for face in faces]),
         tuple(Sample(now, len(each)) for each in hashes),
         tuple(each for of_face in hashes for each in of_face),
-        tuple(refused),
     )
-    check_one_person(samples.vectors, samples.vectors, recogniser.model)
-    return samples
+    check_one_person(reference.vectors, reference.vectors, recogniser.model)
+    return Samples(reference, tuple(refused))
 
 
 def check_one_person(
@@ -102,33 +111,61 @@ def check_one_person(
         raise DifferentPeople("the pictures show different people, enrol one person")
 
 
-def joined(one: Samples, other: Samples) -> Samples:
-    """Return the samples of both."""
-    return Samples(
+def joined(one: Reference | None, other: Reference) -> Reference:
+    """Return the samples of both, which are of one model."""
+    if one is None:
+        return other
+    of_samples = sum(sample.photo_hashes for sample in one.samples)
+    hashes = one.photo_hashes
+    return Reference(
+        one.model,
         np.concatenate((one.vectors, other.vectors)),
         one.samples + other.samples,
-        one.photo_hashes + other.photo_hashes,
+        hashes[:of_samples] + other.photo_hashes + hashes[of_samples:],
     )
 
 
-def without(samples: Samples, removed: str) -> Samples:
-    """Return the samples but the one with this id, and the hashes that are not of it.
+def without(employee: Employee, removed: str) -> Employee:
+    """Return the employee without the sample with this id, and all that is of its photo.
 
     Raises NoSuchSample, LastSample.
     """
-    kept = [sample_id(vector) != removed for vector in samples.vectors]
+    kept = [name != removed for name, _ in employee.named_samples()]
     if all(kept):
         raise NoSuchSample(f"there is no sample {removed}")
     if not any(kept):
         raise LastSample("this is the last sample")
-    hashes: list[bytes] = []
+    reference, second = employee.reference, employee.second
+    gone = {each for hashes in _hashes(reference, [not each for each in kept]) for each in hashes}
+    if second:
+        # A photo has the same hashes under both models.
+        of_others = [not gone.intersection(each) for each in _hashes(second)]
+        second = _only(second, of_others) if any(of_others) else None
+    return employee.referred_by(_only(reference, kept), second)
+
+
+def _only(reference: Reference, kept: Sequence[bool]) -> Reference:
+    """Return the samples that are kept, and the hashes that are not of others."""
+    of_samples = sum(sample.photo_hashes for sample in reference.samples)
+    hashes = [each for of_sample in _hashes(reference, kept) for each in of_sample]
+    return replace(
+        reference,
+        vectors=reference.vectors[np.array(kept)],
+        samples=tuple(s for s, keep in zip(reference.samples, kept, strict=True) if keep),
+        photo_hashes=(*hashes, *reference.photo_hashes[of_samples:]),
+    )
+
+
+def _hashes(
+    reference: Reference, chosen: Sequence[bool] | None = None
+) -> Iterator[tuple[bytes, ...]]:
+    """Yield the hashes of each sample that is chosen; of all by default."""
     start = 0
-    for sample, keep in zip(samples.samples, kept, strict=True):
+    for number, sample in enumerate(reference.samples):
         end = start + sample.photo_hashes
-        hashes += samples.photo_hashes[start:end] if keep else ()
+        if chosen is None or chosen[number]:
+            yield reference.photo_hashes[start:end]
         start = end
-    chosen = tuple(sample for sample, keep in zip(samples.samples, kept, strict=True) if keep)
-    return Samples(samples.vectors[kept], chosen, tuple(hashes))
 
 
 def unit(vectors: Sequence[Sequence[float]], dimension: int) -> NDArray[np.float32]:

@@ -83,13 +83,13 @@ class Checked:
 
 
 def written(employees: Iterable[Employee], model: FaceModel) -> Iterator[bytes]:
-    """Yield the lines of an export. model: the one that runs."""
+    """Yield the lines of an export, without second references. model: the one that runs."""
     digest, count = sha256(), 0
     line = _line(Header(model=model.name, dimension=model.dimension).model_dump())
     digest.update(line)
     yield line
     for employee in employees:
-        line = _line(_members(employee))
+        line = _line(_members(employee.under(model.name) or employee))
         digest.update(line)
         count += 1
         yield line

@@ -28,6 +28,8 @@ def use_once(
     replay_window_s: how long to keep them, at least. Raises NoSuchEmployee, StoreUnavailable.
     """
     check_not_enrolled(login, employee.photo_hashes)
+    if employee.second:
+        check_not_enrolled(login, employee.second.photo_hashes)
     now = time.time()
     store.use_probe(
         employee,

@@ -8,6 +8,7 @@ from app.lifecycle import Service
 from app.stages import stage
 from app.storage import Employee
 from app.usecases import LoginFailed
+from app.usecases.migration import Migration
 from app.usecases.probes import Examination, Examined, Probe
 
 
@@ -23,11 +24,17 @@ class Verification:
     """
 
     def __init__(
-        self, service: Service, examine: Examination, audit: AuditLog, threshold: float
+        self,
+        service: Service,
+        examine: Examination,
+        audit: AuditLog,
+        migration: Migration,
+        threshold: float,
     ) -> None:
         self._service = service
         self._examine = examine
         self._audit = audit
+        self._migration = migration
         self._threshold = threshold
 
     def __call__(self, probe: Probe, employee_id: int) -> None:
@@ -40,11 +47,11 @@ class Verification:
         with self._audit.entry("verify", employee_id=employee_id) as facts:
             facts["model"] = self._service.recogniser.model.name
             examined = self._examine(probe)
-            while not self._examine.use(
-                examined, self._matching(employee_id, examined, probe, facts)
-            ):
-                pass
+            employee = self._matching(employee_id, examined, probe, facts)
+            while not self._examine.use(examined, employee):
+                employee = self._matching(employee_id, examined, probe, facts)
         bind_contextvars(employee_id=employee_id)
+        self._migration(employee, probe, facts["distance"], self._threshold)
 
     def _matching(
         self, employee_id: int, examined: Examined, probe: Probe, facts: Fields

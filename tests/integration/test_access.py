@@ -246,6 +246,7 @@ def test_an_export_is_all_that_is_held(keyed: FlaskClient) -> None:
         "surname": "Hopper",
         "model": "dlib",
         "photo_hashes": [],
+        "second_model": None,
         "external_id": None,
         "metadata": {},
         "groups": [],

@@ -229,7 +229,10 @@ def test_feature_vectors_can_be_enrolled(client: FlaskClient) -> None:
         ("identifications", {}, "photo: is missing"),
         ("identifications", {"photo": "?"}, "photo: is not base64"),
         ("identifications", {"photo": "AAAA", "Checks": ["fraud"]}, "write it as checks"),
-        ("identifications", {"photo": "AAAA", "grp": "x"}, "'grp': is unknown, remove it"),
+        ("identifications", {"foto": "AAAA"}, "'foto': is unknown, did you mean photo?"),
+        ("identifications", {"photo": "?", "grp": "x"}, "'grp': is unknown, did you mean group?"),
+        ("identifications", {"img_base64": "AAAA"}, "'img_base64': is unknown, there are photo, "),
+        ("candidates", {"foto": "AAAA"}, "'foto': is unknown, did you mean photo?"),
         ("identifications", {"photo": "AAAA", "checks": ["blink"]}, "checks.0: must be"),
         ("identifications", {"photo": "AAAA", "checks": ["fraud"]}, "15 are needed for fraud"),
         ("identifications", {"photo": "AAAA", "threshold": 0}, "threshold: must be more than 0"),
@@ -252,6 +255,28 @@ def test_wrong_input_is_named(
     assert says in refusal.get_json()["title"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "employees/1", {"nam": "Ada"}),
+        ("PATCH", "employees/1", {"nam": "Ada"}),
+        ("POST", "employees/1/samples", {"foto": "AAAA"}),
+        ("GET", "employees?limt=3", None),
+        ("GET", "audit-entries?limt=3", None),
+        ("POST", "import?exist=skip", None),
+    ],
+)
+def test_unknown_names_are_told_in_every_call(
+    client: FlaskClient, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    refusal = client.open(f"/api/v2/{path}", method=method, json=body)
+    assert code(refusal, 400) == "bad_request"
+    meant = {"nam": "name", "foto": "photo", "limt": "limit", "exist": "existing"}
+    wrong = path.partition("?")[2].partition("=")[0] or next(iter(body or {}))
+    says = f"'{wrong}': is unknown, did you mean {meant[wrong]}?"
+    assert refusal.get_json()["title"] == says
+
+
 def test_a_vector_of_another_dimension_is_named(client: FlaskClient) -> None:
     refusal = call(client, "candidates", feature_vector=[1.0, 2.0])
     assert code(refusal, 400) == "wrong_dimension"
@@ -272,7 +297,10 @@ PICTURE = ("photo", ("me.png", ASTRONAUT.read_bytes()))
         ([PICTURE, ("threshold", "low")], 400, "threshold: must be a number"),
         ([PICTURE, ("threshold", "[0.5]")], 400, "threshold: must be a number"),
         ([PICTURE, ("checks", "blink")], 400, "checks.0: must be"),
-        ([PICTURE, ("grp", "a")], 400, "'grp': is unknown, remove it"),
+        ([("foto", PICTURE[1])], 400, "'foto': is unknown, did you mean photo?"),
+        ([("foto", "")], 400, "'foto': is unknown, did you mean photo?"),
+        ([("foto", PICTURE[1])] * 2, 400, "'foto': is unknown, did you mean photo?"),
+        ([PICTURE, ("grp", "a")], 400, "'grp': is unknown, did you mean group?"),
         ([PICTURE, ("check", "x" * 200_000)], 413, "the form has more than"),
         ([("frames", ("f.png", b"x"))] * 200, 413, "the form has more than"),
         ([("frames", ("f.png", b"x"))] * 15 + [PICTURE], 406, "no matches found"),

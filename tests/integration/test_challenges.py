@@ -22,6 +22,7 @@ from app.usecases.enrolment import Enrolment, EnrolmentRequest
 from app.usecases.fraud_detection import FraudSuspected
 from app.usecases.liveness_sessions import SessionGone, open_session
 from app.usecases.login import Login
+from app.usecases.migration import Migration, Terms
 from app.usecases.probes import Examination, NotAlive, Probe
 from models.catalogue import FaceModel
 from testbed import challenge_films, films
@@ -142,7 +143,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 @pytest.fixture
 def log_in(service: Service) -> Login:
     no_liveness = LivenessClient(None, Timeouts(1, 1, 1, 0), None)
-    return Login(service, Examination(service, no_liveness, 60), AuditLog(None))
+    audit = AuditLog(None)
+    examine = Examination(service, no_liveness, 60)
+    return Login(service, examine, audit, Migration(service, audit, Terms()))
 
 
 def test_who_performs_the_challenge_is_let_in_once(

@@ -4,6 +4,7 @@ import re
 import shlex
 from base64 import b64encode
 from hashlib import sha256
+from html import unescape
 
 import pytest
 from flask.testing import FlaskClient
@@ -44,8 +45,25 @@ def test_commands_of_the_page_are_complete(client: FlaskClient) -> None:
     for command in commands:
         words = shlex.split(command.replace("&#34;", '"').replace("&#39;", "'"))
         assert words[0] == "curl"
-        assert words[1].startswith("localhost:5005/")
+        assert words[1].startswith("$SERVICE/")
         assert "{" not in words[1]
+
+
+def test_members_are_described_on_the_page(client: FlaskClient) -> None:
+    page = unescape(client.get("/docs").text)
+    document = client.get("/openapi.json").get_json()
+    obvious = {"name", "surname", "photo", "employee_id"}
+    for name, schema in document["components"]["schemas"].items():
+        for member, kind in schema.get("properties", {}).items():
+            if name.endswith("Body"):
+                assert "description" in kind or member in obvious, (name, member)
+            if not name.endswith("Form"):
+                assert kind.get("description", "") in page, (name, member)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            for parameter in operation["parameters"]:
+                assert "description" in parameter or parameter["in"] == "path", parameter
+                assert parameter.get("description", "") in page, parameter
 
 
 @pytest.mark.parametrize("accept", ["", "*/*", "application/json", "text/plain"])

@@ -22,6 +22,7 @@ from app.storage import Employee, StoreUnavailable
 from app.storage.sqlite.store import SqliteStore
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
 from app.usecases.login import Login
+from app.usecases.migration import Migration, Terms
 from app.usecases.probes import Examination, Probe
 from testbed.employees import face_model, someone
 from tests.support.services import service_with
@@ -199,7 +200,8 @@ def test_until_it_is_loaded_no_picture_is_decoded(
     service.start()
     no_liveness = LivenessClient(None, Timeouts(1, 1, 1, 0), None)
     examine = Examination(service, no_liveness, replay_window_s=60)
-    log_in = Login(service, examine, AuditLog(None))
+    audit = AuditLog(None)
+    log_in = Login(service, examine, audit, Migration(service, audit, Terms()))
     try:
         with pytest.raises(NotReady):
             log_in(Probe(b"no picture"))

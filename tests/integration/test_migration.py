@@ -35,9 +35,10 @@ def test_people_with_unusable_vectors_are_listed(tmp_path: Path) -> None:
     assert listed.stdout == "2\tAda\tByron\tvggface2\n3\tname 0\tsurname\tcannot be read\n"
     assert f"sqlite:{path}, model dlib: 2 of 3 employees must enrol again." in listed.stderr
     other = to_enrol_again("--json", SQLITE_PATH=str(path), FACE_MODEL="vggface2")
+    names = {"name": "name 0", "surname": "surname"}
     assert [json.loads(line) for line in other.stdout.splitlines()] == [
-        {"employee_id": "1", "name": "name 0", "surname": "surname", "model": "dlib"},
-        {"employee_id": "3", "name": "name 0", "surname": "surname", "model": None},
+        {"employee_id": "1", **names, "model": "dlib", "second_model": None},
+        {"employee_id": "3", **names, "model": None, "second_model": None},
     ]
 
 

@@ -79,20 +79,26 @@ def test_a_login_is_counted_with_its_stages(client: FlaskClient) -> None:
     assert (
         client.post("/api/find_match", json={"img_base64": photos.astronaut()}).status_code == 406
     )
+    claim = {"employee_id": 1, "photo": photos.admiral()}
+    assert client.post("/api/v2/verifications", json=claim).status_code == 200
+    claim["photo"] = photos.astronaut()
+    assert client.post("/api/v2/verifications", json=claim).status_code == 406
     after = read(client)
 
     def risen(name: str, **labels: str) -> float:
         name = f"image_registration_{name}"
         return value(after, name, **labels) - value(before, name, **labels)
 
-    assert risen("logins_total", outcome="match") == 1
-    assert risen("logins_total", outcome="no_match") == 1
+    assert risen("logins_total", kind="identification", outcome="match") == 1
+    assert risen("logins_total", kind="identification", outcome="no_match") == 1
+    assert risen("logins_total", kind="verification", outcome="match") == 1
+    assert risen("logins_total", kind="verification", outcome="not_verified") == 1
     assert risen("requests_total", endpoint="find_match", status="406") == 1
     assert risen("errors_total", code="no_match") == 1
     assert risen("login_distance_count") == 2
     assert risen("login_distance_bucket", le="0.2") == 1
-    for stage in ("recognition", "search"):
-        assert risen("stage_seconds_count", stage=stage) == 2
+    for stage, times in (("recognition", 4), ("search", 2)):
+        assert risen("stage_seconds_count", stage=stage) == times
         assert 0 < risen("stage_seconds_sum", stage=stage) < 60
     assert value(after, "image_registration_gallery_employees") == 1
     assert value(after, "image_registration_threshold") == 0.8

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from uuid import uuid4
@@ -10,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from app.settings import Settings
-from app.storage import Employee, EmployeeStore, UnknownSeal
+from app.storage import Employee, EmployeeStore, Reference, Sample, UnknownSeal
 from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import PLAIN, VectorKeys
 from app.storage.sqlite.store import SqliteStore
@@ -84,6 +85,18 @@ def test_plain_records_are_not_taken_where_all_are_to_be_encrypted(open_with: Op
         open_with(NEW).check_seals()
     assert open_with(NEW).get([1]) == []
     assert everything(open_with(f"{NEW},{PLAIN}")) == [as_stored(someone(1))]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(PLAIN, NEW), (OLD, NEW), (OLD, PLAIN)], ids=["seal", "rotate", "unseal"]
+)
+def test_second_references_change_keys_too(open_with: OpenWith, before: str, after: str) -> None:
+    second = Reference("vggface2", someone(2, vectors=2).vectors, (Sample(), Sample()), ())
+    open_with(before).add(replace(someone(1), second=second))
+    list(open_with(f"{after} {before}").reseal())
+    (employee,) = open_with(after).get([1])
+    assert employee.second is not None
+    assert employee.second.vectors.tobytes() == second.vectors.tobytes()
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ class Hour:
             if answer.code:
                 counts["errors_total"][answer.code] += times
             if answer.outcome:
-                counts["logins_total"][answer.outcome] += times
+                counts["logins_total"][f"identification/{answer.outcome}"] += times
             if answer.distance:
                 counts["login_distance_count"][""] += times
             for stage in answer.stages:

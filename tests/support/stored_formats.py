@@ -13,7 +13,7 @@ from typing import Any
 
 from bson import json_util
 
-from app.storage import EmployeeStore, Profile, Sample, UsedProbe
+from app.storage import EmployeeStore, Profile, Reference, Sample, UsedProbe
 from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import VectorKeys
 from app.storage.sqlite.store import SqliteStore
@@ -28,10 +28,15 @@ PLAIN = replace(
     photo_hashes=(bytes(64),) * 2,
     samples=(Sample(100, 1), Sample(200, 1)),
     profile=Profile("HR-1", {"shoe": 42}, ("site-a",), 100, 200),
+    second=Reference("vggface2", someone(3).vectors, (Sample(300, 1),), (bytes(64),)),
 )
-"""Stored without encryption, with a used photo and a profile."""
-SEALED = replace(someone(2), enrolment_id="second")
-"""Stored with VECTOR_KEY."""
+"""Stored without encryption, with a used photo, a profile and a second reference."""
+SEALED = replace(
+    someone(2),
+    enrolment_id="second",
+    second=Reference("vggface2", someone(4).vectors, (Sample(300),), ()),
+)
+"""Stored with VECTOR_KEY, with a second reference."""
 
 Document = dict[str, Any]
 

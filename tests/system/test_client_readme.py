@@ -31,7 +31,7 @@ def test_the_examples_do_what_the_readme_says(
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     assert len(BLOCKS) > 5
-    with RunningService(tmp_path) as service:
+    with RunningService(tmp_path, AUDIT_LOG=str(tmp_path / "audit.log")) as service:
         for block in BLOCKS:
             exec(block.replace("http://localhost:5005", service.url), names)
             assert capsys.readouterr().out.splitlines() == printed(block)

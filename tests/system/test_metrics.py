@@ -52,11 +52,11 @@ def test_metrics_equal_what_was_done(tmp_path: Path, liveness: LivenessService) 
             "not_found": 2,
         }
         logins = {
-            "liveness_unavailable": 1,
-            "match": 21,
-            "no_face": 3,
-            "no_match": 4,
-            "not_alive": 2,
+            "identification/liveness_unavailable": 1,
+            "identification/match": 21,
+            "identification/no_face": 3,
+            "identification/no_match": 4,
+            "identification/not_alive": 2,
         }
         stages = {"liveness": 4, "recognition": 33, "search": 27, "index": 27, "store": 28}
         for scrape in (read(service) for _ in range(8)):

@@ -120,8 +120,29 @@ def test_photos_that_cannot_be_used(enrol: Client) -> None:
     assert made.status_code == 201
     reasons = [(each["photo"], each["code"]) for each in made.json()["refused"]]
     assert reasons == [(1, "no_face"), (3, "not_an_image")]
-    none = enrol("PUT", PATH, json=body | {"partial": True, "photos": [bad, bad]})
-    assert problem(none) == (422, "no_face")
+
+
+@pytest.mark.parametrize(
+    ("photos_sent", "status", "code"),
+    [
+        ([photos.coffee(), photos.coffee()], 422, "no_face"),
+        (["eHh4", "eHh4"], 415, "not_an_image"),
+        ([photos.coffee(), "eHh4"], 422, "unusable_image"),
+    ],
+)
+def test_each_photo_is_named_if_none_can_be_used(
+    enrol: Client, photos_sent: list[str], status: int, code: str
+) -> None:
+    body = {"name": "Eileen", "photos": photos_sent, "partial": True}
+    none = enrol("PUT", PATH, json=body)
+    assert problem(none) == (status, code)
+    title, refused = none.json()["title"], none.json()["refused"]
+    assert [each["photo"] for each in refused] == [1, 2]
+    for each in refused:
+        assert f"picture {each['photo']}: {each['detail']}" in title
+    assert problem(enrol("GET", PATH)) == (404, "no_such_employee")
+    alone = enrol("PUT", PATH, json=body | {"photos": photos_sent[:1]})
+    assert "refused" not in alone.json()
 
 
 def test_what_is_read_is_what_is_changed(enrol: Client) -> None:

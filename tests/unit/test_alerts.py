@@ -23,6 +23,13 @@ def logins(metrics: Metrics, outcome: str, count: int, seconds: float = 0.1) -> 
         metrics.answered("find_match", status, None if outcome == "ok" else "no_match", seconds, {})
 
 
+def verifications(metrics: Metrics, outcome: str, count: int, seconds: float = 0.1) -> None:
+    for _ in range(count):
+        metrics.acted("verify", outcome, {"distance": 0.5})
+        code = None if outcome == "ok" else outcome
+        metrics.answered("verifications", 406 if code else 200, code, seconds, {})
+
+
 def calm(metrics: Metrics, gauges: Gauges) -> None:
     """A minute with errors, but no more than there are on any day."""
     gauges |= {"info": 1, "fpir": 0.004, "max_fpir": 0.01, AGE: 5}
@@ -33,10 +40,10 @@ def calm(metrics: Metrics, gauges: Gauges) -> None:
     metrics.answered("readyz", 200, None, 0.01, {})
 
 
-def refused(code: str, status: int = 503, count: int = 10) -> Fault:
+def refused(code: str, status: int = 503, count: int = 10, endpoint: str = "find_match") -> Fault:
     def fault(metrics: Metrics, gauges: Gauges) -> None:
         for _ in range(count):
-            metrics.answered("find_match", status, code, 0.2, {})
+            metrics.answered(endpoint, status, code, 0.2, {})
 
     return fault
 
@@ -57,11 +64,20 @@ FAULTS: list[tuple[str, Fault, set[str]]] = [
     a_part_is_away("liveness_unavailable"),
     a_part_is_away("audit_unavailable"),
     ("LoginsFail", refused("not_ready"), set()),
+    ("LoginsFail", refused("not_ready", endpoint="verifications"), set()),
+    ("LoginsFail", refused("not_ready", endpoint="identifications"), set()),
     ("UnexpectedErrors", refused("internal_error", 500, 1), set()),
     ("Overloaded", refused("overloaded"), {"LoginsFail"}),
     ("LoginsAreSlow", lambda metrics, gauges: logins(metrics, "ok", 10, 4.0), set()),
+    ("LoginsAreSlow", lambda metrics, gauges: verifications(metrics, "ok", 10, 4.0), set()),
     ("StrangersGetIn", lambda metrics, gauges: gauges.update(fpir=0.02), set()),
     ("FewAreRecognised", lambda metrics, gauges: logins(metrics, "no_match", 200), set()),
+    (
+        "FewAreRecognised",
+        lambda metrics, gauges: verifications(metrics, "not_verified", 200),
+        set(),
+    ),
+    ("ManyTricks", lambda metrics, gauges: verifications(metrics, "fraud_suspected", 10), set()),
     ("ManyTricks", lambda metrics, gauges: logins(metrics, "not_alive", 10), set()),
     ("WorkersDie", workers_start, set()),
     ("GalleryIsBehind", lambda metrics, gauges: gauges.update({AGE: 90}), set()),

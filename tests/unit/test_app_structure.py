@@ -48,7 +48,7 @@ MAY_IMPORT = {
     }
     | {"stages"},
     "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage", "stages"}
-    | {"people_fields", "sentences"},
+    | {"people_fields", "sentences", "limiter"},
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "readiness", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"}

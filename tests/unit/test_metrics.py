@@ -10,8 +10,10 @@ from app.audit import AuditLog, AuditUnavailable, Fields
 from app.metrics import Metrics
 from app.metrics.cells import Cells
 from app.metrics.families import OTHER, Counter, Histogram, gauge_lines
-from testbed.prometheus import Samples, parse, value
+from testbed.prometheus import Samples, counts, parse, value
 from testbed.serving import ROOT
+
+LOGINS = "image_registration_logins_total"
 
 
 def text(metrics: Metrics) -> str:
@@ -24,7 +26,7 @@ def samples(metrics: Metrics) -> Samples:
 
 def test_every_series_is_there_from_the_start_and_zero() -> None:
     read = samples(Metrics())
-    assert value(read, "image_registration_logins_total", outcome="match") == 0
+    assert value(read, LOGINS, kind="verification", outcome="match") == 0
     assert {number for series in read.values() for number in series.values()} == {0}
 
 
@@ -38,7 +40,7 @@ def test_answers_are_counted() -> None:
         name = "image_registration_requests_total"
         assert value(read, name, endpoint=endpoint, status=status) == 1
     assert value(read, "image_registration_errors_total", code="store_unavailable") == 1
-    assert value(read, "image_registration_logins_total", outcome="throttled") == 1
+    assert value(read, LOGINS, kind="identification", outcome="throttled") == 1
     seconds = "image_registration_request_seconds"
     assert value(read, f"{seconds}_count", endpoint="find_match") == 2
     assert value(read, f"{seconds}_sum", endpoint="find_match") == pytest.approx(0.031)
@@ -54,13 +56,18 @@ def test_logins_are_counted_as_the_audit_log_is_told() -> None:
     metrics.acted("login", "no_face", {})
     metrics.acted("login", "no_match", {"distance": math.inf})
     metrics.acted("enrol", "ok", {"employee_id": 9})
+    metrics.acted("verify", "ok", {"distance": 0.41, "employee_id": 7})
+    metrics.acted("verify", "not_verified", {"distance": 1.1, "employee_id": 7})
+    metrics.answered("verifications", 429, "too_many_failures", 0.01, {})
     read = samples(metrics)
-    outcomes = read["image_registration_logins_total"]
-    assert {dict(labels)["outcome"]: n for labels, n in outcomes.items() if n} == {
-        "match": 1,
-        "ambiguous": 1,
-        "no_face": 1,
-        "no_match": 1,
+    assert counts(read, "logins_total") == {
+        "identification/match": 1,
+        "identification/ambiguous": 1,
+        "identification/no_face": 1,
+        "identification/no_match": 1,
+        "verification/match": 1,
+        "verification/not_verified": 1,
+        "verification/throttled": 1,
     }
     assert value(read, "image_registration_login_distance_count") == 2
     assert value(read, "image_registration_login_distance_bucket", le="0.5") == 1
@@ -74,7 +81,7 @@ def test_a_value_that_is_not_known_adds_no_series() -> None:
     assert len(text(metrics).splitlines()) == before
     name = "image_registration_requests_total"
     assert value(samples(metrics), name, endpoint=OTHER, status=OTHER) == 1
-    assert value(samples(metrics), "image_registration_logins_total", outcome=OTHER) == 1
+    assert value(samples(metrics), LOGINS, kind="identification", outcome=OTHER) == 1
 
 
 def test_what_is_in_flight_rises_and_falls() -> None:

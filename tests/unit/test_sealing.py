@@ -16,21 +16,21 @@ def test_opened_vectors_equal_the_sealed_ones_exactly() -> None:
     employee = someone(7, vectors=3, dimension=512)
     for setting in (None, PLAIN, OLD, f"{OLD},{NEW}", f"{PLAIN} {OLD}"):
         keys = VectorKeys(setting)
-        opened = keys.open(keys.seal(employee), 7, "dlib", 512)
+        opened = keys.open(keys.seal(7, employee.reference), 7, "dlib", 512)
         assert opened.tobytes() == employee.vectors.tobytes()
         assert opened.dtype == np.float32
 
 
 def test_the_same_vectors_never_look_the_same() -> None:
     keys = VectorKeys(OLD)
-    sealed = {keys.seal(someone(1)).vectors for _ in range(100)}
+    sealed = {keys.seal(1, someone(1).reference).vectors for _ in range(100)}
     assert len(sealed) == 100
 
 
 @pytest.mark.parametrize("spoilt", ["employee", "model", "dimension", "vectors", "seal", "key"])
 def test_altered_records_do_not_open(spoilt: str) -> None:
     keys = VectorKeys(f"{OLD} {NEW}")
-    stored = keys.seal(someone(7, vectors=2, dimension=8))
+    stored = keys.seal(7, someone(7, vectors=2, dimension=8).reference)
     employee_id, model, dimension = 7, "dlib", 8
     match spoilt:
         case "employee":

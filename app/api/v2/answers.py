@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from app.api.v2.schemas import LANDMARKS
+from app.api.v2.answer_schemas import LANDMARKS
 from app.recognition.detector import DetectedFace
 from app.storage import Employee, Sample
 from app.usecases.samples import Refused
@@ -27,6 +27,7 @@ def person_json(employee: Employee) -> dict[str, Any]:
         "metadata": profile.metadata,
         "groups": profile.groups,
         "model": employee.model,
+        "second_model": employee.second_model,
         "enrolled_at": time_json(profile.enrolled_at),
         "updated_at": time_json(profile.updated_at),
         "samples": samples_json(employee),

@@ -9,27 +9,46 @@ from pydantic import Field, StringConstraints
 from app.api.access import scope
 from app.api.errors import Problem
 from app.api.openapi import describe
-from app.api.schemas import MAX_ID, described, named
+from app.api.schemas import MAX_ID, about, described, named
 from app.api.v2.bodies import read_query
 from app.api.v2.schemas import Body
 from app.audit import AuditLog
 from app.audit.pages import CursorExpired, Wanted, newest
 
 _TEXT = {"type": "string"}
-_ENTRY = named("AuditEntry", described(time=_TEXT, action=_TEXT, outcome=_TEXT))
+_ENTRY = about(
+    "An entry has more members, by its action; docs/access.md lists them.",
+    named(
+        "AuditEntry",
+        described(
+            time={"type": "string", "format": "date-time"},
+            action=about("what was done, such as `login`", _TEXT),
+            outcome=about("`ok`, or why it was refused", _TEXT),
+        ),
+    ),
+)
 ENTRIES = named(
     "AuditEntries",
-    described(entries={"type": "array", "items": _ENTRY}, next_cursor={"type": ["string", "null"]}),
+    described(
+        entries=about("the newest first", {"type": "array", "items": _ENTRY}),
+        next_cursor=about(
+            "for the next page; null if nothing older is in the file", {"type": ["string", "null"]}
+        ),
+    ),
 )
 
 
 class AuditQuery(Body):
-    """Which entries to list. cursor: the next_cursor of the page before."""
+    """Which entries to list."""
 
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
+    """How many to list on a page."""
     cursor: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,15}-[0-9a-f]{16}$")] | None = None
+    """The next_cursor of the page before."""
     employee_id: int | None = Field(None, ge=0, le=MAX_ID)
+    """Only entries about this employee, or that name them."""
     outcome: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")] | None = None
+    """Only entries with this outcome."""
 
 
 def add(api: Blueprint, audit: AuditLog, file: Path | None) -> None:

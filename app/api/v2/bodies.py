@@ -105,7 +105,7 @@ def _members(
         if member.is_file and not all(isinstance(part, bytes) for part in parts):
             raise _bad(f"{name}: send a picture as a file, with a filename")
         values = [_value(part, member) for part in parts]
-        if not member.is_repeated and len(values) > 1:
+        if name in known and not member.is_repeated and len(values) > 1:
             raise _bad(f"the form has {name[:40]!r} more than once")
         yield name, values if member.is_repeated else values[0]
 

@@ -4,10 +4,11 @@ from flask import Blueprint, Response, jsonify
 
 from app.api.errors import Problem
 from app.api.openapi import describe
+from app.api.v2.answer_schemas import CANDIDATES
 from app.api.v2.answers import employee_json, face_json
 from app.api.v2.bodies import read
 from app.api.v2.groups import chosen
-from app.api.v2.schemas import CANDIDATES, CandidatesBody
+from app.api.v2.schemas import CandidatesBody
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.usecases.faces import Faces

@@ -3,8 +3,9 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.openapi import describe
+from app.api.v2.answer_schemas import COMPARISON
 from app.api.v2.bodies import read
-from app.api.v2.schemas import COMPARISON, ComparisonBody
+from app.api.v2.schemas import ComparisonBody
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.usecases.faces import Faces

@@ -8,9 +8,10 @@ from flask import Blueprint, Response, jsonify
 from app.access import Role
 from app.api.access import allow
 from app.api.openapi import describe
+from app.api.v2.answer_schemas import FACES
 from app.api.v2.answers import face_json
 from app.api.v2.bodies import read
-from app.api.v2.schemas import FACES, PhotoBody
+from app.api.v2.schemas import PhotoBody
 from app.limiter import Limiter
 from app.recognition.described import DescribedFace
 from app.usecases.faces import Faces

@@ -5,8 +5,9 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 
 from app.api.openapi import describe
+from app.api.v2.answer_schemas import FEATURE_VECTORS
 from app.api.v2.bodies import read
-from app.api.v2.schemas import FEATURE_VECTORS, PhotosBody
+from app.api.v2.schemas import PhotosBody
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.recognition import NotAnImage, UnusableImage

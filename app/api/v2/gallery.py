@@ -5,7 +5,7 @@ from flask import Blueprint, Response, jsonify
 from app.api.access import scope
 from app.api.errors import Problem
 from app.api.openapi import describe
-from app.api.schemas import MAX_ID, described, named
+from app.api.schemas import MAX_ID, about, described, named
 from app.api.v2.system import FPIR
 from app.gallery.report import report
 from app.lifecycle import Service
@@ -18,23 +18,29 @@ _AT = named(
     "FpirAtThreshold",
     described(threshold=_NUMBER, estimate=_NUMBER, low=_NUMBER, high=_NUMBER),
 )
-_PAIR = named("SamePerson", described(one=_ID, other=_ID, distance=_NUMBER))
+_PAIR = about(
+    "two ids that are likely one person's",
+    named("SamePerson", described(one=_ID, other=_ID, distance=_NUMBER)),
+)
 _MEASUREMENT = named(
     "Measurement",
     described(
-        employees=_WHOLE,
-        with_one_vector=_WHOLE,
-        compared=_WHOLE,
-        threshold=_NUMBER,
+        employees=about("who can be compared", _WHOLE),
+        with_one_vector=about("those with one sample", _WHOLE),
+        compared=about("those who were compared with all others", _WHOLE),
+        threshold=about("α in force", _NUMBER),
         fpir={"anyOf": [FPIR, _NULL]},
-        likely_under_two_ids=_WHOLE,
-        max_fpir=_NUMBER,
-        auto={"type": ["number", "null"]},
+        likely_under_two_ids=about("how many pairs same_person names", _WHOLE),
+        max_fpir=about("MAX_FPIR", _NUMBER),
+        auto=about("α that LOGIN_MATCH_THRESHOLD=auto takes", {"type": ["number", "null"]}),
         fpir_by_threshold={"type": "array", "items": _AT},
-        same_person={"type": "array", "items": _PAIR},
+        same_person=about("the nearest first", {"type": "array", "items": _PAIR}),
     ),
 )
-GALLERY = named("Gallery", described(measurement={"anyOf": [_MEASUREMENT, _NULL]}))
+GALLERY = named(
+    "Gallery",
+    described(measurement=about("null before the first one", {"anyOf": [_MEASUREMENT, _NULL]})),
+)
 
 
 def add(api: Blueprint, service: Service) -> None:

@@ -6,8 +6,8 @@ from app.access import Role
 from app.access.rate_limits import RateLimits
 from app.api.access import allow, key_id, own_address
 from app.api.openapi import describe
+from app.api.v2.answer_schemas import LIVENESS_SESSION
 from app.api.v2.answers import time_json
-from app.api.v2.schemas import LIVENESS_SESSION
 from app.lifecycle import Service
 from app.recognition.challenge import CHALLENGES
 from app.usecases.liveness_sessions import open_session

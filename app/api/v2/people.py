@@ -20,9 +20,11 @@ from app.api.v2.people_schemas import (
     ListQuery,
 )
 from app.limiter import Limiter, Pages
+from app.recognition import NotAnImage
 from app.storage import Employee, Profile
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment, EnrolmentRequest, Expected
+from app.usecases.samples import NoUsablePhoto
 
 _PATH = "/employees/<id:employee_id>"
 
@@ -65,7 +67,10 @@ def add(
                 allow_similar=body.allow_similar,
                 enrolment_id=retry,
             )
-            enrolled = enrolment.put(wanted, expected, scope())
+            try:
+                enrolled = enrolment.put(wanted, expected, scope())
+            except NoUsablePhoto as error:
+                raise _none_usable(error) from None
         refused = [refused_json(each) for each in enrolled.refused]
         answer = jsonify(**person_json(enrolled.employee), refused=refused)
         if enrolled.is_new:
@@ -119,10 +124,18 @@ def add(
                 name=asked.q,
                 groups=chosen(asked.group),
                 external_id=asked.external_id,
+                lacks_second=asked.second_model == "missing",
             )
             people = [person_json(employee) for employee in listed.employees]
         last = None if listed.is_last else str(listed.employees[-1].employee_id)
         return jsonify(employees=people, total=listed.total, next_cursor=last)
+
+
+def _none_usable(error: NoUsablePhoto) -> Problem:
+    """Return the answer that says of each photo why it cannot be used, also for programs."""
+    status = 415 if error.code == NotAnImage.code else 422
+    refused = [refused_json(each) for each in error.refused]
+    return Problem(status, error.code, str(error), members={"refused": refused})
 
 
 def _tagged(answer: Response, employee: Employee) -> Response:

@@ -1,12 +1,13 @@
 """Schemas of requests and answers about employees under `/api/v2`."""
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.api.schemas import Photo, Vector, Vectors, named
+from app.api.schemas import Photo, Vector, Vectors, about, named
 from app.api.schemas import described as _object
-from app.api.v2.schemas import Body, Json, Photos
+from app.api.v2.answer_schemas import Json
+from app.api.v2.schemas import Body, Photos
 from app.people_fields import MAX_ID, ExternalId, Group, Groups, MaybeName, Metadata, Name
 
 MOST_LISTED = 1_000
@@ -20,14 +21,19 @@ class EmployeeBody(Body):
     name: Name
     surname: MaybeName = ""
     external_id: ExternalId | None = None
+    """The id in another system; no two employees have the same."""
     metadata: Metadata = Field(default_factory=dict)
+    """Up to 4,096 bytes of JSON, which the service does not look into."""
     groups: Groups | None = None
+    """Names of sites, departments or doors, to which a login can be limited."""
     photos: Photos | None = None
+    """Photos of one person."""
     feature_vectors: Vectors | None = None
-    # Leave out photos that cannot be used, unless all of them cannot.
+    """Vectors as `feature-vectors` returns them, instead of photos."""
     partial: bool = False
-    # Enrol a face that surely belongs to another employee already, for instance a twin.
+    """Leave out photos that cannot be used, unless all of them cannot."""
     allow_similar: bool = False
+    """Enrol a face that surely belongs to another employee already, for instance a twin."""
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -45,8 +51,11 @@ class EmployeePatch(Body):
     name: Name | None = None
     surname: MaybeName | None = None
     external_id: ExternalId | None = None
+    """null removes it."""
     metadata: Metadata | None = None
+    """The whole object is replaced."""
     groups: Groups | None = None
+    """All groups are replaced."""
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
@@ -59,8 +68,11 @@ class SampleBody(Body):
     """A photo or a feature vector to add."""
 
     photo: Photo | None = None
+    """It must show the person of the other samples."""
     feature_vector: Vector | None = None
+    """A vector as `feature-vectors` returns it, instead of a photo; it is taken as it is."""
     allow_similar: bool = False
+    """Take a face that surely belongs to another employee already, for instance a twin."""
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -70,43 +82,69 @@ class SampleBody(Body):
 
 
 class ListQuery(Body):
-    """Which employees to list. q: beginnings of words of the name. cursor: of the page before."""
+    """Which employees to list."""
 
     limit: Annotated[int, Field(ge=1, le=MOST_LISTED)] = 100
+    """How many to list on a page."""
     cursor: Annotated[str, StringConstraints(pattern=r"^(0|-?[1-9][0-9]{0,18})$")] | None = None
+    """The next_cursor of the page before."""
     q: Annotated[str, StringConstraints(max_length=200)] = ""
+    """Words; each must begin a word of the name or surname."""
     group: Group | None = None
+    """Only employees of this group."""
     external_id: ExternalId | None = None
+    """Only the employee with this id in another system."""
+    second_model: Literal["missing"] | None = None
+    """Only employees who are not enrolled under a second model, too."""
 
 
 _TEXT = {"type": "string"}
-_TIME = {"type": ["string", "null"], "format": "date-time"}
+_TIME = about("null if unknown", {"type": ["string", "null"], "format": "date-time"})
 SAMPLE: Json = named(
     "Sample",
-    _object(sample_id=_TEXT, enrolled_at=_TIME, source={"enum": ["photo", "feature_vector", None]}),
+    _object(
+        sample_id=_TEXT,
+        enrolled_at=_TIME,
+        source=about("null if unknown", {"enum": ["photo", "feature_vector", None]}),
+    ),
 )
-_REFUSED = named("RefusedPhoto", _object(photo={"type": "integer"}, code=_TEXT, detail=_TEXT))
+_REFUSED = named(
+    "RefusedPhoto",
+    _object(
+        photo=about("its number in the request, from 1", {"type": "integer"}),
+        code=about("why, as an error has it", _TEXT),
+        detail=about("one sentence for a person", _TEXT),
+    ),
+)
 _PERSON: Json = {
     "employee_id": {"type": "integer", "minimum": 0, "maximum": MAX_ID},
     "name": _TEXT,
     "surname": _TEXT,
-    "external_id": {"type": ["string", "null"]},
-    "metadata": {"type": "object"},
+    "external_id": about("the id in another system", {"type": ["string", "null"]}),
+    "metadata": about("as it was sent", {"type": "object"}),
     "groups": {"type": "array", "items": _TEXT},
-    "model": _TEXT,
+    "model": about("the face model that made the vectors", _TEXT),
+    "second_model": about(
+        "another model that they are enrolled under; null if there is none",
+        {"type": ["string", "null"]},
+    ),
     "enrolled_at": _TIME,
     "updated_at": _TIME,
     "samples": {"type": "array", "items": SAMPLE},
 }
 PERSON: Json = named("Person", _object(**_PERSON))
 ENROLLED: Json = named(
-    "EnrolledPerson", _object(**_PERSON, refused={"type": "array", "items": _REFUSED})
+    "EnrolledPerson",
+    _object(
+        **_PERSON,
+        refused=about("the photos that were left out", {"type": "array", "items": _REFUSED}),
+    ),
 )
 PEOPLE: Json = named(
     "People",
     _object(
         employees={"type": "array", "items": PERSON},
-        total={"type": "integer"},
-        next_cursor={"type": ["string", "null"]},
+        total=about("employees on all pages", {"type": "integer"}),
+        next_cursor=about("for the next page; null on the last", {"type": ["string", "null"]}),
     ),
 )

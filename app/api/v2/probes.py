@@ -9,10 +9,11 @@ from app.access.rate_limits import RateLimits
 from app.api.access import allow, key_id, own_address
 from app.api.login import counted
 from app.api.openapi import describe
+from app.api.v2.answer_schemas import IDENTIFICATION, VERIFICATION
 from app.api.v2.answers import employee_json
 from app.api.v2.bodies import read
 from app.api.v2.groups import chosen
-from app.api.v2.schemas import IDENTIFICATION, VERIFICATION, ProbeBody, VerificationBody
+from app.api.v2.schemas import ProbeBody, VerificationBody
 from app.lifecycle import Service
 from app.limiter import Limiter
 from app.usecases.login import Login

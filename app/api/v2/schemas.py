@@ -1,6 +1,6 @@
-"""Schemas of requests and answers under `/api/v2`. Unknown members are refused."""
+"""Schemas of requests under `/api/v2`. Unknown members are refused."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -22,11 +22,8 @@ from app.api.schemas import (
     Vector,
     decode_all,
     decode_frames,
-    named,
 )
-from app.api.schemas import described as _object
 from app.people_fields import Group as Group
-from app.recognition.challenge import CHALLENGES
 
 MOST_CANDIDATES = 20
 
@@ -68,16 +65,22 @@ class PhotosBody(Body):
     example = '{"photos": ["..."]}'
 
     photos: Photos
+    """At most as many as MAX_VECTORS_PER_EMPLOYEE."""
 
 
 class ProbeBody(PhotoBody):
     """What a person shows to be let in. A threshold above the one in force changes nothing."""
 
     frames: list[Frame] = Field(default_factory=list)
+    """15 photos of the same moment; only for `checks` and a liveness session."""
     checks: list[Check] = Field(default_factory=list)
+    """What the person must pass beside the match."""
     threshold: Annotated[FiniteFloat, Field(gt=0, le=1)] | None = None
+    """α, below which a distance matches; one above that in force changes nothing."""
     group: Group | None = None
+    """Let only people of this group in."""
     session_id: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")] | None = None
+    """A liveness session, whose challenge the frames must show."""
 
     @model_validator(mode="after")
     def _decode_frames_for_checks(self) -> Self:
@@ -94,6 +97,7 @@ class VerificationBody(ProbeBody):
     example = '{"photo": "...", "employee_id": 1}'
 
     employee_id: Annotated[int, Field(ge=0, le=MAX_ID)]
+    """Whom the person claims to be."""
 
 
 class CandidatesBody(Body):
@@ -104,9 +108,13 @@ class CandidatesBody(Body):
     )
 
     photo: Photo | None = None
+    """A picture, whose main face is searched for."""
     feature_vector: Vector | None = None
+    """A vector as `feature-vectors` returns it, instead of a photo."""
     limit: Annotated[int, Field(ge=1, le=MOST_CANDIDATES)] = 10
+    """How many employees to list."""
     group: Group | None = None
+    """Search only the people of this group."""
 
     @model_validator(mode="after")
     def _either(self) -> Self:
@@ -121,77 +129,4 @@ class ComparisonBody(Body):
     example = '{"photos": ["...", "..."]}'
 
     photos: TwoPhotos
-
-
-# JSON schemas of the answers
-Json = dict[str, Any]
-
-
-def _list(items: object) -> Json:
-    return {"type": "array", "items": items}
-
-
-def _or_null(schema: Json) -> Json:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_NUMBER = {"type": "number"}
-_WHOLE = {"type": "integer"}
-_TEXT = {"type": "string"}
-_BOOLEAN = {"type": "boolean"}
-_POINT = _list(_NUMBER)
-_SCORE = _or_null({"type": "number", "minimum": 0, "maximum": 1})
-_CHECKS = _list({"enum": ["liveness", "fraud"]})
-EMPLOYEE = named(
-    "Employee",
-    _object(
-        employee_id={"type": "integer", "minimum": 0, "maximum": MAX_ID}, name=_TEXT, surname=_TEXT
-    ),
-)
-LANDMARKS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-_FACE = dict[str, object](
-    box=named("Box", _object(left=_NUMBER, top=_NUMBER, width=_NUMBER, height=_NUMBER)),
-    landmarks=named("Landmarks", _object(**dict.fromkeys(LANDMARKS, _POINT))),
-    detection_score=_NUMBER,
-)
-LIVENESS_SESSION = named(
-    "LivenessSession",
-    _object(
-        session_id=_TEXT, challenge={"enum": list(CHALLENGES)}, moves=_list(_TEXT), expires_at=_TEXT
-    ),
-)
-FACE = named("Face", _object(**_FACE))
-IDENTIFICATION = named(
-    "Identification", _object(match=EMPLOYEE, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER)
-)
-VERIFICATION = named(
-    "Verification",
-    _object(verified={"const": True}, checks=_CHECKS, model=_TEXT, took_ms=_NUMBER),
-)
-_CANDIDATE = named(
-    "Candidate", _object(employee=EMPLOYEE, distance=_NUMBER, comparison_score=_SCORE)
-)
-CANDIDATES = named(
-    "Candidates",
-    _object(face=_or_null(FACE), candidates=_list(_CANDIDATE), threshold=_NUMBER, model=_TEXT),
-)
-COMPARISON = named(
-    "Comparison",
-    _object(matched=_BOOLEAN, distance=_NUMBER, comparison_score=_SCORE, model=_TEXT),
-)
-_JUDGED_FACE = named(
-    "JudgedFace",
-    _object(
-        **_FACE,
-        quality={"type": "object", "additionalProperties": _NUMBER},
-        usable=_BOOLEAN,
-        code=_or_null(_TEXT),
-        advice=_or_null(_TEXT),
-    ),
-)
-FACES = named("Faces", _object(width=_WHOLE, height=_WHOLE, faces=_list(_JUDGED_FACE)))
-_VECTOR = named("FeatureVector", _object(feature_vector=_list(_NUMBER)))
-_NO_VECTOR = named("NoFeatureVector", _object(code=_TEXT, detail=_TEXT))
-FEATURE_VECTORS = named(
-    "FeatureVectors", _object(model=_TEXT, vectors=_list({"anyOf": [_VECTOR, _NO_VECTOR]}))
-)
+    """Two pictures, whose main faces are compared."""

@@ -6,7 +6,7 @@ from flask import Blueprint, Response, jsonify
 
 from app.api.openapi import describe
 from app.api.parts import UNREADY, Parts
-from app.api.schemas import described, named
+from app.api.schemas import about, described, named
 from app.gallery.self_measurement import Measurement
 from app.lifecycle import Service
 from app.metrics import Metrics
@@ -21,26 +21,57 @@ _MAYBE_WHOLE = {"type": ["integer", "null"]}
 _NULL = {"type": "null"}
 _MODEL = named(
     "RunningModel",
-    described(name=_TEXT, dimension=_WHOLE, licence={"type": ["string", "null"]}, device=_TEXT),
+    described(
+        name=_TEXT,
+        dimension=about("numbers of a vector", _WHOLE),
+        licence=about("null for weights of your own", {"type": ["string", "null"]}),
+        device=_TEXT,
+    ),
 )
-FPIR = named("Fpir", described(estimate=_NUMBER, low=_NUMBER, high=_NUMBER))
-_PART = described(state={"enum": ["ok", "off", "failing", "unknown"]}, age_s=_NUMBER)
+FPIR = about(
+    "The share of strangers that are taken for an employee.",
+    named("Fpir", described(estimate=_NUMBER, low=_NUMBER, high=_NUMBER)),
+)
+_PART = described(
+    state=about("unknown if not tried yet", {"enum": ["ok", "off", "failing", "unknown"]}),
+    age_s=about("seconds that it has been in this state", _NUMBER),
+)
+_SECOND_MODEL = named(
+    "SecondModel",
+    described(
+        name=_TEXT,
+        enrolled=about("employees enrolled under both", _WHOLE),
+        until=about(
+            "the last day on which logins enrol; null if there is no end",
+            {"type": ["string", "null"], "format": "date"},
+        ),
+    ),
+)
 SYSTEM = named(
     "System",
     described(
         version=_TEXT,
-        is_ready={"type": "boolean"},
+        is_ready=about("whether /readyz is a 200, in the worker that answers", {"type": "boolean"}),
         parts={"type": "object", "additionalProperties": named("Part", _PART)},
-        model={"anyOf": [_MODEL, _NULL]},
-        store=_TEXT,
-        index={"enum": ["memory", "milvus"]},
-        employees=_MAYBE_WHOLE,
-        threshold=_NUMBER,
-        fpir={"anyOf": [FPIR, _NULL]},
-        likely_under_two_ids=_MAYBE_WHOLE,
-        workers=_WHOLE,
-        load={"type": "object", "additionalProperties": _NUMBER},
-        limits={"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+        model=about("null while it is loaded", {"anyOf": [_MODEL, _NULL]}),
+        second_model=about(
+            "to which the company changes; null if it does not", {"anyOf": [_SECOND_MODEL, _NULL]}
+        ),
+        store=about("the address of the database", _TEXT),
+        index=about("how faces are searched", {"enum": ["memory", "milvus"]}),
+        employees=about("who can be found; null while the gallery is loaded", _MAYBE_WHOLE),
+        threshold=about("α in force", _NUMBER),
+        fpir=about("null while the gallery cannot tell", {"anyOf": [FPIR, _NULL]}),
+        likely_under_two_ids=about("pairs of ids that are likely one person's", _MAYBE_WHOLE),
+        workers=about("processes that answer", _WHOLE),
+        load=about(
+            "of all workers, by the names of the metrics",
+            {"type": "object", "additionalProperties": _NUMBER},
+        ),
+        limits=about(
+            "in force, by the names of the settings",
+            {"type": "object", "additionalProperties": {"type": ["number", "string"]}},
+        ),
     ),
 )
 
@@ -60,6 +91,7 @@ def add(api: Blueprint, service: Service, parts: Parts, metrics: Metrics, stated
             is_ready=is_ready,
             parts=parts.listed(),
             model=_model(service),
+            second_model=_second_model(service, stated),
             store=service.store.address,
             index=stated.index_kind,
             employees=_employees(service),
@@ -82,6 +114,18 @@ def _model(service: Service) -> dict[str, object] | None:
         "dimension": model.dimension,
         "licence": model.licence,
         "device": running.device,
+    }
+
+
+def _second_model(service: Service, stated: Stated) -> dict[str, object] | None:
+    """Return how many people are enrolled under a second model, and until when logins do that."""
+    if service.second is None:
+        return None
+    until = stated.second_model_until
+    return {
+        "name": service.second.model.name,
+        "enrolled": service.store.count_second(),
+        "until": until and until.isoformat(),
     }
 
 

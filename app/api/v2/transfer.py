@@ -11,8 +11,9 @@ from app.api.access import scope
 from app.api.bodies import refuse_encoded
 from app.api.errors import Problem
 from app.api.openapi import describe
+from app.api.v2.answer_schemas import Json
 from app.api.v2.bodies import read_query
-from app.api.v2.schemas import Body, Json
+from app.api.v2.schemas import Body
 from app.audit import AuditLog
 from app.lifecycle import Service
 from app.limiter import Limiter
@@ -26,9 +27,10 @@ _PIECE = 1 << 16  # bytes that are sent at a time
 
 
 class ImportQuery(Body):
-    """existing: what to do with people whose id is stored with another enrolment."""
+    """How to import."""
 
     existing: Literal["skip", "replace", "fail"] = "fail"
+    """What to do with people whose id is stored with another enrolment."""
 
 
 def add(api: Blueprint, service: Service, audit: AuditLog) -> None:

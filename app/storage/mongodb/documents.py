@@ -2,7 +2,8 @@
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from bson.binary import Binary, BinaryVectorDtype
 from numpy.typing import NDArray
 from pymongo import UpdateOne
 
-from app.storage import Employee, Outline, Profile, Sample
+from app.storage import Employee, Outline, Profile, Reference, Sample
 from app.storage.names import words
 from app.storage.sealing import PLAIN, CannotOpen, Stored, VectorKeys
 
@@ -24,7 +25,7 @@ _UNIT_TOLERANCE = 1e-4  # vectors whose norm is this close to 1 are not normalis
 _SEAL_FIELDS = ("sealed_with", "seal", "dimension")
 _PROFILE_FIELDS = ("external_id", "metadata", "groups", "enrolled_at", "updated_at", "samples")
 FIELDS = (
-    *("name", "surname", "img", "model", "enrolment_id", "photo_hashes", "unlogged"),
+    *("name", "surname", "img", "model", "enrolment_id", "photo_hashes", "second", "unlogged"),
     *_SEAL_FIELDS,
     *_PROFILE_FIELDS,
 )
@@ -38,6 +39,9 @@ MODEL: Mapping[str, Any] = {"$ifNull": ["$model", {"$cond": [_IS_LEGACY, LEGACY_
 SEALED_WITH: Mapping[str, Any] = {"$ifNull": ["$sealed_with", PLAIN]}
 
 
+_UNREADABLE = (KeyError, TypeError, ValueError, OverflowError, struct.error, CannotOpen)
+
+
 class UnreadableDocument(Exception):
     """The document is not an employee in any known format."""
 
@@ -48,11 +52,12 @@ def to_document(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
         "_id": employee.employee_id,
         "name": employee.name,
         "surname": employee.surname,
-        **_vector_fields(employee, keys),
+        **_vector_fields(employee.employee_id, employee.reference, keys),
         "model": employee.model,
         "enrolment_id": employee.enrolment_id,
         "photo_hashes": list(employee.photo_hashes),
         **_profile_fields(employee),
+        **_second_field(employee, keys),
     }
 
 
@@ -67,32 +72,58 @@ def reseal_update(employee: Employee, keys: VectorKeys) -> UpdateOne:
 
     It changes nothing if the employee was enrolled again meanwhile.
     """
-    fields = _vector_fields(employee, keys)
+    fields = _vector_fields(employee.employee_id, employee.reference, keys)
+    fields |= _second_field(employee, keys)
     return UpdateOne(
         enrolment_query(employee.employee_id, employee.enrolment_id or None),
         {
             "$set": fields | {"model": employee.model},
-            "$unset": {name: True for name in _SEAL_FIELDS if name not in fields},
+            "$unset": {name: True for name in (*_SEAL_FIELDS, "second") if name not in fields},
         },
     )
 
 
-def _vector_fields(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
+def _second_field(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
+    """Return the second reference; nothing if there is none."""
+    if (second := employee.second) is None:
+        return {}
+    fields = _vector_fields(employee.employee_id, second, keys)
+    return {
+        "second": {
+            "model": second.model,
+            **fields,
+            "samples": _samples_json(second.samples),
+            "photo_hashes": list(second.photo_hashes),
+        }
+    }
+
+
+def _second(document: Mapping[str, Any], keys: VectorKeys) -> Reference | None:
+    """Return the second reference; None if there is none, or it cannot be read."""
+    try:
+        second = document["second"] | {"_id": document["_id"]}
+        hashes = tuple(bytes(each) for each in second["photo_hashes"])
+        return Reference(second["model"], _vectors(second, keys), _samples(second), hashes)
+    except _UNREADABLE:
+        return None
+
+
+def _vector_fields(employee_id: int, reference: Reference, keys: VectorKeys) -> dict[str, Any]:
     """Return the fields that depend on the key.
 
     Plain vectors are BSON binary float32 vectors (subtype 9).
     """
-    stored = keys.seal(employee)
+    stored = keys.seal(employee_id, reference)
     if stored.sealed_with == PLAIN:
         vectors = [
-            Binary.from_vector(vector, BinaryVectorDtype.FLOAT32) for vector in employee.vectors
+            Binary.from_vector(vector, BinaryVectorDtype.FLOAT32) for vector in reference.vectors
         ]
         return {"img": vectors}
     return {
         "img": stored.vectors,
         "sealed_with": stored.sealed_with,
         "seal": stored.seal,
-        "dimension": employee.vectors.shape[1],
+        "dimension": reference.vectors.shape[1],
     }
 
 
@@ -115,8 +146,9 @@ def from_document(document: Mapping[str, Any], keys: VectorKeys) -> Employee:
             photo_hashes=tuple(bytes(each) for each in document.get("photo_hashes") or ()),
             samples=_samples(document),
             profile=_profile(document),
+            second=_second(document, keys),
         )
-    except (KeyError, TypeError, ValueError, OverflowError, struct.error, CannotOpen) as error:
+    except _UNREADABLE as error:
         raise UnreadableDocument(str(error)) from error
 
 
@@ -130,13 +162,17 @@ def _profile_fields(employee: Employee) -> dict[str, Any]:
         "groups": list(profile.groups) or None,
         "enrolled_at": profile.enrolled_at,
         "updated_at": profile.updated_at,
-        "samples": [
-            {"enrolled_at": sample.enrolled_at, "photo_hashes": sample.photo_hashes}
-            for sample in employee.samples
-        ],
+        "samples": _samples_json(employee.samples),
         "words": list(words(f"{employee.name} {employee.surname}")),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _samples_json(samples: Sequence[Sample]) -> list[dict[str, Any]]:
+    return [
+        {"enrolled_at": sample.enrolled_at, "photo_hashes": sample.photo_hashes}
+        for sample in samples
+    ]
 
 
 def _profile(document: Mapping[str, Any]) -> Profile:
@@ -177,11 +213,11 @@ def outline(document: Mapping[str, Any], keys: VectorKeys) -> Outline:
     if isinstance(employee_id, float) and employee_id.is_integer():
         employee_id = int(employee_id)
     name, surname = (str(document.get(each) or "") for each in ("name", "surname"))
-    try:
-        model = from_document(document, keys).model
-    except UnreadableDocument:
-        model = None
-    return Outline(str(employee_id), name, surname, model)
+    model = second = None
+    with suppress(UnreadableDocument):
+        employee = from_document(document, keys)
+        model, second = employee.model, employee.second_model
+    return Outline(str(employee_id), name, surname, model, second)
 
 
 def _vectors(document: Mapping[str, Any], keys: VectorKeys) -> NDArray[np.float32]:

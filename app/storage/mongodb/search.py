@@ -22,6 +22,7 @@ _BATCH = 1_000  # documents whose names are indexed at a time
 _INDEXES = [
     IndexModel("words"),
     IndexModel("groups"),
+    IndexModel("second.model", sparse=True),
     IndexModel(
         "external_id", unique=True, partialFilterExpression={"external_id": {"$type": "string"}}
     ),
@@ -38,6 +39,8 @@ def query(selection: Selection) -> dict[str, Any]:
         conditions.append({"groups": {"$in": sorted(selection.groups)}})
     if selection.external_id is not None:
         conditions.append({"external_id": selection.external_id})
+    if selection.lacks_second:
+        conditions.append({"second.model": {"$exists": False}})
     return {"$and": conditions} if conditions else {}
 
 

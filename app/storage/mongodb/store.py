@@ -142,8 +142,10 @@ class MongoStore:
 
     def count_selected(self, selection: Selection) -> int:
         self._index_names(selection)
+        if not (query := search.query(selection)):
+            return self.count()  # MongoDB would count millions of documents one by one
         with self._operation():
-            return self._employees.count_documents(search.query(selection))
+            return self._employees.count_documents(query)
 
     def members(self, groups: frozenset[str]) -> NDArray[np.int64]:
         with self._operation():
@@ -198,6 +200,10 @@ class MongoStore:
 
     def models(self) -> dict[str, int]:
         return self._count_by(MODEL)
+
+    def count_second(self) -> int:
+        with self._operation():
+            return self._employees.count_documents({"second.model": {"$exists": True}})
 
     def check_seals(self) -> None:
         self._keys.check_keys(self._count_by(SEALED_WITH))

@@ -12,7 +12,7 @@ import structlog
 from app import private_files
 from app.storage import StoreUnavailable
 from app.storage.sqlite import sessions
-from app.storage.sqlite.schema import ADDITIONS, MIGRATIONS, SCHEMA_VERSION
+from app.storage.sqlite.schema import ADDITIONS, MIGRATIONS, SCHEMA_VERSION, SECOND
 
 log = structlog.get_logger()
 
@@ -143,9 +143,11 @@ class SqliteFile:
         database.execute("BEGIN IMMEDIATE")
         for statement in _statements(MIGRATIONS.get(version, "")):
             database.execute(statement)
-        if version <= SCHEMA_VERSION and not _has_additions(database):
-            for statement in _statements(ADDITIONS):
-                database.execute(statement)
+        if version <= SCHEMA_VERSION:
+            for added, script in (("unindexed", ADDITIONS), ("employees_by_second", SECOND)):
+                if not _has(database, added):
+                    for statement in _statements(script):
+                        database.execute(statement)
         if version <= SCHEMA_VERSION:
             database.execute(sessions.TABLE)
         database.execute("COMMIT")
@@ -174,8 +176,9 @@ class SqliteFile:
         return StoreUnavailable(f"the SQLite file {self._path} (SQLITE_PATH) is unusable: {reason}")
 
 
-def _has_additions(database: sqlite3.Connection) -> bool:
-    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = 'unindexed'")
+def _has(database: sqlite3.Connection, name: str) -> bool:
+    """Return whether there is a table or index of this name."""
+    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
     return found.fetchone() is not None
 
 

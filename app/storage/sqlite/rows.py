@@ -1,18 +1,18 @@
 """Employees as rows of SQLite."""
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from app.storage import Employee, Profile, Sample
-from app.storage.sealing import Stored, VectorKeys
+from app.storage import Employee, Profile, Reference, Sample
+from app.storage.sealing import CannotOpen, Stored, VectorKeys
 from app.storage.sqlite.schema import PHOTO_HASH_BYTES
 
 
 def to_row(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
     """Return the columns of an employee."""
-    stored, profile = keys.seal(employee), employee.profile
-    samples = [[sample.enrolled_at, sample.photo_hashes] for sample in employee.samples]
+    stored, profile = keys.seal(employee.employee_id, employee.reference), employee.profile
     return {
         "employee_id": employee.employee_id,
         "name": employee.name,
@@ -26,7 +26,8 @@ def to_row(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
         "group_names": json.dumps(profile.groups),
         "enrolled_at": profile.enrolled_at,
         "updated_at": profile.updated_at,
-        "samples": json.dumps([employee.enrolment_id, *samples]),
+        "samples": json.dumps([employee.enrolment_id, *_samples_json(employee.samples)]),
+        "second": _second_json(employee, keys),
         "sealed_with": stored.sealed_with,
         "seal": stored.seal,
         "vectors": stored.vectors,
@@ -37,7 +38,6 @@ def from_row(row: Mapping[str, Any], keys: VectorKeys) -> Employee:
     """Return the employee of a row. Raises CannotOpen."""
     stored = Stored(row["vectors"], row["sealed_with"], row["seal"])
     hashes, enrolment_id = row["photo_hashes"], row["enrolment_id"]
-    starts = range(0, len(hashes), PHOTO_HASH_BYTES)
     of, *samples = json.loads(row["samples"])
     return Employee(
         row["employee_id"],
@@ -46,7 +46,7 @@ def from_row(row: Mapping[str, Any], keys: VectorKeys) -> Employee:
         keys.open(stored, row["employee_id"], row["model"], row["dimension"]),
         row["model"],
         enrolment_id,
-        tuple(hashes[start : start + PHOTO_HASH_BYTES] for start in starts),
+        _photo_hashes(hashes),
         # An older release may have replaced the vectors, and left the samples.
         tuple(Sample(*each) for each in samples) if of == enrolment_id else (),
         Profile(
@@ -56,4 +56,50 @@ def from_row(row: Mapping[str, Any], keys: VectorKeys) -> Employee:
             row["enrolled_at"],
             row["updated_at"],
         ),
+        _second(row, keys),
     )
+
+
+def _second_json(employee: Employee, keys: VectorKeys) -> str | None:
+    """Return the second reference. Like the samples, it says of which enrolment it is."""
+    if (second := employee.second) is None:
+        return None
+    stored = keys.seal(employee.employee_id, second)
+    return json.dumps(
+        {
+            "of": employee.enrolment_id,
+            "model": second.model,
+            "dimension": second.vectors.shape[1],
+            "samples": _samples_json(second.samples),
+            "photo_hashes": b"".join(second.photo_hashes).hex(),
+            "sealed_with": stored.sealed_with,
+            "seal": stored.seal.hex(),
+            "vectors": base64.b64encode(stored.vectors).decode(),
+        }
+    )
+
+
+def _second(row: Mapping[str, Any], keys: VectorKeys) -> Reference | None:
+    """Return the second reference; None if it cannot be opened, or is of an earlier enrolment."""
+    if row["second"] is None:
+        return None
+    second = json.loads(row["second"])
+    if second["of"] != row["enrolment_id"]:
+        return None
+    vectors, seal = base64.b64decode(second["vectors"]), bytes.fromhex(second["seal"])
+    stored, model = Stored(vectors, second["sealed_with"], seal), second["model"]
+    try:
+        opened = keys.open(stored, row["employee_id"], model, second["dimension"])
+    except CannotOpen:
+        return None
+    samples = tuple(Sample(*each) for each in second["samples"])
+    return Reference(model, opened, samples, _photo_hashes(bytes.fromhex(second["photo_hashes"])))
+
+
+def _samples_json(samples: Sequence[Sample]) -> list[list[int | None]]:
+    return [[sample.enrolled_at, sample.photo_hashes] for sample in samples]
+
+
+def _photo_hashes(joined: bytes) -> tuple[bytes, ...]:
+    starts = range(0, len(joined), PHOTO_HASH_BYTES)
+    return tuple(joined[start : start + PHOTO_HASH_BYTES] for start in starts)

@@ -105,6 +105,11 @@ CREATE TRIGGER employee_removed AFTER DELETE ON employees BEGIN
     DELETE FROM unindexed WHERE employee_id = old.employee_id;
 END;
 """  # noqa: S608
+# What the release after those additions added, in the same way.
+SECOND = """
+ALTER TABLE employees ADD COLUMN second TEXT CHECK (json_type(second) = 'object');
+CREATE INDEX employees_by_second ON employees (employee_id) WHERE second IS NOT NULL;
+"""
 COLUMNS = (
     "employee_id",
     "name",
@@ -114,6 +119,7 @@ COLUMNS = (
     "model",
     "dimension",
     *ADDED_COLUMNS,
+    "second",
     "sealed_with",
     "seal",
     "vectors",

@@ -27,6 +27,10 @@ def condition(selection: Selection) -> tuple[str, Parameters]:
     if selection.external_id is not None:
         conditions.append("external_id = ?")
         parameters.append(selection.external_id)
+    if selection.lacks_second:
+        conditions.append(
+            "employee_id NOT IN (SELECT employee_id FROM employees WHERE second IS NOT NULL)"
+        )
     return " AND ".join(conditions), parameters
 
 

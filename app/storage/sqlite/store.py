@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -161,11 +161,11 @@ class SqliteStore:
         for rows in self._batches():
             for row in rows:
                 employee_id, name, surname, *_ = row
-                try:
-                    model = self._employee(row).model
-                except CannotOpen:
-                    model = None
-                yield Outline(str(employee_id), name, surname, model)
+                model = second = None
+                with suppress(CannotOpen):
+                    employee = self._employee(row)
+                    model, second = employee.model, employee.second_model
+                yield Outline(str(employee_id), name, surname, model, second)
 
     def use_probe(self, employee: Employee, probe: UsedProbe, check: ProbeCheck) -> None:
         with self._file.transaction() as database:
@@ -193,6 +193,13 @@ class SqliteStore:
     def models(self) -> dict[str, int]:
         return self._count_by("model")
 
+    def count_second(self) -> int:
+        with self._file.connection() as database:
+            (count,) = database.execute(
+                "SELECT count(*) FROM employees WHERE second IS NOT NULL"
+            ).fetchone()
+        return int(count)
+
     def check_seals(self) -> None:
         self._keys.check_keys(self._count_by("sealed_with"))
 
@@ -207,7 +214,7 @@ class SqliteStore:
                 # The enrolment id protects employees who were enrolled again meanwhile.
                 database.executemany(
                     "UPDATE employees SET sealed_with = :sealed_with, seal = :seal, "
-                    "vectors = :vectors "
+                    "vectors = :vectors, second = :second "
                     "WHERE employee_id = :employee_id AND enrolment_id = :enrolment_id",
                     resealed,
                 )

@@ -30,6 +30,16 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class LivenessSession:
+    """What a person must do to be let in, once. moves: to be shown to them, in order."""
+
+    session_id: str
+    challenge: str
+    moves: tuple[str, ...]
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
     """One face of an employee. source: `photo`, `feature_vector`, or None if unknown."""
 

@@ -2,20 +2,24 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from functools import wraps
 from itertools import islice
+from os import PathLike
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from image_registration import calls
-from image_registration.answers import Employee, Page
+from image_registration import calls, operator_calls
 from image_registration.bulk import ABOUT_ONE, Outcome, ignore
 from image_registration.call import Call
-from image_registration.calls import NewEmployee, next_page
+from image_registration.calls import NewEmployee, Paged, next_page
 from image_registration.errors import ServiceError
+from image_registration.operator_calls import export_all, import_all
+from image_registration.operators import Existing, Imported
 from image_registration.sending import PATIENT, Attempts, Retry, options
+from image_registration.transfer import Receiving, pieces
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -34,22 +38,28 @@ def _call(
 
 
 def _pages(
-    describe: Callable[P, Call[Page]],
-) -> "Callable[Concatenate[AsyncClient, P], AsyncIterator[Employee]]":
-    """Return a method of AsyncClient that goes on from page to page."""
+    describe: Callable[P, Call[Paged]], items: Callable[[Paged], Iterable[T]]
+) -> "Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]":
+    """Return a method of AsyncClient that goes on from page to page. items: those of a page."""
 
     @wraps(describe)
     async def method(
         client: "AsyncClient", /, *args: P.args, **options: P.kwargs
-    ) -> AsyncIterator[Employee]:
-        call: Call[Page] | None = describe(*args, **options)
+    ) -> AsyncIterator[T]:
+        call: Call[Paged] | None = describe(*args, **options)
         while call:
             page = await client.send(call)
-            for employee in page.employees:
-                yield employee
+            for item in items(page):
+                yield item
             call = next_page(call, page)
 
     return method
+
+
+async def _in_threads(items: Iterator[T]) -> AsyncIterator[T]:
+    """Yield the items, each of which a thread makes."""
+    while (item := await asyncio.to_thread(next, items, None)) is not None:
+        yield item
 
 
 class AsyncClient:
@@ -80,7 +90,12 @@ class AsyncClient:
     add_sample = _call(calls.add_sample)
     delete_sample = _call(calls.delete_sample)
     page = _call(calls.page)
-    employees = _pages(calls.page)
+    employees = _pages(calls.page, lambda page: page.employees)
+    open_liveness_session = _call(calls.open_liveness_session)
+    system = _call(operator_calls.system)
+    gallery = _call(operator_calls.gallery)
+    audit_page = _call(operator_calls.audit_page)
+    audit_entries = _pages(operator_calls.audit_page, lambda page: page.entries)
 
     async def enrol_many(
         self,
@@ -115,12 +130,60 @@ class AsyncClient:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
+    async def export_employees(
+        self, file: str | PathLike[str], *, progress: Callable[[int], object] = ignore
+    ) -> int:
+        """As `Client.export_employees`."""
+        call = export_all()
+
+        async def attempt() -> int:
+            with Receiving(Path(file)) as into:
+                response = await self._http.send(call.unread(self._http), stream=True)
+                try:
+                    if not response.is_success:
+                        await response.aread()
+                    call.result(response)
+                    async for piece in response.aiter_bytes():
+                        await asyncio.to_thread(into.add, piece)
+                        progress(into.received)
+                finally:
+                    await response.aclose()
+                return into.finish()
+
+        return await self._answered(call, attempt)
+
+    async def import_employees(
+        self,
+        file: str | PathLike[str],
+        *,
+        existing: Existing = "fail",
+        timeout_s: float = 3600.0,
+        progress: Callable[[int], object] = ignore,
+    ) -> tuple[Imported, ...]:
+        """As `Client.import_employees`."""
+        call = import_all(Path(file), existing, timeout_s)
+
+        async def attempt() -> tuple[Imported, ...]:
+            body = _in_threads(pieces(Path(file), progress))
+            return call.result(await self._http.send(call.unread(self._http, body)))
+
+        return await self._answered(call, attempt)
+
     async def send(self, call: Call[T]) -> T:
         """As `Client.send`."""
-        request, attempts = call.request(self._http), Attempts(call.is_login, self._retry)
+        request = call.request(self._http)
+
+        async def attempt() -> T:
+            return call.result(await self._http.send(request))
+
+        return await self._answered(call, attempt)
+
+    async def _answered(self, call: Call[Any], attempt: Callable[[], Awaitable[T]]) -> T:
+        """Try until there is an answer, and return it. attempt: sends the call once."""
+        attempts = Attempts(call.is_login, self._retry)
         while True:
             try:
-                return call.result(await self._http.send(request))
+                return await attempt()
             except (httpx.RequestError, ServiceError) as error:
                 pause = attempts.wait_after(error)
             await asyncio.sleep(pause)

@@ -1,7 +1,7 @@
 """One call: what is sent, and how its answer is read. It does no input or output."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from uuid import uuid4
@@ -11,6 +11,7 @@ import httpx
 from image_registration.errors import ServiceError, error_of
 
 T = TypeVar("T")
+Body = Iterable[bytes] | AsyncIterable[bytes]
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Call(Generic[T]):
     read: the result from the response of a success.
     members: of the body. photos: those that are pictures.
     is_login: a refusal counts against the person, so what may have been refused is not repeated.
+    timeout_s: of each silence of the service, instead of the client's.
     """
 
     method: str
@@ -30,19 +32,28 @@ class Call(Generic[T]):
     query: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     is_login: bool = False
+    timeout_s: float | None = None
 
     def request(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
         """Return the request, to be sent again for a retry.
 
         The service knows it by its Idempotency-Key and its bytes, so neither may change.
         """
+        request = self.unread(http)
+        request.read()  # encodes a form now, with the boundary that it keeps
+        return request
+
+    def unread(
+        self, http: httpx.Client | httpx.AsyncClient, body: Body | None = None
+    ) -> httpx.Request:
+        """Return the request, to be sent once. body: pieces to be sent in place of members."""
         headers = dict(self.headers)
         if self.method != "GET":
             headers["Idempotency-Key"] = uuid4().hex
         files = [
             (name, ("photo", photo)) for name, photos in self.photos.items() for photo in photos
         ]
-        request = http.build_request(
+        return http.build_request(
             self.method,
             self.path,
             params=self.query or None,
@@ -50,9 +61,11 @@ class Call(Generic[T]):
             data={name: _part(value) for name, value in self.members.items()} if files else None,
             files=files or None,
             json=dict(self.members) if self.members and not files else None,
+            content=body,
+            timeout=http.timeout
+            if self.timeout_s is None
+            else httpx.Timeout(self.timeout_s, connect=http.timeout.connect),
         )
-        request.read()  # encodes a form now, with the boundary that it keeps
-        return request
 
     def result(self, response: httpx.Response) -> T:
         """Return what the response says. Raises ServiceError."""
@@ -66,6 +79,11 @@ class Call(Generic[T]):
             raise ServiceError(
                 response.status_code, "unreadable_answer", detail, "", None
             ) from error
+
+
+def given(**members: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Return the members or parameters that are not None."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _part(value: object) -> str | list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 from image_registration import reading
@@ -13,16 +13,19 @@ from image_registration.answers import (
     Enrolled,
     Faces,
     FeatureVectors,
+    LivenessSession,
     Match,
     Page,
     Sample,
     Verification,
 )
-from image_registration.call import Call
+from image_registration.call import Call, given
+from image_registration.operators import AuditPage
 from image_registration.photos import Photo, all_encoded, encoded
 
 Check = Literal["liveness", "fraud"]
 Vector = Sequence[float]
+Paged = TypeVar("Paged", Page, AuditPage)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +55,18 @@ def identify(
     checks: Iterable[Check] = (),
     group: str | None = None,
     threshold: float | None = None,
+    session_id: str | None = None,
 ) -> Call[Match]:
     """Log in: return whose face it is. Raises LoginRefused.
 
-    frames: 15 photos, if there are checks. threshold: a stricter α than the service's.
+    frames: 15 photos, if there are checks or a session. threshold: a stricter α than the service's.
+    session_id: a liveness session, whose moves the frames show.
     """
     return Call(
         "POST",
         "/identifications",
         reading.match,
-        _given(checks=list(checks), group=group, threshold=threshold),
+        given(checks=list(checks), group=group, threshold=threshold, session_id=session_id),
         {"photo": [encoded(photo)], "frames": all_encoded(frames)},
         is_login=True,
     )
@@ -75,16 +80,31 @@ def verify(
     checks: Iterable[Check] = (),
     group: str | None = None,
     threshold: float | None = None,
+    session_id: str | None = None,
 ) -> Call[Verification]:
     """Log in: return if it is that employee. Raises LoginRefused. Arguments: as of `identify`."""
     return Call(
         "POST",
         "/verifications",
         reading.verification,
-        _given(employee_id=employee_id, checks=list(checks), group=group, threshold=threshold),
+        given(
+            employee_id=employee_id,
+            checks=list(checks),
+            group=group,
+            threshold=threshold,
+            session_id=session_id,
+        ),
         {"photo": [encoded(photo)], "frames": all_encoded(frames)},
         is_login=True,
     )
+
+
+def open_liveness_session() -> Call[LivenessSession]:
+    """Return what a person must do to be let in. It is for one login, within two minutes.
+
+    It counts as a failed login until one succeeds.
+    """
+    return Call("POST", "/liveness-sessions", reading.session, is_login=True)
 
 
 def candidates(
@@ -99,7 +119,7 @@ def candidates(
         "POST",
         "/candidates",
         reading.candidates,
-        _given(feature_vector=_numbers(feature_vector), limit=limit, group=group),
+        given(feature_vector=_numbers(feature_vector), limit=limit, group=group),
         {"photo": [] if photo is None else [encoded(photo)]},
     )
 
@@ -137,7 +157,7 @@ def enrol(
         "PUT",
         f"/employees/{person.employee_id}",
         reading.enrolled,
-        _given(
+        given(
             name=person.name,
             surname=person.surname,
             feature_vectors=[_numbers(each) for each in person.feature_vectors] or None,
@@ -171,7 +191,7 @@ def change_employee(
 
     Raises NotFound, Conflict; PreconditionFailed if `if_match` is not the `etag`.
     """
-    changes = _given(
+    changes = given(
         name=name,
         surname=surname,
         external_id=external_id,
@@ -201,11 +221,11 @@ def page(
 
     q: beginnings of words of the name. cursor: `next_cursor` of the page before.
     """
-    query = _given(q=q, group=group, external_id=external_id, limit=limit, cursor=cursor)
+    query = given(q=q, group=group, external_id=external_id, limit=limit, cursor=cursor)
     return Call("GET", "/employees", reading.page, query=query)
 
 
-def next_page(call: Call[Page], page: Page) -> Call[Page] | None:
+def next_page(call: Call[Paged], page: Paged) -> Call[Paged] | None:
     """Return the call for the next page."""
     if page.next_cursor is None:
         return None
@@ -225,7 +245,7 @@ def add_sample(
         "POST",
         f"/employees/{employee_id}/samples",
         reading.sample,
-        _given(feature_vector=_numbers(feature_vector), allow_similar=allow_similar),
+        given(feature_vector=_numbers(feature_vector), allow_similar=allow_similar),
         {"photo": [] if photo is None else [encoded(photo)]},
         headers=_if_match(if_match),
     )
@@ -235,10 +255,6 @@ def delete_sample(employee_id: int, sample_id: str, *, if_match: str | None = No
     """Remove a sample. Raises NotFound; Conflict if it is the last one."""
     path = f"/employees/{employee_id}/samples/{quote(sample_id, safe='')}"
     return Call("DELETE", path, reading.nothing, headers=_if_match(if_match))
-
-
-def _given(**members: Any) -> dict[str, Any]:  # noqa: ANN401
-    return {name: value for name, value in members.items() if value is not None}
 
 
 def _if_match(etag: str | None) -> dict[str, str]:

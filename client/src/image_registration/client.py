@@ -4,19 +4,24 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from functools import wraps
 from itertools import islice
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from os import PathLike
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import httpx
 
-from image_registration import calls
-from image_registration.answers import Employee, Page
+from image_registration import calls, operator_calls
 from image_registration.bulk import ABOUT_ONE, Outcome, ignore
 from image_registration.call import Call
-from image_registration.calls import NewEmployee, next_page
+from image_registration.calls import NewEmployee, Paged, next_page
 from image_registration.errors import ServiceError
+from image_registration.operator_calls import export_all, import_all
+from image_registration.operators import Existing, Imported
 from image_registration.sending import PATIENT, Attempts, Retry, options
+from image_registration.transfer import Receiving, pieces
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -33,16 +38,16 @@ def _call(describe: Callable[P, Call[T]]) -> "Callable[Concatenate[Client, P], T
 
 
 def _pages(
-    describe: Callable[P, Call[Page]],
-) -> "Callable[Concatenate[Client, P], Iterator[Employee]]":
-    """Return a method of Client that goes on from page to page."""
+    describe: Callable[P, Call[Paged]], items: Callable[[Paged], Iterable[T]]
+) -> "Callable[Concatenate[Client, P], Iterator[T]]":
+    """Return a method of Client that goes on from page to page. items: those of a page."""
 
     @wraps(describe)
-    def method(client: "Client", /, *args: P.args, **options: P.kwargs) -> Iterator[Employee]:
-        call: Call[Page] | None = describe(*args, **options)
+    def method(client: "Client", /, *args: P.args, **options: P.kwargs) -> Iterator[T]:
+        call: Call[Paged] | None = describe(*args, **options)
         while call:
             page = client.send(call)
-            yield from page.employees
+            yield from items(page)
             call = next_page(call, page)
 
     return method
@@ -80,7 +85,12 @@ class Client:
     add_sample = _call(calls.add_sample)
     delete_sample = _call(calls.delete_sample)
     page = _call(calls.page)
-    employees = _pages(calls.page)
+    employees = _pages(calls.page, lambda page: page.employees)
+    open_liveness_session = _call(calls.open_liveness_session)
+    system = _call(operator_calls.system)
+    gallery = _call(operator_calls.gallery)
+    audit_page = _call(operator_calls.audit_page)
+    audit_entries = _pages(operator_calls.audit_page, lambda page: page.entries)
 
     def enrol_many(
         self,
@@ -115,12 +125,63 @@ class Client:
                     progress(done)
                     yield each.result()
 
+    def export_employees(
+        self, file: str | PathLike[str], *, progress: Callable[[int], object] = ignore
+    ) -> int:
+        """Write everybody to a file that is not there before it is whole; return how many.
+
+        It holds faces as vectors, and names; only the user can read it. progress: called with the
+        number of bytes so far.
+        """
+        call = export_all()
+
+        def attempt() -> int:
+            with Receiving(Path(file)) as into:
+                response = self._http.send(call.unread(self._http), stream=True)
+                with closing(response):
+                    if not response.is_success:
+                        response.read()
+                    call.result(response)
+                    for piece in response.iter_bytes():
+                        into.add(piece)
+                        progress(into.received)
+                return into.finish()
+
+        return self._answered(call, attempt)
+
+    def import_employees(
+        self,
+        file: str | PathLike[str],
+        *,
+        existing: Existing = "fail",
+        timeout_s: float = 3600.0,
+        progress: Callable[[int], object] = ignore,
+    ) -> tuple[Imported, ...]:
+        """Import everybody of an export, and return what became of each.
+
+        Nothing is imported from a file that is not whole (InvalidRequest). existing: what to do
+        with ids that are stored with another enrolment. timeout_s: of the service's silence, while
+        it imports. progress: called with the number of bytes sent.
+        """
+        call = import_all(Path(file), existing, timeout_s)
+
+        def attempt() -> tuple[Imported, ...]:
+            body = pieces(Path(file), progress)
+            return call.result(self._http.send(call.unread(self._http, body)))
+
+        return self._answered(call, attempt)
+
     def send(self, call: Call[T]) -> T:
         """Send a call until it is answered, and return its result."""
-        request, attempts = call.request(self._http), Attempts(call.is_login, self._retry)
+        request = call.request(self._http)
+        return self._answered(call, lambda: call.result(self._http.send(request)))
+
+    def _answered(self, call: Call[Any], attempt: Callable[[], T]) -> T:
+        """Try until there is an answer, and return it. attempt: sends the call once."""
+        attempts = Attempts(call.is_login, self._retry)
         while True:
             try:
-                return call.result(self._http.send(request))
+                return attempt()
             except (httpx.RequestError, ServiceError) as error:
                 pause = attempts.wait_after(error)
             time.sleep(pause)

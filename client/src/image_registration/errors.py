@@ -58,6 +58,10 @@ class NotAlive(LoginRefused):
     """The frames do not show a living face."""
 
 
+class SessionGone(LoginRefused):
+    """The liveness session is used, has expired, or was never open: open another one."""
+
+
 class FraudSuspected(LoginRefused):
     """The check for fraud failed."""
 
@@ -95,6 +99,7 @@ _BY_CODE: dict[str, type[ServiceError]] = {
     "not_verified": NotVerified,
     "not_alive": NotAlive,
     "fraud_suspected": FraudSuspected,
+    "session_gone": SessionGone,
     "employee_exists": EmployeeExists,
     "face_enrolled": FaceEnrolled,
     "no_such_employee": NotFound,

@@ -1,5 +1,6 @@
 """Read answers into dataclasses. Members that a newer service adds are left out."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime
@@ -19,11 +20,24 @@ from image_registration.answers import (
     FeatureVectors,
     Json,
     JudgedFace,
+    LivenessSession,
     Match,
     Page,
     Refused,
     Sample,
     Verification,
+)
+from image_registration.operators import (
+    AuditEntry,
+    AuditPage,
+    Fpir,
+    FpirAtThreshold,
+    Imported,
+    Measurement,
+    Model,
+    Part,
+    SamePerson,
+    System,
 )
 
 T = TypeVar("T")
@@ -98,6 +112,54 @@ def vectors(response: httpx.Response) -> FeatureVectors:
         for number, each in enumerate(found["vectors"], start=1)
     )
     return _read(FeatureVectors, found, vectors=vectors)
+
+
+def session(response: httpx.Response) -> LivenessSession:
+    """Return a liveness session."""
+    found = response.json()
+    return _read(LivenessSession, found, expires_at=_time(found["expires_at"]))
+
+
+def audit_page(response: httpx.Response) -> AuditPage:
+    """Return a page of the audit log."""
+    found = response.json()
+    return _read(AuditPage, found, entries=tuple(_entry(each) for each in found["entries"]))
+
+
+def system(response: httpx.Response) -> System:
+    """Return what runs there."""
+    found = response.json()
+    return _read(
+        System,
+        found,
+        parts={name: _read(Part, part) for name, part in found["parts"].items()},
+        model=found["model"] and _read(Model, found["model"]),
+        fpir=found["fpir"] and _read(Fpir, found["fpir"]),
+    )
+
+
+def gallery(response: httpx.Response) -> Measurement | None:
+    """Return what the gallery says of itself."""
+    found = response.json()["measurement"]
+    return found and _read(
+        Measurement,
+        found,
+        fpir=found["fpir"] and _read(Fpir, found["fpir"]),
+        fpir_by_threshold=_all(FpirAtThreshold, found["fpir_by_threshold"]),
+        same_person=_all(SamePerson, found["same_person"]),
+    )
+
+
+def imported(response: httpx.Response) -> tuple[Imported, ...]:
+    """Return what became of each person of an export."""
+    return _all(Imported, [json.loads(line) for line in response.text.splitlines()])
+
+
+def _entry(answer: Json) -> AuditEntry:
+    """Return an entry of the audit log."""
+    named = {name: answer[name] for name in ("action", "outcome")}
+    facts = {name: fact for name, fact in answer.items() if name not in (*named, "time")}
+    return AuditEntry(datetime.fromisoformat(answer["time"]), **named, facts=facts)
 
 
 def _read(kind: type[T], answer: Json, **more: object) -> T:
