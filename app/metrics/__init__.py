@@ -17,7 +17,7 @@ ENDPOINTS = (
     *("feature_vectors", "healthz", "readyz", "metrics", "version", "openapi"),
     *("put_employee", "show_employee", "change_employee", "remove_employee", "list_employees"),
     *("liveness_sessions", "add_sample", "remove_sample", "export_all", "import_all"),
-    *("audit_entries", "system", "docs", "start", "me"),
+    *("audit_entries", "system", "docs", "start", "me", "gallery"),
     *("to_console", "console", "console_file"),
 )
 STAGES = ("recognition", "search", "index", "store", "liveness")

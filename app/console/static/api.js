@@ -34,9 +34,10 @@ export function onAway(listener) {
  *
  * json: an object to send. form: an object to send as a form; photos are Blobs, several of them an
  * array, and other objects are written as JSON. query: an object; what is null or "" is left out.
+ * isText: return the answer as it came. Whole numbers too large for JavaScript come as text.
  * Throws a Problem; if signal was aborted, its AbortError.
  */
-export async function call(method, path, { json, form, query, headers = {}, signal } = {}) {
+export async function call(method, path, { json, form, query, headers = {}, signal, isText = false } = {}) {
   const address = new URL(path, ROOT);
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== null && value !== undefined && value !== "") address.searchParams.set(name, value);
@@ -57,7 +58,7 @@ export async function call(method, path, { json, form, query, headers = {}, sign
     watchForReturn(away);
     throw away;
   }
-  if (response.ok) return { status: response.status, headers: response.headers, data: parsed(text) };
+  if (response.ok) return { status: response.status, headers: response.headers, data: isText ? text : parsed(text) };
   const said = parsed(text);
   const members = said && typeof said === "object" ? said : { code: "http_error", title: said ?? "" };
   const wait = response.headers.get("Retry-After");
@@ -98,10 +99,16 @@ function asForm(members) {
 function parsed(text) {
   if (text === "") return null;
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, exact);
   } catch {
     return text;
   }
+}
+
+/** Keep a whole number that JavaScript would round, such as a long employee number, as text. */
+function exact(name, value, context) {
+  const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value);
+  return isRounded ? (context?.source ?? value) : value;
 }
 
 /** Ask until the service is ready; say when it is away, and when it is back. */

@@ -2,6 +2,7 @@
 
 import { may, whoAmI } from "../access.js";
 import { call } from "../api.js";
+import { enrol } from "../enrolment.js";
 import { film } from "../film.js";
 import { Stage } from "../stage.js";
 import { button, card, confirmed, el, field, message, problemMessage, tick } from "../ui.js";
@@ -10,9 +11,6 @@ import { verdict } from "../verdict.js";
 
 export const id = "start";
 export const roles = ["login", "enrol"];
-
-const TAKEN = 412; // somebody has that number
-const TRIES = 5;
 
 export function render(root, signal) {
   const stage = new Stage(signal);
@@ -37,13 +35,13 @@ function enrolment(stage, signal) {
   });
   stage.enables(submit);
 
-  async function enrol(event) {
+  async function send(event) {
     event.preventDefault();
     await stage.busy(async () => {
       result.replaceChildren();
       try {
-        const photo = await stage.photo();
-        result.replaceChildren(enrolled(await put(photo, name.value, surname.value, number.value, signal), signal));
+        const person = { number: number.value, name: name.value, surname: surname.value, photos: [await stage.photo()] };
+        result.replaceChildren(enrolled(await enrol(person, signal), signal));
       } catch (error) {
         if (!signal.aborted) result.replaceChildren(problemMessage(error));
       }
@@ -54,7 +52,7 @@ function enrolment(stage, signal) {
   return card(
     el(
       "form",
-      { class: "stack", onsubmit: enrol },
+      { class: "stack", onsubmit: send },
       el("h2", {}, t("enrol.title")),
       el("div", { class: "pair" }, field(t("enrol.name"), name), field(t("enrol.surname"), surname)),
       more,
@@ -62,20 +60,6 @@ function enrolment(stage, signal) {
     ),
     result,
   );
-}
-
-/** Enrol under a number that nobody has yet; a given one is the only one tried. */
-async function put(photo, name, surname, number, signal) {
-  for (let left = number ? 1 : TRIES; ; left--) {
-    const employeeId = number || String(Math.floor(100_000 + Math.random() * 900_000));
-    const form = { name: name.trim(), surname: surname.trim() || null, photos: [photo] };
-    const headers = { "If-None-Match": "*" };
-    try {
-      return (await call("PUT", `api/v2/employees/${employeeId}`, { form, headers, signal })).data;
-    } catch (error) {
-      if (error.status !== TAKEN || left === 1) throw error;
-    }
-  }
 }
 
 /** What a person who has been enrolled sees. */
