@@ -31,13 +31,13 @@ export function outcome({ outcome: code }) {
   return has(`outcome.${code}`) ? t(`outcome.${code}`) : code;
 }
 
-/** Sentences: what was measured, what was needed, and what to do. limits: α of login and verify now. */
-export function reasons(entry, limits) {
+/** Sentences: what was measured, what was needed, and what to do. */
+export function reasons(entry) {
   const two = (value) => number(value, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const said = [];
   if (typeof entry.distance === "number") {
     said.push(t("why.distance", { distance: two(entry.distance) }));
-    if (limits) said.push(t("why.needed", { threshold: two(limits[entry.action]) }));
+    if (entry.needed_below) said.push(t("why.needed", { threshold: two(entry.needed_below) }));
   }
   if (entry.between) said.push(t("why.between", { one: entry.between[0], other: entry.between[1] }));
   const advice = [`why.${entry.outcome}`, `problem.${entry.outcome}`].find(has);

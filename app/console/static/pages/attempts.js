@@ -1,7 +1,6 @@
 // Who tried to log in, what came of it, and why.
 
 import { OUTCOMES, logins, outcome, reasons } from "../attempts.js";
-import { call } from "../api.js";
 import { badge, bdi, facts, fill, heading, personLink, when } from "../parts.js";
 import { number, t } from "../strings.js";
 import { button, card, el, field, message, problemMessage, table } from "../ui.js";
@@ -21,8 +20,7 @@ export function render(root, signal) {
   function find(event) {
     event?.preventDefault();
     const query = { outcome: result.value, employee_id: person.value };
-    const ask = () => Promise.all([logins(query, PAGE, signal), limitsNow(signal)]);
-    fill(found, signal, ask, ([first, limits]) => listed(first, limits, query, signal));
+    fill(found, signal, () => logins(query, PAGE, signal), (first) => listed(first, query, signal));
   }
   const form = el(
     "form",
@@ -35,13 +33,7 @@ export function render(root, signal) {
   find();
 }
 
-/** α that is in force now, by what it decides. */
-async function limitsNow(signal) {
-  const { data } = await call("GET", "api/v2/system", { signal });
-  return { login: data.threshold, verify: data.limits.verification_threshold };
-}
-
-function listed(first, limits, query, signal) {
+function listed(first, query, signal) {
   const head = [t("attempts.result"), t("attempts.time"), t("attempts.person"), t("attempts.distance"), t("attempts.key")];
   const shown = table(t("attempts.title"), head, []);
   const rows = shown.querySelector("tbody");
@@ -52,7 +44,7 @@ function listed(first, limits, query, signal) {
 
   function add(entries) {
     const before = rows.childElementCount;
-    for (const entry of entries) rows.append(el("tr", {}, row(entry, limits).map((cell) => el("td", {}, cell))));
+    for (const entry of entries) rows.append(el("tr", {}, row(entry).map((cell) => el("td", {}, cell))));
     none.hidden = rows.childElementCount > 0;
     shown.hidden = !none.hidden;
     older.hidden = cursor === null;
@@ -76,11 +68,11 @@ function listed(first, limits, query, signal) {
   return [none, shown, fault, el("div", { class: "row" }, older)];
 }
 
-function row(entry, limits) {
+function row(entry) {
   const isIn = entry.outcome === "ok";
   const result = badge(isIn ? "good" : "bad", isIn && entry.action === "verify" ? t("attempts.verified") : outcome(entry));
   return [
-    isIn ? result : [result, why(entry, limits)],
+    isIn ? result : [result, why(entry)],
     when(entry.time),
     typeof entry.employee_id === "number" || typeof entry.employee_id === "string" ? personLink(entry.employee_id) : "–",
     el("span", { class: "number" }, typeof entry.distance === "number" ? number(entry.distance, { minimumFractionDigits: 2, maximumFractionDigits: 2 }) : "–"),
@@ -89,12 +81,12 @@ function row(entry, limits) {
 }
 
 /** What was measured, what was needed, and what to do, in one click. */
-function why(entry, limits) {
+function why(entry) {
   return el(
     "details",
     {},
     el("summary", {}, t("attempts.why")),
-    el("div", { class: "stack small" }, reasons(entry, limits).map((sentence) => el("p", {}, sentence))),
+    el("div", { class: "stack small" }, reasons(entry).map((sentence) => el("p", {}, sentence))),
     facts([
       [t("attempts.kind"), t(`attempts.kind_${entry.action}`)],
       [t("attempts.model"), entry.model],

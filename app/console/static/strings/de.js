@@ -377,7 +377,7 @@ export default {
   "why.between": "Die Personen {one} und {other} sind etwa gleich nah.",
   "why.distance": "Die nächste erfasste Person hatte den Abstand {distance}.",
   "why.fraud_suspected": "Die Bilder sehen aus wie ein Foto vor der Kamera, eine Kopie oder eine Wiederholung. Wenn es eine echte Person war, bitten Sie sie, es noch einmal zu versuchen und sich etwas zu bewegen.",
-  "why.needed": "Nötig war weniger als {threshold}, das α, das jetzt gilt.",
+  "why.needed": "Nötig war weniger als {threshold} (α).",
   "why.no_match": "Wenn es jemand von Ihnen war, fügen Sie unter Personen ein Foto hinzu, das dort aufgenommen ist, wo die Anmeldung stattfindet. Wenn nicht, ist nichts zu tun.",
   "why.not_alive": "Die Bilder zeigten nicht das Blinzeln oder die Bewegungen, die verlangt waren. Bitten Sie die Person, es bei gleichmäßigem Licht noch einmal zu versuchen.",
   "why.not_verified": "Das Gesicht wurde mit den Aufnahmen dieser einen Person verglichen. Wenn sie es war, fügen Sie ein Foto hinzu, das dort aufgenommen ist, wo die Anmeldung stattfindet.",

@@ -377,7 +377,7 @@ export default {
   "why.between": "Employees {one} and {other} are about equally near.",
   "why.distance": "The nearest enrolled person was at the distance {distance}.",
   "why.fraud_suspected": "The pictures look like a photo held into the camera, a copy or a replay. If it was a real person, ask them to try again and to move a little.",
-  "why.needed": "Below {threshold} was needed, the α that is in force now.",
+  "why.needed": "Below {threshold} was needed (α).",
   "why.no_match": "If this was an employee, add a photo of them under People, taken where they log in. If not, nothing needs to be done.",
   "why.not_alive": "The pictures did not show the blink or the movements that were asked for. Ask the person to try again, in even light.",
   "why.not_verified": "The face was compared with the samples of this one person. If it was that person, add a photo taken where they log in.",

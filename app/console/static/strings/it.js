@@ -377,7 +377,7 @@ export default {
   "why.between": "Le persone {one} e {other} sono quasi alla stessa distanza.",
   "why.distance": "La persona registrata più vicina era alla distanza {distance}.",
   "why.fraud_suspected": "Le immagini sembrano una foto davanti alla fotocamera, una copia o una ripetizione. Se era una persona vera, le chieda di riprovare e di muoversi un po’.",
-  "why.needed": "Serviva meno di {threshold}, l’α ora in vigore.",
+  "why.needed": "Serviva meno di {threshold} (α).",
   "why.no_match": "Se era una persona registrata, aggiunga in Persone una sua foto scattata dove accede. Se no, non c’è nulla da fare.",
   "why.not_alive": "Le immagini non mostravano il battito di ciglia o i movimenti richiesti. Chieda alla persona di riprovare, con luce uniforme.",
   "why.not_verified": "Il volto è stato confrontato con i campioni di questa sola persona. Se era lei, aggiunga una foto scattata dove accede.",
