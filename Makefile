@@ -30,7 +30,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --only-binar
   --custom-compile-command "make lock"
 
 .DEFAULT_GOAL := help
-.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift challenges pad bulk soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences openapi clean
+.PHONY: help run stack test test-unit test-integration test-system demo bench accuracy strangers quality scaling drift challenges pad bulk soak endurance limits outages front fuzz lint types install lock image-test audit settings dashboard licences openapi console-shots clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -140,6 +140,9 @@ licences: $(DEV) ## write docs/licences.md
 
 openapi: $(DEV) ## write docs/openapi.json
 	@$(BIN)/python -m tools.openapi_snapshot
+
+console-shots: $(DEV) ## write the pictures of the console in docs/console
+	$(BIN)/python -m tools.console_shots
 
 clean: ## remove everything installed or cached, but no employees and no weights
 	rm -rf $(VENV) .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -71,7 +71,7 @@ def create_app(
     middleware.register(app, access, metrics, export)
     paths.register(app)
     errors.register(app)
-    cors.register(app, (settings.cors_origins or "").split())
+    cors.register(app, (settings.cors_origins or "").split(), keys_required=keys.required)
     # A login or enrolment takes a slot before its body is parsed, so that refusing it costs little.
     # The remaining threads answer everything else, however long the slots are held.
     slots = Limiter(settings.threads - max(1, settings.threads // 8), patience_s=0)

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 
 import click
 from tqdm import tqdm
@@ -11,13 +10,14 @@ from tqdm import tqdm
 from app.bootstrap import make_catalogue, policy
 from app.commands.common import command_settings, open_existing_store
 from app.gallery.false_matches import FEWEST, Curve, Share
-from app.gallery.self_measurement import Measurement, Policy, SelfMeasurement
+from app.gallery.report import report as gallery_report
+from app.gallery.report import thresholds
+from app.gallery.self_measurement import Measurement, SelfMeasurement
 from app.settings import SettingsError
 from app.storage import StoreUnavailable, UnknownSeal
 from models.catalogue import ModelUnavailable
 from models.choice import choose_model
 
-_THRESHOLDS = (0.6, 0.65, 0.7, 0.75, 0.8)
 _EXAMPLES = 100  # pairs that are named; --json names all
 
 
@@ -38,42 +38,19 @@ def report(as_json: bool) -> None:
     except (SettingsError, StoreUnavailable, ModelUnavailable, UnknownSeal) as error:
         raise click.ClickException(str(error)) from None
     if as_json:
-        click.echo(json.dumps(_json(measured, rule, models)))
+        click.echo(json.dumps({"by_model": models, **gallery_report(measured, rule.max_fpir)}))
         return
-    for line in _lines(measured, rule, models):
+    for line in _lines(measured, rule.max_fpir, models):
         click.echo(line)
 
 
-def _thresholds(measured: Measurement, rule: Policy) -> list[float]:
-    """Return each α to show, in ascending order."""
-    thresholds = {*_THRESHOLDS, measured.threshold}
-    if measured.estimate.curve:
-        thresholds.add(measured.estimate.curve.threshold(rule.max_fpir))
-    return sorted(thresholds)
-
-
-def _json(measured: Measurement, rule: Policy, models: dict[str, int]) -> dict[str, object]:
-    curve = measured.estimate.curve
-    return measured.summary() | {
-        "by_model": models,
-        "max_fpir": rule.max_fpir,
-        "auto": curve.threshold(rule.max_fpir) if curve else None,
-        "fpir_by_threshold": [
-            {"threshold": each, **asdict(curve.fpir(each))} for each in _thresholds(measured, rule)
-        ]
-        if curve
-        else [],
-        "same_person": [asdict(pair) for pair in measured.estimate.same],
-    }
-
-
-def _lines(measured: Measurement, rule: Policy, models: dict[str, int]) -> Iterator[str]:
+def _lines(measured: Measurement, max_fpir: float, models: dict[str, int]) -> Iterator[str]:
     people, curve = measured.people, measured.estimate.curve
     yield f"employees by model: {', '.join(f'{name} {count}' for name, count in models.items())}"
     yield f"with one vector: {measured.single} of {people}"
     yield ""
     if curve:
-        yield from _shares(curve, measured, rule)
+        yield from _shares(curve, measured, max_fpir)
     elif people < FEWEST:
         yield f"{FEWEST} employees or more can tell how many strangers are let in; {people} cannot."
     else:
@@ -92,15 +69,15 @@ def _lines(measured: Measurement, rule: Policy, models: dict[str, int]) -> Itera
         )
 
 
-def _shares(curve: Curve, measured: Measurement, rule: Policy) -> Iterator[str]:
+def _shares(curve: Curve, measured: Measurement, max_fpir: float) -> Iterator[str]:
     yield "     α   strangers let in (FPIR), and the 95 % interval"
-    auto = curve.threshold(rule.max_fpir)
-    for threshold in _thresholds(measured, rule):
+    auto = curve.threshold(max_fpir)
+    for threshold in thresholds(curve, measured.threshold, max_fpir):
         notes = ["in force"] * (threshold == measured.threshold) + ["auto"] * (threshold == auto)
         note = f"   <- {', '.join(notes)}" if notes else ""
         yield f" {threshold:5.3f}   {_share(curve.fpir(threshold))}{note}"
-    if curve.fpir(auto).estimate > rule.max_fpir:
-        yield f"No α holds MAX_FPIR={rule.max_fpir:g} here: enrol more photos of each employee."
+    if curve.fpir(auto).estimate > max_fpir:
+        yield f"No α holds MAX_FPIR={max_fpir:g} here: enrol more photos of each employee."
 
 
 def _share(share: Share) -> str:

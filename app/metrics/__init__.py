@@ -17,7 +17,7 @@ ENDPOINTS = (
     *("feature_vectors", "healthz", "readyz", "metrics", "version", "openapi"),
     *("put_employee", "show_employee", "change_employee", "remove_employee", "list_employees"),
     *("liveness_sessions", "add_sample", "remove_sample", "export_all", "import_all"),
-    *("audit_entries", "system", "docs", "start", "me"),
+    *("audit_entries", "system", "docs", "start", "me", "gallery"),
     *("to_console", "console", "console_file"),
 )
 STAGES = ("recognition", "search", "index", "store", "liveness")
@@ -38,7 +38,14 @@ _PICTURES = (
 )
 CODES = (
     *("bad_request", "wrong_dimension", "page_too_large", "key_missing", "key_unknown"),
-    *("key_insufficient", "no_such_employee", "not_found", "method_not_allowed", "no_match"),
+    *(
+        "key_insufficient",
+        "foreign_page",
+        "no_such_employee",
+        "not_found",
+        "method_not_allowed",
+        "no_match",
+    ),
     *("not_verified", "not_alive", "fraud_suspected", "too_slow", "employee_exists"),
     *("session_gone", "external_id_taken", "last_sample", "too_many_samples", "other_model"),
     *("no_such_sample", "precondition_failed", "group_forbidden", "face_enrolled"),

@@ -62,6 +62,7 @@ class Login:
         bind_contextvars(distance=facts["distance"])
         threshold = probe.limit(self._service.threshold)
         if not distance < threshold:
+            facts["needed_below"] = threshold
             bind_contextvars(needed_below=threshold)
             raise NoMatch
         if is_ambiguous(people):

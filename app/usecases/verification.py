@@ -69,6 +69,7 @@ class Verification:
         bind_contextvars(distance=facts["distance"])
         threshold = probe.limit(self._threshold)
         if not distance < threshold:
+            facts["needed_below"] = threshold
             bind_contextvars(needed_below=threshold)
             raise NotVerified
         return employee

@@ -114,6 +114,7 @@ CALLS: dict[str, Call] = {
     "v2.export_all": ("GET", "/api/v2/export", None, 200, {"admin"}),
     "v2.import_all": ("POST", "/api/v2/import", {}, 415, {"admin"}),
     "inspection.audit_entries": ("GET", "/api/v2/audit-entries", None, 409, {"admin"}),
+    "inspection.gallery": ("GET", "/api/v2/gallery", None, 200, {"admin"}),
     "inspection.system": ("GET", "/api/v2/system", None, 200, {"admin"}),
     "inspection.me": ("GET", "/api/v2/me", None, 200, {"login", "enrol", "monitor", "admin"}),
     "console.to_console": ("GET", "/console", None, 302, EVERYONE),

@@ -86,7 +86,12 @@ def test_what_an_entry_tells(admin: FlaskClient, audited_app: Flask) -> None:
     probe = {"img_base64": photos.admiral()}
     refused = of_last(admin.post("/api/find_match", json=probe, **named))
     assert refused.pop("distance") > 0.8
-    assert refused == {"action": "login", "outcome": "no_match", "model": "dlib"}
+    assert refused == {
+        "action": "login",
+        "outcome": "no_match",
+        "model": "dlib",
+        "needed_below": 0.8,
+    }
     no_face = of_last(admin.post("/api/find_match", json={"img_base64": photos.cat()}, **named))
     assert no_face == {"action": "login", "outcome": "no_face", "model": "dlib"}
     listed = of_last(admin.get("/api/get_all/30/1", **named))

@@ -1,5 +1,6 @@
 """Which other origins' browser pages may call: none, but those that CORS_ORIGINS names."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from flask.testing import FlaskClient
 from app.access import Role
 from app.access.api_keys import new_key
 from testbed.serving import ready_app
+from tests.support.features import random_vector
 
 FRONTEND = "https://frontend.example"
+FORM = "multipart/form-data"
+STORED = {"name": "Mallory", "surname": "x", "img_features": [random_vector(2)]}
 KEY, LINE = new_key([Role.ADMIN])
 ALLOW = "Access-Control-Allow-Origin"
 PREFLIGHT = {
@@ -93,3 +97,34 @@ def test_a_star_allows_any_origin(tmp_path: Path) -> None:
     app.extensions["service"].stop()
     assert response.headers[ALLOW] == "*"
     assert "Access-Control-Allow-Credentials" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": FRONTEND}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": FRONTEND, "Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Origin": "http://other.localhost", "Sec-Fetch-Site": "same-site"}, 403),
+        ({"Origin": "http://localhost"}, 200),
+        ({"Origin": "https://behind.a.proxy", "Sec-Fetch-Site": "same-origin"}, 200),
+        ({}, 200),
+    ],
+)
+def test_without_keys_pages_of_others_change_nothing(
+    client: FlaskClient, headers: dict[str, str], status: int
+) -> None:
+    form = {"name": "Mallory", "feature_vectors": json.dumps([random_vector(1)])}
+    put = client.put("/api/v2/employees/1", data=form, headers=headers, content_type=FORM)
+    assert put.status_code == (status if status == 403 else 201), put.text
+    store = client.post("/api/store/2", json=STORED, headers=headers)
+    assert store.status_code == status, store.text
+    assert client.get("/api/get_all/1/1", headers=headers).status_code == 200
+    if status == 403:
+        assert put.get_json()["code"] == "foreign_page"
+        assert store.text == "pages of other sites may not call this service"
+
+
+def test_with_keys_the_key_decides(shared: FlaskClient) -> None:
+    call = shared.delete("/api/1", headers={"Origin": "https://other.example", "X-API-Key": KEY})
+    assert call.status_code == 200

@@ -20,11 +20,13 @@ from image_registration import (
     Retry,
     SessionGone,
 )
+from testbed import company
 from testbed.photos import ASTRONAUT
 from testbed.serving import RunningService
 from tests.support.both_clients import Calls
 from tests.support.faulty_proxy import CUT, CUT_ANSWER, Answer, FaultyProxy, problem
 from tests.support.features import random_vector
+from tests.support.waiting import eventually
 
 ADMIN, ADMIN_LINE = new_key([Role.ADMIN])
 ENROL, ENROL_LINE = new_key([Role.ENROL])
@@ -153,6 +155,24 @@ def test_audit_entries_go_on_from_page_to_page(client: Calls) -> None:
     with pytest.raises(Conflict) as raised:
         client.audit_page(cursor=f"{'9' * 9}-{'0' * 16}")
     assert raised.value.code == "cursor_expired"
+
+
+def test_the_gallery_is_told(client: Calls) -> None:
+    measured = eventually(client.gallery)
+    assert 0 <= measured.with_one_vector == measured.employees <= PEOPLE
+    assert (measured.threshold, measured.max_fpir) == (0.8, 0.01)
+
+
+def test_pairs_and_shares_of_the_gallery_are_told(tmp_path: Path) -> None:
+    with RunningService(tmp_path) as service:
+        company.found(service, 30)
+    with RunningService(tmp_path) as service, Client(service.url) as client:
+        measured = eventually(client.gallery)  # started anew, it measures at once
+    numbers = {(each.one, each.other) for each in measured.same_person}
+    assert numbers == {(company.FIRST + n, company.FIRST + 30 + n) for n in range(company.TWICE)}
+    shares = [each.estimate for each in measured.fpir_by_threshold]
+    assert shares == sorted(shares)
+    assert measured.fpir.estimate == shares[-1]
 
 
 def test_the_system_is_told(client: Calls) -> None:

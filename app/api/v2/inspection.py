@@ -1,10 +1,10 @@
-"""The calls that tell about the service: `audit-entries`, `system`, and `me` about the caller."""
+"""The calls that tell about the service, and `me` about the caller."""
 
 from flask import Blueprint
 
 from app.api.parts import Parts
 from app.api.paths import V2
-from app.api.v2 import audit_entries, me, system
+from app.api.v2 import audit_entries, gallery, me, system
 from app.audit import AuditLog
 from app.lifecycle import Service
 from app.metrics import Metrics
@@ -23,5 +23,6 @@ def blueprint(
     api = Blueprint("inspection", __name__, url_prefix=V2)
     audit_entries.add(api, audit, stated.audit_file)
     system.add(api, service, parts, metrics, stated)
+    gallery.add(api, service)
     me.add(api, keys_required, stated.checks)
     return api

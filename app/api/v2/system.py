@@ -28,7 +28,7 @@ _MODEL = named(
         device=_TEXT,
     ),
 )
-_FPIR = about(
+FPIR = about(
     "The share of strangers that are taken for an employee.",
     named("Fpir", described(estimate=_NUMBER, low=_NUMBER, high=_NUMBER)),
 )
@@ -61,7 +61,7 @@ SYSTEM = named(
         index=about("how faces are searched", {"enum": ["memory", "milvus"]}),
         employees=about("who can be found; null while the gallery is loaded", _MAYBE_WHOLE),
         threshold=about("α in force", _NUMBER),
-        fpir=about("null while the gallery cannot tell", {"anyOf": [_FPIR, _NULL]}),
+        fpir=about("null while the gallery cannot tell", {"anyOf": [FPIR, _NULL]}),
         likely_under_two_ids=about("pairs of ids that are likely one person's", _MAYBE_WHOLE),
         workers=about("processes that answer", _WHOLE),
         load=about(

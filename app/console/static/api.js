@@ -36,9 +36,10 @@ export function onAway(listener) {
  *
  * json: an object to send. form: an object to send as a form; photos are Blobs, several of them an
  * array, and other objects are written as JSON. query: an object; what is null or "" is left out.
+ * isText: return the answer as it came. Whole numbers too large for JavaScript come as text.
  * Throws a Problem; if signal was aborted, its AbortError.
  */
-export async function call(method, path, { json, form, query, headers = {}, signal } = {}) {
+export async function call(method, path, { json, form, query, headers = {}, signal, isText = false } = {}) {
   const address = new URL(path, ROOT);
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== null && value !== undefined && value !== "") address.searchParams.set(name, value);
@@ -58,7 +59,7 @@ export async function call(method, path, { json, form, query, headers = {}, sign
     if (signal?.aborted) throw error;
     throw gone();
   }
-  if (response.ok) return { status: response.status, headers: response.headers, data: parsed(text) };
+  if (response.ok) return { status: response.status, headers: response.headers, data: isText ? text : parsed(text) };
   const said = parsed(text);
   const isOurs = typeof said?.code === "string";
   if (!isOurs && ROUTERS.includes(response.status)) throw gone();
@@ -114,9 +115,10 @@ function parsed(text) {
   }
 }
 
-/** Keep an employee id that a number cannot hold as its digits, if the browser tells them. */
+/** Keep a whole number that JavaScript would round, such as a long employee number, as text. */
 function exact(name, value, context) {
-  return Number.isInteger(value) && !Number.isSafeInteger(value) ? (context?.source ?? value) : value;
+  const isRounded = Number.isInteger(value) && !Number.isSafeInteger(value);
+  return isRounded ? (context?.source ?? value) : value;
 }
 
 /** Ask until the service is ready; say when it is away, and when it is back. */

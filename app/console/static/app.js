@@ -19,7 +19,8 @@ let leaving = new AbortController();
 let hasArrived = false;
 
 function visible() {
-  return pages.filter((page) => may(...page.roles));
+  const isBound = whoAmI().groups !== null;
+  return pages.filter((page) => may(...page.roles) && !(page.aboutAll && isBound));
 }
 
 function current() {
@@ -43,6 +44,7 @@ function renderHeader() {
     el("nav", { "aria-label": t("frame.navigation") }, links),
     el("div", { class: "tools" }, keyTools(), select),
   );
+  header.querySelector("nav").scrollLeft = (header.querySelector("[aria-current]")?.offsetLeft ?? 0) - header.clientWidth / 2;
 }
 
 function skip(event) {

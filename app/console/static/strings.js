@@ -52,8 +52,13 @@ export function number(value, options = {}) {
   return new Intl.NumberFormat(language, options).format(value);
 }
 
+/** A day, given as 2026-12-31, as the language writes it. */
+export function day(text) {
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(text));
+}
+
 /** A moment, given as RFC 3339, as the language writes it. */
 export function moment(text) {
-  const style = { dateStyle: "medium", timeStyle: "medium" };
+  const style = { dateStyle: "medium", timeStyle: "short" };
   return new Intl.DateTimeFormat(language, style).format(new Date(text));
 }

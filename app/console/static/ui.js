@@ -4,11 +4,15 @@ import { explain, t } from "./strings.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
+  alert: "M12 8v5M12 16.5v.5M12 3l9.5 17h-19z",
   camera: "M4 8h3l2-3h6l2 3h3a1 1 0 0 1 1 1v9a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1V9a1 1 0 0 1 1-1zM12 17a4 4 0 1 0 0-8 4 4 0 0 0 0 8z",
   check: "M5 13l4 4L19 7",
+  copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   cross: "M6 6l12 12M18 6L6 18",
+  down: "M12 4v11m-5-5l5 5 5-5M5 20h14",
   key: "M12 16a4 4 0 1 1-8 0 4 4 0 0 1 8 0zM11 13l9-9M16 8l3 3",
   minus: "M6 12h12",
+  plus: "M12 5v14M5 12h14",
   trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
 };
 

@@ -93,6 +93,7 @@ class AsyncClient:
     employees = _pages(calls.page, lambda page: page.employees)
     open_liveness_session = _call(calls.open_liveness_session)
     system = _call(operator_calls.system)
+    gallery = _call(operator_calls.gallery)
     audit_page = _call(operator_calls.audit_page)
     audit_entries = _pages(operator_calls.audit_page, lambda page: page.entries)
 

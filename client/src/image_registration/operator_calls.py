@@ -4,12 +4,17 @@ from pathlib import Path
 
 from image_registration import reading
 from image_registration.call import Call, given
-from image_registration.operators import AuditPage, Existing, Imported, System
+from image_registration.operators import AuditPage, Existing, Imported, Measurement, System
 
 
 def system() -> Call[System]:
     """Return what runs there, in what state and within which limits."""
     return Call("GET", "/system", reading.system)
+
+
+def gallery() -> Call[Measurement | None]:
+    """Return what the gallery says of itself; None before it is measured."""
+    return Call("GET", "/gallery", reading.gallery)
 
 
 def audit_page(

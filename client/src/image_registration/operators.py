@@ -1,4 +1,4 @@
-"""What the calls for operators return: audit entries, the system, and imports."""
+"""What the calls for operators return: audit entries, the system, the gallery, and imports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -68,6 +68,42 @@ class Fpir:
     estimate: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True)
+class FpirAtThreshold(Fpir):
+    """The share of strangers taken for an employee at an α."""
+
+    threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class SamePerson:
+    """Two ids that are likely one person's, and how far apart they are."""
+
+    one: int
+    other: int
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What the gallery says of itself. fpir, auto: None if the people are too few or too alike.
+
+    compared: how many were compared with all others. threshold: α in force. auto: the α that the
+    service would choose. same_person: the nearest first.
+    """
+
+    employees: int
+    with_one_vector: int
+    compared: int
+    threshold: float
+    fpir: Fpir | None
+    likely_under_two_ids: int
+    max_fpir: float
+    auto: float | None
+    fpir_by_threshold: tuple[FpirAtThreshold, ...]
+    same_person: tuple[SamePerson, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,12 @@ from image_registration.operators import (
     AuditEntry,
     AuditPage,
     Fpir,
+    FpirAtThreshold,
     Imported,
+    Measurement,
     Model,
     Part,
+    SamePerson,
     System,
 )
 
@@ -132,6 +135,18 @@ def system(response: httpx.Response) -> System:
         parts={name: _read(Part, part) for name, part in found["parts"].items()},
         model=found["model"] and _read(Model, found["model"]),
         fpir=found["fpir"] and _read(Fpir, found["fpir"]),
+    )
+
+
+def gallery(response: httpx.Response) -> Measurement | None:
+    """Return what the gallery says of itself."""
+    found = response.json()["measurement"]
+    return found and _read(
+        Measurement,
+        found,
+        fpir=found["fpir"] and _read(Fpir, found["fpir"]),
+        fpir_by_threshold=_all(FpirAtThreshold, found["fpir_by_threshold"]),
+        same_person=_all(SamePerson, found["same_person"]),
     )
 
 

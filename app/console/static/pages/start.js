@@ -2,6 +2,7 @@
 
 import { may, whoAmI } from "../access.js";
 import { call } from "../api.js";
+import { enrol } from "../enrolment.js";
 import { film } from "../film.js";
 import { Stage } from "../stage.js";
 import { button, card, confirmed, el, field, focused, message, problemMessage, tick } from "../ui.js";
@@ -11,8 +12,6 @@ import { verdict } from "../verdict.js";
 export const id = "start";
 export const roles = ["login", "enrol"];
 
-const TAKEN = 412; // somebody has that number
-const TRIES = 5;
 const ALIKE = 0.2; // the share of α that may lie between two enrolments of one person
 
 export function render(root, signal) {
@@ -53,15 +52,14 @@ function enrolment(stage, signal) {
     again.hidden = !isDone;
   }
 
-  async function enrol(event) {
+  async function send(event) {
     event.preventDefault();
     if (submit.hidden || submit.disabled) return; // the Enter key in a field
     await stage.busy(async () => {
       result.replaceChildren();
       try {
-        const photo = await stage.photo();
-        const employee = await put(photo, name.value, surname.value, number.value, signal);
-        result.replaceChildren(enrolled(employee, signal, () => show(false)));
+        const person = { number: number.value, name: name.value, surname: surname.value, photos: [await stage.photo()] };
+        result.replaceChildren(enrolled(await enrol(person, signal), signal, () => show(false)));
         show(true);
       } catch (error) {
         if (!signal.aborted) result.replaceChildren(problemMessage(error));
@@ -73,7 +71,7 @@ function enrolment(stage, signal) {
   return card(
     el(
       "form",
-      { class: "stack", onsubmit: enrol },
+      { class: "stack", onsubmit: send },
       el("h2", {}, t("enrol.title")),
       el("div", { class: "pair" }, field(t("enrol.name"), name), field(t("enrol.surname"), surname)),
       more,
@@ -83,23 +81,8 @@ function enrolment(stage, signal) {
   );
 }
 
-/** Enrol under a number that nobody has yet; a given one is the only one tried. */
-async function put(photo, name, surname, number, signal) {
-  for (let left = number ? 1 : TRIES; ; left--) {
-    const employeeId = number || String(Math.floor(100_000 + Math.random() * 900_000));
-    const form = { name: name.trim(), surname: surname.trim() || null, photos: [photo] };
-    const headers = { "If-None-Match": "*" };
-    try {
-      await call("PUT", `api/v2/employees/${employeeId}`, { form, headers, signal });
-      return { employeeId, name: form.name, surname: form.surname ?? "" };
-    } catch (error) {
-      if (error.status !== TAKEN || left === 1) throw error;
-    }
-  }
-}
-
 /** What a person who has been enrolled sees. onRemoved: called when that is undone. */
-function enrolled({ employeeId, name, surname }, signal, onRemoved) {
+function enrolled({ employee_id: employeeId, name, surname }, signal, onRemoved) {
   const who = isolated(`${name} ${surname}`.trim());
   const said = message("good", t(may("login") ? "enrol.done" : "enrol.done_only", { name: who }), el("p", { class: "small" }, t("enrol.done_number", { number: employeeId })));
   if (may()) said.append(button(t("enrol.delete"), remove, { kind: "quiet", symbol: "trash" }));
