@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 from playwright.sync_api import expect
 
 from app.recognition.detector import FaceDetector
@@ -15,9 +16,10 @@ from tests.support.console import console, enrol, start, told
 from tools.liveness_service import LivenessService
 
 FILM_S = 6.0  # how long the page films the moves of a challenge
-TRIES = 3  # one film in ten is refused
+TRIES = 4  # one film in ten is refused
 
 
+@pytest.mark.timed
 def test_a_challenge_is_filmed_and_must_be_performed(
     browser: Browser, detector: FaceDetector, tmp_path: Path
 ) -> None:
@@ -37,7 +39,8 @@ def test_a_challenge_is_filmed_and_must_be_performed(
             rng = np.random.default_rng(attempt)
             moments = challenge_films.performing(session["challenge"], rng)
             frames = films.filmed(portrait, moments, rng, films.Camera(quality=95))
-            page.wait_for_selector("[data-state=filming]")
+            # On a busy machine the film may be over before its pictures are made; then try again.
+            page.wait_for_selector("[data-state=filming], .verdict")
             browser.webcam.play(frames, FILM_S)
             expect(page.locator(".verdict")).to_be_visible()
             if page.get_by_role("heading", name="Welcome").count():
