@@ -18,6 +18,7 @@ from testbed.employees import VECTOR_KEY
 from testbed.people import EILEEN, GRACE
 from testbed.photos import GRACE_HOPPER
 from testbed.serving import ROOT, RunningService, free_port
+from tests.support import facenet_weights
 from tests.support.operator_shell import Operator, Page
 from tests.support.starting import start
 from tests.support.stores import store_variables
@@ -205,7 +206,32 @@ def test_operations(tmp_path: Path) -> None:
     operator.run(page.next("MALLOC_ARENA_MAX"))
     assert operator.variables["MALLOC_TRIM_THRESHOLD_"] == str(32 * 2**20)
     assert "30" in operator.run(page.next("gallery report"))
-    assert "model vggface2: 0 of 0" in operator.run(page.next("to-enrol-again"))
+    assert not page.blocks
+
+
+def test_changing_the_model(store: Settings, tmp_path: Path) -> None:
+    page = Page("changing-the-model.md")
+
+    def block(part: str) -> str:
+        """The next block, for weights that are here and a service that runs already."""
+        text = (
+            page.next(part).replace("fetch vggface2", "fetch dlib").replace("python entry.py", "")
+        )
+        return text.replace("vggface2", "facenet").replace("--finish", "--finish --yes")
+
+    weights = tmp_path / "own.pt"
+    own = {"FACENET_WEIGHTS_SHA256": facenet_weights.write(weights), "QUALITY": "off"}
+    own |= {"FACENET_WEIGHTS": str(weights), "SECOND_FACE_MODEL": "facenet"}
+    with RunningService(tmp_path, **store, **own) as service:
+        GRACE.enrol(service)
+        operator = Operator(tmp_path, service)
+        assert "\tsecond\t512\there\t0\t1" in operator.run(block("models list"))
+        left = operator.run(block("models migrate"))
+        assert '"enrolled":1' in left
+        assert '"total":0' in left
+        assert "with one vector: 1 of 1" in operator.run(block("gallery report"))
+        operator.run(block("SECOND_FACE_MODEL=dlib"))
+    assert "models: 1 employees" in operator.run(block("--finish"))
     assert not page.blocks
 
 
