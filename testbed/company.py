@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from testbed.employees import alike
 from testbed.serving import RunningService
 
 FIRST = 1001  # the lowest number
@@ -22,13 +23,12 @@ _NAMES = (
 )
 _SURNAMES = ("Lovelace", "Turing", "Easley", "Liskov", "Shannon", "Vaughan", "Dijkstra", "Allen")
 _GROUPS = ("site-a", "site-b", "lab")
-_DIMENSION = 128  # of the model dlib
 _APART = 0.1  # distance of the two numbers of one person
 
 
 def found(service: RunningService, people: int, headers: Mapping[str, str] | None = None) -> None:
     """Enrol that many people, who differ about as real faces do, and TWICE of them again."""
-    vectors = _faces(people)
+    vectors = alike(people)
     for at, vector in enumerate([*vectors, *map(_again, vectors[:TWICE])]):
         who = at % people
         body = {
@@ -43,14 +43,7 @@ def found(service: RunningService, people: int, headers: Mapping[str, str] | Non
         assert answer.status_code == 201, answer.text
 
 
-def _faces(people: int) -> list[np.ndarray]:
-    drawn = np.random.default_rng(0).standard_normal((people, _DIMENSION))
-    drawn *= 0.4 * np.arange(1, _DIMENSION + 1) ** -0.5
-    drawn[:, 0] += 1.5
-    return [vector / np.linalg.norm(vector) for vector in drawn]
-
-
 def _again(vector: np.ndarray) -> np.ndarray:
-    moved = vector + _APART / np.sqrt(_DIMENSION)
+    moved = vector + _APART / np.sqrt(len(vector))
     unit: np.ndarray = moved / np.linalg.norm(moved)
     return unit

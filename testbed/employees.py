@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.storage import Employee, EmployeeStore
 from models.catalogue import BoxAlignment, FaceModel
@@ -13,6 +14,8 @@ from models.network import NetworkSource
 
 # 32 bytes in base64, as `openssl rand -base64 32` prints them.
 VECTOR_KEY = "qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqo="
+
+_DIMENSION = 128  # of the model dlib
 
 Stored = tuple[int, str, str, str, tuple[int, ...], bytes, tuple[bytes, ...]]
 
@@ -22,6 +25,14 @@ def someone(employee_id: int, *, vectors: int = 1, dimension: int = 8, seed: int
     matrix = np.random.default_rng([employee_id, seed]).normal(size=(vectors, dimension))
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     return Employee(employee_id, f"name {seed}", "surname", matrix.astype(np.float32), "dlib")
+
+
+def alike(number: int) -> list[NDArray[np.float64]]:
+    """Unit vectors of people who differ so little that strangers get in at α 0.8."""
+    drawn = np.random.default_rng(0).standard_normal((number, _DIMENSION))
+    drawn *= 0.4 * np.arange(1, _DIMENSION + 1) ** -0.5
+    drawn[:, 0] += 1.5
+    return [vector / np.linalg.norm(vector) for vector in drawn]
 
 
 def _no_network() -> NetworkSource:

@@ -191,7 +191,8 @@ def _operation(rule: Rule, view: View, components: Components) -> Json:
         "security": [] if roles is None else [{"bearer": []}, {"key": []}, {}],
     }
     if roles is not None:
-        operation["description"] = f"For API keys with the role {' or '.join([*roles, 'admin'])}."
+        named = dict.fromkeys([*roles, "admin"])
+        operation["description"] = f"For API keys with the role {' or '.join(named)}."
     if isinstance(said.body, dict):
         content: Json = {said.body["contentMediaType"]: {"schema": said.body}}
         operation["requestBody"] = {"required": True, "content": content}

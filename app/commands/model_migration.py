@@ -15,11 +15,7 @@ from app.bootstrap import make_catalogue, policy
 from app.commands.common import command_audit, command_settings, open_existing_store, printable
 from app.gallery.telling_apart import compared
 from app.settings import Settings, SettingsError
-from app.storage import (
-    EmployeeStore,
-    Outline,
-    StoreUnavailable,
-)
+from app.storage import EmployeeStore, Outline, StoreUnavailable
 from app.usecases.migration import keep_only
 from models.catalogue import Catalogue, FaceModel, ModelUnavailable
 from models.choice import choose_model, choose_second
@@ -67,7 +63,8 @@ def list_models() -> None:
             first, second = Counter[str](), Counter[str]()
             for outline in _outlines(store):
                 first[outline.model or _UNREADABLE] += 1
-                second.update([outline.second_model] if outline.second_model else [])
+                if outline.second_model:
+                    second[outline.second_model] += 1
             running, other = _models(settings, store, catalogue)
         uses = {running.name: "runs"} | ({other.name: "second"} if other else {})
         for name in dict.fromkeys([*catalogue.names(), *first, *second]):

@@ -55,7 +55,8 @@ def check_new_model(store: EmployeeStore, model: FaceModel, alpha: float) -> Non
 
     Only a second model is checked, when it begins to run: nobody was enrolled under it first.
     """
-    if model.name in store.models():
+    # The first question takes an index; the other may count everybody.
+    if not store.count_second(model.name) or model.name in store.models():
         return
     pairs = compared(store.read_all(), model, alpha)
     if pairs.are_too_near:

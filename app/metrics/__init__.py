@@ -38,15 +38,8 @@ _PICTURES = (
 )
 CODES = (
     *("bad_request", "wrong_dimension", "page_too_large", "key_missing", "key_unknown"),
-    *(
-        "key_insufficient",
-        "foreign_page",
-        "no_such_employee",
-        "not_found",
-        "method_not_allowed",
-        "no_match",
-    ),
-    *("not_verified", "not_alive", "fraud_suspected", "too_slow", "employee_exists"),
+    *("key_insufficient", "foreign_page", "no_such_employee", "not_found", "method_not_allowed"),
+    *("no_match", "not_verified", "not_alive", "fraud_suspected", "too_slow", "employee_exists"),
     *("session_gone", "external_id_taken", "last_sample", "too_many_samples", "other_model"),
     *("no_such_sample", "precondition_failed", "group_forbidden", "face_enrolled"),
     *("body_too_large", "target_too_long", "head_too_large", "not_json"),

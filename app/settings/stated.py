@@ -39,5 +39,5 @@ def stated(settings: Settings) -> Stated:
         settings.model_dump(include=_LIMITS),
         Path(audit) if audit and audit != _STDOUT else None,
         settings.second_model_until,
-        (*(["liveness"] if settings.liveness_service_url else []), "fraud"),
+        ("liveness", "fraud") if settings.liveness_service_url else ("fraud",),
     )

@@ -110,12 +110,16 @@ class Employee:
         """The model of the second reference; None if there is none."""
         return self.second.model if self.second else None
 
+    def second_of(self, model: str) -> Reference | None:
+        """Return the second reference if it is of this model."""
+        return self.second if self.second_model == model else None
+
     def under(self, model: str) -> "Employee | None":
         """Return the employee with this model's reference as the first; None if there is none."""
         if self.model == model:
             return self
-        if self.second and self.second.model == model:
-            return self.referred_by(self.second, self.reference)
+        if second := self.second_of(model):
+            return self.referred_by(second, self.reference)
         return None
 
     def referred_by(self, first: Reference, second: Reference | None) -> "Employee":

@@ -66,16 +66,15 @@ class EmployeeSamples:
                         f"the employee is enrolled with the model {employee.model}, not "
                         f"{model.name}: enrol them again"
                     )
-                second = employee.second
                 if added in map(sample_id, employee.vectors):
                     return employee
                 if len(employee.vectors) >= most:
                     raise TooManySamples(f"the employee has {most} samples, remove one first")
                 if photo is not None:
                     check_one_person(new.reference.vectors, employee.vectors, model)
+                second = employee.second
                 if new.second and not (second and len(second.vectors) >= most):
-                    same = employee.second_model == new.second.model
-                    second = joined(second if same else None, new.second)
+                    second = joined(employee.second_of(new.second.model), new.second)
                 return employee.referred_by(joined(employee.reference, new.reference), second)
 
             changed = edited(self._service, employee_id, scope, enrolment_id, change, was)

@@ -101,7 +101,7 @@ class Migration:
             raise NoSuchEmployee(f"employee {employee_id} has changed meanwhile")
         if not _needs_sample(stored, model):  # another login was faster
             return
-        known = stored.second if stored.second_model == model else None
+        known = stored.second_of(model)
         with self._audit.entry("migrate", employee_id=employee_id, model=model):
             try:
                 if known:
@@ -117,8 +117,8 @@ def _needs_sample(employee: Employee, model: str) -> bool:
     """Return whether a login may give the person a sample of this model, and should."""
     if employee.model == model:
         return False
-    known = employee.second
-    if known is None or known.model != model:
+    known = employee.second_of(model)
+    if known is None:
         return True
     newest = max(sample.enrolled_at or 0 for sample in known.samples)
     enough = len(known.samples) >= SAMPLES or time.time() - newest < DAY_S

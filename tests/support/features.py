@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from testbed import employees
+
 DIMENSION = 128
 
 
@@ -22,10 +24,7 @@ def at_distance(vector: list[float], distance: float, seed: int = 0) -> list[flo
 
 def alike(number: int) -> list[list[float]]:
     """Unit vectors of people who differ so little that strangers get in at α 0.8."""
-    drawn = np.random.default_rng(0).standard_normal((number, DIMENSION))
-    drawn *= 0.4 * np.arange(1, DIMENSION + 1) ** -0.5
-    drawn[:, 0] += 1.5
-    return [_unit(vector).tolist() for vector in drawn]
+    return [vector.tolist() for vector in employees.alike(number)]
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -148,7 +148,6 @@ class SqliteFile:
                 if not _has(database, added):
                     for statement in _statements(script):
                         database.execute(statement)
-        if version <= SCHEMA_VERSION:
             database.execute(sessions.TABLE)
         database.execute("COMMIT")
         _wipe_log(database)

@@ -105,7 +105,7 @@ CREATE TRIGGER employee_removed AFTER DELETE ON employees BEGIN
     DELETE FROM unindexed WHERE employee_id = old.employee_id;
 END;
 """  # noqa: S608
-# What the release after those additions added, in the same way.
+# What came after those additions, in the same way.
 SECOND = """
 ALTER TABLE employees ADD COLUMN second TEXT CHECK (json_type(second) = 'object');
 CREATE INDEX employees_by_second ON employees (json_extract(second, '$.model'))
