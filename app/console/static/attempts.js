@@ -1,7 +1,7 @@
 // What the audit log says of logins, and why one was refused.
 
 import { call } from "./api.js";
-import { has, number, t } from "./strings.js";
+import { distance, has, number, t } from "./strings.js";
 
 export const LOGINS = ["login", "verify"];
 const ENTRIES = 200; // of the audit log in one call
@@ -33,11 +33,10 @@ export function outcome({ outcome: code }) {
 
 /** Sentences: what was measured, what was needed, and what to do. */
 export function reasons(entry) {
-  const two = (value) => number(value, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
   const said = [];
   if (typeof entry.distance === "number") {
-    said.push(t("why.distance", { distance: two(entry.distance) }));
-    if (entry.needed_below) said.push(t("why.needed", { threshold: two(entry.needed_below) }));
+    said.push(t("why.distance", { distance: distance(entry.distance) }));
+    if (entry.needed_below) said.push(t("why.needed", { threshold: distance(entry.needed_below) }));
   }
   if (entry.between) said.push(t("why.between", { one: entry.between[0], other: entry.between[1] }));
   const advice = [`why.${entry.outcome}`, `problem.${entry.outcome}`].find(has);

@@ -14,11 +14,6 @@ export function bdi(text) {
   return el("bdi", {}, text);
 }
 
-/** The name of an employee. */
-export function fullName({ name, surname }) {
-  return `${name} ${surname}`.trim();
-}
-
 /** What the address says after the page's name. */
 export function asked() {
   return new URLSearchParams(location.hash.split("?")[1] ?? "");

@@ -42,6 +42,11 @@ export function explain(error) {
   return error.title || t("problem.unknown");
 }
 
+/** The name of an employee. */
+export function fullName({ name, surname }) {
+  return `${name} ${surname}`.trim();
+}
+
 /** Somebody's words, which cannot change the direction of the text around them. */
 export function isolated(text) {
   return `\u2068${text}\u2069`;
@@ -50,6 +55,11 @@ export function isolated(text) {
 /** A number as the language writes it. options: those of Intl.NumberFormat. */
 export function number(value, options = {}) {
   return new Intl.NumberFormat(language, options).format(value);
+}
+
+/** A distance or an α, with two digits. */
+export function distance(value) {
+  return number(value, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 }
 
 /** A day, given as 2026-12-31, as the language writes it. */

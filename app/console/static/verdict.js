@@ -1,7 +1,7 @@
 // What came of a login, in words and on a scale.
 
 import { el, icon, problemMessage } from "./ui.js";
-import { explain, isolated, number, t } from "./strings.js";
+import { distance, explain, fullName, isolated, number, t } from "./strings.js";
 
 const FARTHEST = 1.4; // the right end of the scale
 const MOST_CERTAIN = 0.999999; // the score of whatever is nearer
@@ -19,7 +19,7 @@ const FAILED = { no_match: "match", not_alive: "alive", fraud_suspected: "fraud"
 export function verdict({ match, problem, asked, nearest, twice }) {
   const isNo = problem && problem.code in FAILED;
   if (problem && !isNo) return problemMessage(problem);
-  const name = match && isolated(`${match.name} ${match.surname}`.trim());
+  const name = match && isolated(fullName(match));
   return el(
     "div",
     { class: `verdict ${match ? "good" : "bad"}`, role: "status" },
@@ -32,7 +32,7 @@ export function verdict({ match, problem, asked, nearest, twice }) {
     problem ? el("p", {}, explain(problem)) : null,
     problem ? el("p", { class: "small muted" }, t("problem.own", problem)) : null,
     twice ? el("p", {}, alike(twice)) : null,
-    nearest ? distance(nearest) : null,
+    nearest ? nearness(nearest) : null,
     checks(asked, problem?.code),
   );
 }
@@ -56,23 +56,22 @@ function checks(asked, code) {
 
 /** That two employees have one face, and which of them to delete. */
 function alike([one, two]) {
-  const name = (employee) => isolated(`${employee.name} ${employee.surname}`.trim());
+  const name = (employee) => isolated(fullName(employee));
   const [earlier, later] = [one.employee_id, two.employee_id];
   return t("login.twice", { one: earlier, first: name(one), two: later, second: name(two), later });
 }
 
 /** The nearest person's distance on a scale against α. */
-function distance({ candidates, threshold }) {
+function nearness({ candidates, threshold }) {
   const [nearest] = candidates;
   if (!nearest) return el("p", {}, t("verdict.nobody"));
-  const two = (value) => number(value, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-  const said = t("verdict.distance", { distance: two(nearest.distance), threshold: two(threshold) });
+  const said = t("verdict.distance", { distance: distance(nearest.distance), threshold: distance(threshold) });
   const scale = el(
     "div",
     { class: "scale", role: "img", "aria-label": said },
     el("span", { class: "near" }),
-    el("span", { class: "limit" }, el("span", {}, `α ${two(threshold)}`)),
-    el("span", { class: `mark ${nearest.distance < threshold ? "good" : "bad"}` }, el("span", {}, two(nearest.distance))),
+    el("span", { class: "limit" }, el("span", {}, `α ${distance(threshold)}`)),
+    el("span", { class: `mark ${nearest.distance < threshold ? "good" : "bad"}` }, el("span", {}, distance(nearest.distance))),
   );
   const place = (value) => `${(100 * Math.min(value, FARTHEST)) / FARTHEST}%`;
   scale.style.setProperty("--distance", place(nearest.distance));

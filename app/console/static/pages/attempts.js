@@ -2,7 +2,7 @@
 
 import { OUTCOMES, logins, outcome, reasons } from "../attempts.js";
 import { badge, bdi, facts, fill, heading, personLink, when } from "../parts.js";
-import { number, t } from "../strings.js";
+import { distance, t } from "../strings.js";
 import { button, card, el, field, message, problemMessage, table } from "../ui.js";
 
 export const id = "attempts";
@@ -75,7 +75,7 @@ function row(entry) {
     isIn ? result : [result, why(entry)],
     when(entry.time),
     typeof entry.employee_id === "number" || typeof entry.employee_id === "string" ? personLink(entry.employee_id) : "–",
-    el("span", { class: "number" }, typeof entry.distance === "number" ? number(entry.distance, { minimumFractionDigits: 2, maximumFractionDigits: 2 }) : "–"),
+    el("span", { class: "number" }, typeof entry.distance === "number" ? distance(entry.distance) : "–"),
     entry.key ? bdi(entry.key) : "–",
   ];
 }

@@ -2,8 +2,8 @@
 
 import { call } from "../api.js";
 import { fpirChart } from "../chart.js";
-import { bdi, facts, fill, fullName, heading, percent, personLink, point } from "../parts.js";
-import { day, number, t } from "../strings.js";
+import { bdi, facts, fill, heading, percent, personLink, point } from "../parts.js";
+import { day, fullName, number, t } from "../strings.js";
 import { card, el, message, table } from "../ui.js";
 
 export const id = "health";

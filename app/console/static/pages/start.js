@@ -6,7 +6,7 @@ import { enrol } from "../enrolment.js";
 import { film } from "../film.js";
 import { Stage } from "../stage.js";
 import { button, card, confirmed, el, field, focused, message, problemMessage, tick } from "../ui.js";
-import { explain, isolated, t } from "../strings.js";
+import { explain, fullName, isolated, t } from "../strings.js";
 import { verdict } from "../verdict.js";
 
 export const id = "start";
@@ -82,8 +82,8 @@ function enrolment(stage, signal) {
 }
 
 /** What a person who has been enrolled sees. onRemoved: called when that is undone. */
-function enrolled({ employee_id: employeeId, name, surname }, signal, onRemoved) {
-  const who = isolated(`${name} ${surname}`.trim());
+function enrolled({ employee_id: employeeId, ...person }, signal, onRemoved) {
+  const who = isolated(fullName(person));
   const said = message("good", t(may("login") ? "enrol.done" : "enrol.done_only", { name: who }), el("p", { class: "small" }, t("enrol.done_number", { number: employeeId })));
   if (may()) said.append(button(t("enrol.delete"), remove, { kind: "quiet", symbol: "trash" }));
 

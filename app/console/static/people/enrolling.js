@@ -3,8 +3,8 @@
 import { whoAmI } from "../access.js";
 import { pause } from "../api.js";
 import { enrol } from "../enrolment.js";
-import { badge, bdi, filesButton, fullName, heading, linkButton, personLink } from "../parts.js";
-import { explain, number, t } from "../strings.js";
+import { badge, bdi, filesButton, heading, linkButton, personLink } from "../parts.js";
+import { explain, fullName, number, t } from "../strings.js";
 import { button, card, el, field } from "../ui.js";
 import { groupsOf } from "./groups.js";
 import { chosenFiles, droppedFiles, peopleIn } from "./folders.js";

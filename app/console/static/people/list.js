@@ -1,8 +1,8 @@
 // The table of everybody who is enrolled, page by page.
 
 import { call } from "../api.js";
-import { badge, bdi, fill, fullName, heading, linkButton, personLink, when } from "../parts.js";
-import { number, t } from "../strings.js";
+import { badge, bdi, fill, heading, linkButton, personLink, when } from "../parts.js";
+import { fullName, number, t } from "../strings.js";
 import { button, card, el, field, message, table } from "../ui.js";
 
 const PAGE = 25;

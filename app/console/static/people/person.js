@@ -2,8 +2,8 @@
 
 import { may } from "../access.js";
 import { call } from "../api.js";
-import { badge, bdi, facts, filesButton, fill, fullName, heading, linkButton, when } from "../parts.js";
-import { explain, isolated, t } from "../strings.js";
+import { badge, bdi, facts, filesButton, fill, heading, linkButton, when } from "../parts.js";
+import { explain, fullName, isolated, t } from "../strings.js";
 import { button, card, confirmed, el, field, message, problemMessage, table } from "../ui.js";
 import { groupsOf } from "./groups.js";
 
