@@ -4,7 +4,7 @@ import base64
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from threading import Event, Thread
@@ -156,10 +156,10 @@ class Crowd:
         for service in self.services:
             service.wait_ready()
         self.look()
-        assert self.wrong == []
-        assert self.impossible() == []
+        assert self.wrong == [], self.wrong
+        assert self.impossible() == [], self.told(self.impossible())
         done = {kind for kind, answer in self.answers if answer in DONE}
-        assert set(KINDS) - done <= SELDOM_DONE
+        assert set(KINDS) - done <= SELDOM_DONE, done
 
     @property
     def undecided(self) -> int:
@@ -169,6 +169,14 @@ class Crowd:
     def impossible(self) -> list[int]:
         """Return the employees who got answers that a correct service cannot give."""
         return [i for i, history in self.histories.items() if not is_linearizable(history)]
+
+    def told(self, employees: Iterable[int]) -> str:
+        """All that was asked about the employees, one operation a line."""
+        return "\n".join(
+            f"{employee_id}: {o.began:.4f} to {o.ended:.4f} {o.kind} {o.face}: {o.answer}"
+            for employee_id in employees
+            for o in sorted(self.histories[employee_id], key=lambda o: o.began)
+        )
 
     def slowest_undecided_s(self) -> float:
         """The longest that a client waited for a 503."""

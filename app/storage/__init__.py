@@ -125,10 +125,10 @@ class EmployeeStore(Protocol):
     def replace(self, employee: Employee, was: str | None = None) -> None:
         """Replace everything stored about an employee.
 
-        Succeeds if this very enrolment is already stored. Raises NoSuchEmployee, ExternalIdTaken.
+        Raises NoSuchEmployee, ExternalIdTaken.
 
-        was: the enrolment to replace; if another one is stored, EmployeeChanged is raised. None
-            replaces any.
+        was: the enrolment to replace. If another one is stored, raises EmployeeChanged, unless it
+            is the employee's own: that is a retry, and succeeds. None replaces any.
         """
 
     def update(self, employee: Employee, was: str) -> None:
@@ -143,6 +143,9 @@ class EmployeeStore(Protocol):
         may_lag: accept the answer of a secondary, which may lag, if no primary is available. This
             has an effect only if the store is configured to read from secondaries.
         """
+
+    def enrolment_id(self, employee_id: int) -> str | None:
+        """Return the id of the enrolment that is stored, readable or not; None if there is none."""
 
     def page(self, size: int, number: int) -> list[Employee]:
         """Return page `number` (from 1) of `size` employees in ascending order of id.

@@ -15,7 +15,7 @@ from app.storage import (
     new_enrolment_id,
 )
 from app.usecases.one_person import new_samples
-from app.usecases.records import Scope, in_scope, stored_employee
+from app.usecases.records import Scope, in_scope, stored_employee, stored_record
 from app.usecases.samples import Refused, Samples
 
 
@@ -189,13 +189,15 @@ class Enrolment:
         Raises NoSuchEmployee, EmployeeChanged if `was` is not stored.
         """
         store = self._service.store
-        stored = stored_employee(store, request.employee_id)
+        # A record that cannot be read is replaced, too.
+        stored, read = stored_record(store, request.employee_id)
         if scope is not None and not (stored and in_scope(stored, scope)):
             raise NoSuchEmployee(f"employee {request.employee_id} is not enrolled")
-        # A record that cannot be read is replaced, too.
-        read = stored.enrolment_id if stored else None
         if was is not None and read not in (was, request.enrolment_id):
             raise EmployeeChanged(f"employee {request.employee_id} has changed meanwhile")
+        if stored and read == request.enrolment_id:  # this is a retry
+            with self._service.writing(request.employee_id):  # an index may not have it yet
+                return stored
         employee = self._employee(request, samples, stored, scope)
         try:
             with self._service.writing(request.employee_id):

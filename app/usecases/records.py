@@ -23,6 +23,20 @@ def stored_employee(store: EmployeeStore, employee_id: int) -> Employee | None:
     return next(iter(store.get([employee_id])), None)
 
 
+def stored_record(store: EmployeeStore, employee_id: int) -> tuple[Employee | None, str]:
+    """Return an employee, None if the record cannot be read, and the enrolment to replace.
+
+    A write that replaces this enrolment undoes nothing that others write meanwhile.
+    Raises NoSuchEmployee.
+    """
+    # Read the id first: it must not be that of a record written after the employee was read.
+    enrolment_id = store.enrolment_id(employee_id)
+    if enrolment_id is None:
+        raise NoSuchEmployee(f"employee {employee_id} is not enrolled")
+    employee = stored_employee(store, employee_id)
+    return employee, employee.enrolment_id if employee else enrolment_id
+
+
 def visible(service: Service, employee_id: int, scope: Scope) -> Employee:
     """Return an employee. Raises NoSuchEmployee, also for one outside the scope."""
     with stage("store"):

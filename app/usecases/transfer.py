@@ -16,7 +16,7 @@ from app.storage import (
     ExternalIdTaken,
     NoSuchEmployee,
 )
-from app.usecases.records import stored_employee
+from app.usecases.records import stored_record
 from app.usecases.transfer_lines import BadLine, Checked, Header, employee_of, written
 from models.catalogue import FaceModel
 
@@ -107,21 +107,22 @@ class Transfer:
 
     def _stored(self, employee: Employee, existing: Existing) -> Outcome:
         while True:
-            found = stored_employee(self._store, employee.employee_id)
-            if found and found.enrolment_id == employee.enrolment_id:
-                return Outcome.UNCHANGED
-            if not found:
-                # The id may still be taken, by a record that cannot be read.
+            try:
+                found, read = stored_record(self._store, employee.employee_id)
+            except NoSuchEmployee:
                 with suppress(EmployeeExists), self._writing(employee.employee_id):
                     self._store.add(employee)
                     return Outcome.CREATED
+                continue  # somebody else has enrolled them meanwhile
+            if found and read == employee.enrolment_id:
+                return Outcome.UNCHANGED
             if existing is Existing.SKIP:
                 return Outcome.SKIPPED
             if existing is Existing.FAIL:
                 raise EmployeeExists
             try:
                 with self._writing(employee.employee_id):
-                    self._store.replace(employee, found.enrolment_id if found else None)
+                    self._store.replace(employee, read)
                 return Outcome.REPLACED
             except (EmployeeChanged, NoSuchEmployee):
                 continue  # somebody else has written meanwhile

@@ -10,12 +10,15 @@ from uuid import uuid4
 
 import pytest
 
+from app.audit import AuditLog
 from app.settings import Settings
 from app.storage import Employee, EmployeeStore, Reference, Sample, UnknownSeal
 from app.storage.mongodb.store import MongoStore
 from app.storage.sealing import PLAIN, VectorKeys
 from app.storage.sqlite.store import SqliteStore
-from testbed.employees import as_stored, everything, someone
+from app.usecases.transfer import Existing, Transfer
+from app.usecases.transfer_lines import check
+from testbed.employees import as_stored, everything, face_model, someone
 from testbed.mongod import Mongod
 from tests.support.vector_keys import new_key
 
@@ -200,3 +203,19 @@ def test_old_mongodb_documents_are_sealed_too(mongod: Mongod, database: str) -> 
             assert isinstance(found, Employee)
             assert (found.model, found.vectors.shape) == ("vggface2", (1, 512))
             assert store.models() == {"vggface2": 1}
+
+
+def test_records_whose_key_is_lost_are_replaced_by_an_import(open_with: OpenWith) -> None:
+    lost, audit, model = open_with(OLD), AuditLog(None), face_model()
+    lost.add(someone(1))
+    lines = list(Transfer(lost, model, audit).export())
+    store = open_with(NEW)
+    assert (store.get([1]), store.enrolment_id(1)) == ([], lost.get([1])[0].enrolment_id)
+    into = Transfer(store, model, audit)
+    results = [
+        next(into.load(lines, check(lines, model), existing)).result
+        for existing in (Existing.SKIP, Existing.REPLACE, Existing.REPLACE)
+    ]
+    assert results == ["skipped", "replaced", "unchanged"]
+    assert everything(store) == [as_stored(someone(1))]
+    assert store.enrolment_id(2) is None

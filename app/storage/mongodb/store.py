@@ -126,6 +126,10 @@ class MongoStore:
         ids = [int(employee_id) for employee_id in employee_ids]
         return list(self._readable(self._find({"_id": {"$in": ids}}, limit=0, may_lag=may_lag)))
 
+    def enrolment_id(self, employee_id: int) -> str | None:
+        with self._operation():
+            return self._writer.enrolment_id(employee_id)
+
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_LIMIT)
         skip = min(limit * (number - 1), LARGEST_SKIP)

@@ -77,14 +77,19 @@ class Writer:
         """
         exchanged = False
         while not exchanged and (stored := self._stored(employee_id)):
-            if was is not None and _same_enrolment(successor, stored):
-                exchanged = True
-            elif was is not None and (stored["enrolment_id"] or "") != was:
-                raise EmployeeChanged(f"employee {employee_id} has changed meanwhile")
-            else:
+            if was in (None, stored["enrolment_id"] or ""):
                 exchanged = self._swap_with_retries(stored, successor, keep)
+            elif _same_enrolment(successor, stored):
+                exchanged = True
+            else:
+                raise EmployeeChanged(f"employee {employee_id} has changed meanwhile")
         self.log({"_id": employee_id} | (successor or {}))
         return exchanged
+
+    def enrolment_id(self, employee_id: int) -> str | None:
+        """Return the id of the stored enrolment, empty if it has none; None if nobody is stored."""
+        stored = self._stored(employee_id)
+        return None if stored is None else stored["enrolment_id"] or ""
 
     def amend(self, employee_id: int, enrolment_id: str, update: Document) -> bool:
         """Update the document of an enrolment; return False if that is not stored any more.

@@ -80,9 +80,9 @@ class SqliteStore:
             stored = _stored_enrolment(database, employee.employee_id)
             if stored is None:
                 raise NoSuchEmployee(f"employee {employee.employee_id} is not enrolled")
-            if was is not None and stored == employee.enrolment_id:
-                return
             if was is not None and stored != was:
+                if stored == employee.enrolment_id:
+                    return
                 raise EmployeeChanged(f"employee {employee.employee_id} has changed meanwhile")
             with _unique_external_id():
                 database.execute(_UPDATE, self._row(employee))
@@ -111,6 +111,10 @@ class SqliteStore:
     def get(self, employee_ids: Sequence[int], *, may_lag: bool = False) -> list[Employee]:
         ids = json.dumps([int(employee_id) for employee_id in employee_ids])
         return self._select(f"WHERE {_ID_IN_LIST}", ids)
+
+    def enrolment_id(self, employee_id: int) -> str | None:
+        with self._file.connection() as database:
+            return _stored_enrolment(database, employee_id)
 
     def page(self, size: int, number: int) -> list[Employee]:
         limit = min(size, LARGEST_INTEGER)
