@@ -35,7 +35,7 @@ STRICT = {"LOGIN_MATCH_THRESHOLD": str(THRESHOLD)}
 PORTRAITS = ((ASTRONAUT, (150, 30, 310, 230)), (GRACE_HOPPER, (100, 30, 420, 430)))
 
 KINDS = (
-    *("enrol", "enrol", "replace", "delete", "login", "login", "login"),
+    *("enrol", "enrol", "put", "replace", "delete", "login", "login", "login"),
     *("add", "add", "remove", "join", "join", "leave"),
     *("login_in_group", "login_in_group", "login_in_group"),
 )
@@ -240,6 +240,9 @@ def request(employee_id: int, kind: str, face: Face) -> tuple[str, str, dict[str
         case "join" | "leave":
             groups = [GROUP] if kind == "join" else []
             return "PATCH", f"/api/v2/employees/{employee_id}", {"groups": groups}
+        case "put":
+            body = {"name": face.name, "surname": "x", "feature_vectors": [face.vector]}
+            return "PUT", f"/api/v2/employees/{employee_id}", body
         case "add":
             path = f"/api/v2/employees/{employee_id}/samples"
             return "POST", path, {"feature_vector": face.vector}

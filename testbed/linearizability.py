@@ -25,10 +25,11 @@ State = Enrolled | None
 class Operation:
     """What one client asked about one employee, and was answered.
 
-    kind: enrol, replace, delete, or log in with `face`; add or remove it as a sample; join or leave
-    the group; log in within the group. began, ended: in seconds of one clock; the
-    operation may happen at any moment between them. answer: the status; None if there was none
-    or its outcome is unknown, so that a write may still happen at any later time, or never.
+    kind: enrol, replace, delete, or log in with `face`; put it in place of all that is stored; add
+    or remove it as a sample; join or leave the group; log in within the group. began, ended: in
+    seconds of one clock; the operation may happen at any moment between them. answer: the status;
+    None if there was none or its outcome is unknown, so that a write may still happen at any later
+    time, or never.
     """
 
     kind: str
@@ -45,6 +46,8 @@ class Operation:
                 return 200, Enrolled(face)
             case "enrol", _:
                 return 409, state
+            case "put", _:
+                return (200 if state else 201), Enrolled(face)
             case "login", _:
                 return (200 if state and face <= state.faces else 406), state
             case "login_in_group", _:

@@ -131,7 +131,9 @@ class Enrolment:
 
     def _enrolled(self, employee_id: int, samples: Samples, added: Employee) -> Enrolled:
         """Return what was added: what is stored already, if this is the retry of a replacement."""
-        stored = stored_employee(self._service.store, employee_id) or added
+        stored = stored_employee(self._service.store, employee_id)
+        if stored is None or stored.enrolment_id != added.enrolment_id:  # changed since
+            return Enrolled(added, samples.refused, is_new=True)
         is_new = stored.profile.enrolled_at == stored.profile.updated_at
         return Enrolled(stored, samples.refused, is_new)
 

@@ -21,22 +21,25 @@ from tests.integration.conftest import OpenStore
 from tests.support.services import service_with
 
 DIMENSION = 128
-READS = ("enrolment_id", "get")
+READS = {"enrolment_id", "get"}
 PROFILE = Profile("HR-1", {"desk": 7}, ("night-shift",), enrolled_at=1, updated_at=1)
 COLLEAGUE = replace(someone(1, dimension=DIMENSION), profile=PROFILE, enrolment_id="colleague's")
 
 
 class Overtaken:
-    """A store; somebody else does something once, right after its first or second read."""
+    """A store; somebody else does something once, right after its n-th call of such a method."""
 
-    def __init__(self, store: EmployeeStore, read: int, then: Callable[[], object]) -> None:
+    def __init__(
+        self, store: EmployeeStore, methods: set[str], call: int, then: Callable[[], object]
+    ) -> None:
         self._store = store
-        self._left = read
+        self._methods = methods
+        self._left = call
         self._then = then
 
     def __getattr__(self, name: str) -> Callable[..., object]:
         method: Callable[..., object] = getattr(self._store, name)
-        if name not in READS:
+        if name not in self._methods:
             return method
 
         def overtaken(*arguments: object, **named: object) -> object:
@@ -58,7 +61,8 @@ def overtake(request: pytest.FixtureRequest, open_store: OpenStore) -> Overtake:
 
     def overtake(write: Callable[[EmployeeStore], object]) -> EmployeeStore:
         store, colleague = open_store(), open_store()
-        return cast(EmployeeStore, Overtaken(store, request.param, lambda: write(colleague)))
+        overtaken = Overtaken(store, READS, request.param, lambda: write(colleague))
+        return cast(EmployeeStore, overtaken)
 
     return overtake
 
@@ -130,6 +134,15 @@ def test_a_put_keeps_what_was_enrolled_meanwhile(
     kept = stored(open_store())
     assert kept.enrolment_id == put.employee.enrolment_id
     assert replace(kept.profile, updated_at=1) == PROFILE
+
+
+def test_the_answer_to_an_enrolment_is_that_of_its_own(enrol: Enrol, open_store: OpenStore) -> None:
+    """A client that goes on with another's enrolment would undo a change that it never saw."""
+    store, colleague = open_store(), open_store()
+    overtaken = Overtaken(store, {"add"}, 1, lambda: colleague.replace(COLLEAGUE))
+    put = enrol(cast(EmployeeStore, overtaken)).put(request := new_vectors())
+    assert (put.employee.enrolment_id, put.is_new) == (request.enrolment_id, True)
+    assert stored(colleague).enrolment_id == COLLEAGUE.enrolment_id
 
 
 @pytest.mark.parametrize("overtake", [1], indirect=True)

@@ -43,6 +43,14 @@ POSSIBLE = {
         op("leave", 10, 11, 200),
         op("login_in_group", 12, 13, 406),
     ],
+    "who is put is enrolled, or replaced with all that was stored": [
+        op("put", 0, 1, 201),
+        op("join", 2, 3, 200),
+        op("put", 4, 5, 200, "b"),
+        op("login_in_group", 6, 7, 406, "b"),
+        op("login", 8, 9, 200, "b"),
+        op("login", 10, 11, 406),
+    ],
     "a removal and a replacement in either order": [
         op("enrol", 0, 1, 200),
         op("replace", 2, 4, 404, "b"),
@@ -68,6 +76,13 @@ IMPOSSIBLE = {
         op("add", 3, 5, 201, "b"),
         op("login_in_group", 6, 7, 406, "b"),
     ],
+    "a group is lost when somebody is replaced who was enrolled meanwhile": [
+        op("replace", 0, 9, 200, "b"),
+        op("enrol", 1, 2, 200),
+        op("join", 3, 4, 200),
+        op("login_in_group", 10, 11, 406, "b"),
+    ],
+    "two are put as the first": [op("put", 0, 2, 201), op("put", 1, 3, 201, "b")],
     "two get one id": [op("enrol", 0, 2, 200, "b"), op("enrol", 1, 3, 200)],
     "seen, and then not": [
         op("enrol", 0, 9, None),
@@ -101,7 +116,10 @@ def test_what_is_impossible_is_refused(history: list[Operation]) -> None:
 operations = st.builds(
     lambda kind, face, began, length, answer: Operation(kind, face, began, began + length, answer),
     st.sampled_from(
-        ["enrol", "replace", "delete", "login", "add", "remove", "join", "leave", "login_in_group"]
+        [
+            *("enrol", "put", "replace", "delete", "login"),
+            *("add", "remove", "join", "leave", "login_in_group"),
+        ]
     ),
     st.sampled_from("ab"),
     st.integers(0, 8),
