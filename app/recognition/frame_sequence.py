@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from app.recognition.canonical import AlignedFace
 from app.recognition.motion import GreyFace
+from app.recognition.quality import Grade
 
 
 class BadFrame(Exception):
@@ -31,6 +32,7 @@ class ObservedFace:
     aligned: AlignedFace  # for `canonical`
     to_picture: NDArray[np.float64]  # (2, 3), from points of `aligned` to points of the picture
     landmarks: NDArray[np.float64]  # (5, 2), as DetectedFace, for `challenge`
+    grade: Grade | None = None  # None if it was not measured
 
 
 @dataclass(frozen=True, slots=True)

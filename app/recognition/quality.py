@@ -10,6 +10,7 @@ chosen and what they refuse.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 import cv2
 import numpy as np
@@ -91,6 +92,15 @@ LIMITS = {
 }
 """The values of QUALITY, and the worst measures that each accepts."""
 
+
+class Grade(StrEnum):
+    """How good a face is: which value of QUALITY accepts it."""
+
+    GOOD = "good"  # strict
+    FAIR = "fair"  # standard, but not strict
+    POOR = "poor"  # neither
+
+
 _AT_LEAST, _AT_MOST = 1, -1
 _FLAWS: tuple[tuple[str, int, type[UnusableImage], str], ...] = (
     ("side", _AT_LEAST, FaceTooSmall, "the face is too small, move closer"),
@@ -151,6 +161,15 @@ def flaw(face: Quality, worst: Quality) -> UnusableImage | None:
         if sign * getattr(face, name) < sign * getattr(worst, name):
             return error(sentence)
     return None
+
+
+def grade(face: Quality) -> Grade:
+    """Return how good the face is."""
+    for accepted, limit in ((Grade.GOOD, "strict"), (Grade.FAIR, "standard")):
+        worst = LIMITS[limit]
+        if worst and flaw(face, worst) is None:
+            return accepted
+    return Grade.POOR
 
 
 def measured(

@@ -75,7 +75,8 @@ class Recogniser:
                 raise SeveralFaces(f"the picture shows several faces ({count}), enrol one person")
             with self._detailed(photo, view) as detail:
                 chips, observed = self._aligned(view, detail, self.model.crops)
-                return observed(self._good_vector(view, detail, chips))
+                vector, grade = self._good_vector(view, detail, chips)
+                return replace(observed(vector), grade=grade)
 
     def for_login(self, data: bytes) -> NDArray[np.float32]:
         """Return the vector (dimension,) of the main face. Raises NotAnImage, UnusableImage."""
@@ -193,15 +194,20 @@ class Recogniser:
             rotated = np.ascontiguousarray(np.rot90(picture, view.quarters))
             yield Pyramid(rotated, GREY), min(rotated.shape[:2]) / coarse
 
-    def _good_vector(self, view: View, detail: _Detail, chips: Picture) -> NDArray[np.float32]:
-        """Return the vector of a face. Raises UnusableImage if it is not good enough to enrol."""
+    def _good_vector(
+        self, view: View, detail: _Detail, chips: Picture
+    ) -> tuple[NDArray[np.float32], quality.Grade | None]:
+        """Return the vector of a face and how good it is; None if that is not measured.
+
+        Raises UnusableImage if it is not good enough to enrol.
+        """
         worst = quality.LIMITS[self._requirements.quality]
         if worst is None:
-            return _mean(self._embedded(chips))
+            return _mean(self._embedded(chips)), None
         found, embedded = self._measured(view, detail, chips)
         if error := quality.flaw(found, worst):
             raise error
-        return _mean(embedded)
+        return _mean(embedded), quality.grade(found)
 
     def _described(self, view: View, detail: _Detail) -> DescribedFace:
         chips = self._cut(view, detail, self.model.crops[:1])

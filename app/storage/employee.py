@@ -26,10 +26,12 @@ class Sample:
 
     enrolled_at: seconds since 1970; None if it is not known.
     photo_hashes: how many of the employee's photo hashes are of this sample.
+    quality: how good its photo was, a Grade; None if it is not known.
     """
 
     enrolled_at: int | None = None
     photo_hashes: int = 0
+    quality: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

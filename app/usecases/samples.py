@@ -95,7 +95,7 @@ def from_photos(
     reference = Reference(
         recogniser.model.name,
         np.stack([face.vector for face in faces]),
-        tuple(Sample(now, len(each)) for each in hashes),
+        tuple(Sample(now, len(each), face.grade) for each, face in zip(hashes, faces, strict=True)),
         tuple(each for of_face in hashes for each in of_face),
     )
     check_one_person(reference.vectors, reference.vectors, recogniser.model)

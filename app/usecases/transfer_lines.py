@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.people_fields import ExternalId, Groups, MaybeName, Metadata
 from app.recognition.perceptual_hash import BYTES as HASH_BYTES
+from app.recognition.quality import Grade
 from app.sentences import what_is_wrong
 from app.storage import Employee, Profile, Sample
 from models.catalogue import FaceModel
@@ -57,6 +58,7 @@ class _Sample(_Object):
     vector: str
     enrolled_at: int | None
     photo_hashes: Annotated[int, Field(ge=0)]
+    quality: Grade | None = None
 
 
 class _Line(_Object):
@@ -135,7 +137,9 @@ def employee_of(line: bytes, header: Header) -> Employee:
         raise BadLine(_sentence(error)) from None
     vectors = _vectors(parsed, header)
     hashes = tuple(_photo_hash(text) for text in parsed.photo_hashes)
-    samples = tuple(Sample(each.enrolled_at, each.photo_hashes) for each in parsed.samples)
+    samples = tuple(
+        Sample(each.enrolled_at, each.photo_hashes, each.quality) for each in parsed.samples
+    )
     if sum(sample.photo_hashes for sample in samples) > len(hashes):
         raise BadLine("photo_hashes: there are fewer than the samples say")
     # Records of old releases have no id, so make one that is the same at every import.
@@ -184,6 +188,7 @@ def _members(employee: Employee) -> dict[str, Any]:
                 "vector": base64.b64encode(vector.tobytes()).decode(),
                 "enrolled_at": sample.enrolled_at,
                 "photo_hashes": sample.photo_hashes,
+                "quality": sample.quality,
             }
             for vector, sample in zip(vectors, employee.samples, strict=True)
         ],

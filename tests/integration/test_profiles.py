@@ -58,7 +58,7 @@ def found(
 
 
 def test_profile_and_samples_come_back(store: EmployeeStore) -> None:
-    samples = Sample(100, 1), Sample(None, 0)
+    samples = Sample(100, 1, "good"), Sample(None, 0)
     employee = replace(
         someone(7, vectors=2), photo_hashes=(bytes(64),), samples=samples, profile=PROFILE
     )
@@ -178,7 +178,7 @@ def test_what_an_older_release_writes_into_sqlite_is_found(tmp_path: Path) -> No
         closing(SqliteStore(path)) as store,
         closing(sqlite3.connect(path, isolation_level=None)) as older,
     ):
-        store.add(replace(known(1, "Ada", groups=("a",)), samples=(Sample(5),)))
+        store.add(replace(known(1, "Ada", groups=("a",)), samples=(Sample(5, quality="good"),)))
         older.execute("UPDATE employees SET name = 'Bea', enrolment_id = 'older'")
         older.execute(
             "INSERT INTO employees (employee_id, name, surname, model, dimension, vectors) "
@@ -189,6 +189,8 @@ def test_what_an_older_release_writes_into_sqlite_is_found(tmp_path: Path) -> No
         (first,) = store.get([1])
         assert first.samples == (Sample(),)
         assert first.profile.groups == ("a",)
+        older.execute("""UPDATE employees SET samples = '["older", [6, 0]]'""")
+        assert store.get([1])[0].samples == (Sample(6),)
         older.execute("DELETE FROM employees WHERE employee_id = 1")
         assert found(store, "b") == [2]
         assert store.members(frozenset({"a"})).tolist() == []

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,32 @@ def test_a_good_photo_is_enrolled_with_the_same_vector(
     data = photo.read_bytes()
     enrolled, ungated = recogniser.for_enrolment(data), lenient.for_enrolment(data)
     np.testing.assert_allclose(enrolled.vector, ungated.vector, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("flaw", "standard", "strict"),
+    [
+        (lambda pixels, *_: pixels, "good", True),
+        (flaws.face_side(52), "fair", False),
+    ],
+    ids=["as it is", "small"],
+)
+def test_an_enrolled_photo_is_as_good_as_the_strictest_gate_that_accepts_it(
+    flaw: flaws.Flaw,
+    standard: str,
+    strict: bool,
+    poor: MakePoor,
+    recogniser: Recogniser,
+    lenient: Recogniser,
+    runtime: Runtime,
+    dlib_model: FaceModel,
+) -> None:
+    photo = poor(flaw)
+    assert recogniser.for_enrolment(photo).grade == standard
+    assert lenient.for_enrolment(photo).grade is None
+    strictest = Recogniser(runtime, dlib_model, PictureRequirements(quality="strict"))
+    with nullcontext() if strict else pytest.raises(UnusableImage):
+        assert strictest.for_enrolment(photo).grade == "good"
 
 
 @pytest.mark.parametrize("method", ["post", "put"])

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def person(employee_id: int, seed: int = 0) -> Employee:
         someone(employee_id, vectors=2, dimension=DIMENSION, seed=seed),
         name="Zoë «\u200eא»",
         photo_hashes=hashes,
-        samples=(Sample(1_700_000_000, 2), Sample(None, 1)),
+        samples=(Sample(1_700_000_000, 2, "fair"), Sample(None, 1)),
         profile=Profile(f"HR-{employee_id}", {"a.b": [1, None]}, ("x", "y"), 5, 6),
     )
 
@@ -109,6 +110,17 @@ def test_importing_again_changes_nothing(load: Run, tmp_path: Path) -> None:
         before = whole(store), store.position()
         assert results(load()) == ["unchanged"] * 20
         assert (whole(store), store.position()) == before
+
+
+def test_an_export_of_a_release_that_knew_no_quality(load: Run, file: Path, tmp_path: Path) -> None:
+    *lines, _ = file.read_bytes().splitlines(keepends=True)
+    older = b"".join(lines).replace(b',"quality":"fair"', b"").replace(b',"quality":null', b"")
+    end = {"employees": len(lines) - 1, "sha256": sha256(older).hexdigest()}
+    file.write_bytes(older + json.dumps(end).encode() + b"\n")
+    assert b"quality" not in file.read_bytes()
+    assert results(load(str(file))) == ["created"] * 20
+    with closing(SqliteStore(tmp_path / "to.db")) as store:
+        assert {sample.quality for each in store.read_all() for sample in each.samples} == {None}
 
 
 @pytest.mark.parametrize(

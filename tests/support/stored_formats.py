@@ -26,9 +26,9 @@ PLAIN = replace(
     someone(1, vectors=2),
     enrolment_id="first",
     photo_hashes=(bytes(64),) * 2,
-    samples=(Sample(100, 1), Sample(200, 1)),
+    samples=(Sample(100, 1, "good"), Sample(200, 1)),
     profile=Profile("HR-1", {"shoe": 42}, ("site-a",), 100, 200),
-    second=Reference("vggface2", someone(3).vectors, (Sample(300, 1),), (bytes(64),)),
+    second=Reference("vggface2", someone(3).vectors, (Sample(300, 1, "fair"),), (bytes(64),)),
 )
 """Stored without encryption, with a used photo, a profile and a second reference."""
 SEALED = replace(

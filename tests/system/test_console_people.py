@@ -158,6 +158,7 @@ def test_a_person_is_renamed_given_samples_and_removed(tab: Tab, service: Runnin
     add.set_input_files(GRACE_HOPPER)
     expect(page.get_by_text("The photo is added as a sample.")).to_be_visible()
     expect(rows).to_have_count(2)
+    expect(rows.last.get_by_role("cell", name="good", exact=True)).to_be_visible()
     dialog = page.get_by_role("dialog")
 
     def remove_sample() -> None:

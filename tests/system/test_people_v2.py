@@ -86,6 +86,7 @@ def test_enrol_by_photos_show_and_remove(enrol: Client, service: RunningService)
     person = made.json()
     assert person.pop("refused") == []
     assert [each["source"] for each in person["samples"]] == ["photo", "photo"]
+    assert {each["quality"] for each in person["samples"]} <= {"good", "fair"}
     assert person["groups"] == ["site-a", "staff"]
     assert person["model"] == "dlib"
     assert person["enrolled_at"].endswith("Z")
@@ -199,6 +200,7 @@ def test_samples_come_and_go(enrol: Client) -> None:
     assert problem(last) == (409, "last_sample")
     added = enrol("POST", f"{PATH}/samples", json=photo)
     assert (added.status_code, added.json()["source"]) == (201, "photo")
+    assert added.json()["quality"] == "good"
     stranger = enrol("POST", f"{PATH}/samples", json={"photo": photos.admiral()})
     assert problem(stranger) == (422, "different_people")
     third = {"feature_vector": random_vector(5)}
@@ -243,7 +245,7 @@ def test_lists(enrol: Client) -> None:
     assert enrol.list(**rest) == [4]
     assert enrol("GET", "/api/v2/employees", params=rest).json()["next_cursor"] is None
     samples = enrol("GET", "/api/v2/employees").json()["employees"][0]["samples"]
-    assert set(samples[0]) == {"sample_id", "enrolled_at", "source"}
+    assert set(samples[0]) == {"sample_id", "enrolled_at", "source", "quality"}
     for query in ({"limit": 0}, {"limit": "ten"}, {"cursor": "x"}, {"group": "a b"}, {"qq": "a"}):
         answer = enrol("GET", "/api/v2/employees", params=query)
         assert problem(answer) == (400, "bad_request")

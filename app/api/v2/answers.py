@@ -41,6 +41,7 @@ def samples_json(employee: Employee) -> list[dict[str, Any]]:
             "sample_id": name,
             "enrolled_at": time_json(sample.enrolled_at),
             "source": _source(sample),
+            "quality": sample.quality,
         }
         for name, sample in employee.named_samples()
     ]

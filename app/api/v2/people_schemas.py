@@ -9,6 +9,7 @@ from app.api.schemas import described as _object
 from app.api.v2.answer_schemas import Json
 from app.api.v2.schemas import Body, Photos
 from app.people_fields import MAX_ID, ExternalId, Group, Groups, MaybeName, Metadata, Name
+from app.recognition.quality import Grade
 
 MOST_LISTED = 1_000
 
@@ -106,6 +107,7 @@ SAMPLE: Json = named(
         sample_id=_TEXT,
         enrolled_at=_TIME,
         source=about("null if unknown", {"enum": ["photo", "feature_vector", None]}),
+        quality=about("of its photo; null if unknown", {"enum": [*Grade, None]}),
     ),
 )
 _REFUSED = named(

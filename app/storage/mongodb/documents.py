@@ -178,7 +178,11 @@ def _profile_fields(employee: Employee) -> dict[str, Any]:
 
 def _samples_json(samples: Sequence[Sample]) -> list[dict[str, Any]]:
     return [
-        {"enrolled_at": sample.enrolled_at, "photo_hashes": sample.photo_hashes}
+        {
+            "enrolled_at": sample.enrolled_at,
+            "photo_hashes": sample.photo_hashes,
+            "quality": sample.quality,
+        }
         for sample in samples
     ]
 
@@ -203,7 +207,11 @@ def _samples(document: Mapping[str, Any]) -> tuple[Sample, ...]:
     """Return the samples; () if older releases or others wrote them in another form."""
     try:
         return tuple(
-            Sample(_seconds(each.get("enrolled_at")), int(each.get("photo_hashes") or 0))
+            Sample(
+                _seconds(each.get("enrolled_at")),
+                int(each.get("photo_hashes") or 0),
+                quality if isinstance(quality := each.get("quality"), str) else None,
+            )
             for each in document.get("samples") or ()
         )
     except (AttributeError, TypeError, ValueError):

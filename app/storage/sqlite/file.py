@@ -12,7 +12,7 @@ import structlog
 from app import private_files
 from app.storage import StoreUnavailable
 from app.storage.sqlite import sessions
-from app.storage.sqlite.schema import ADDITIONS, MIGRATIONS, SCHEMA_VERSION, SECOND
+from app.storage.sqlite.schema import ADDITIONS, MIGRATIONS, QUALITIES, SCHEMA_VERSION, SECOND
 
 log = structlog.get_logger()
 
@@ -144,7 +144,11 @@ class SqliteFile:
         for statement in _statements(MIGRATIONS.get(version, "")):
             database.execute(statement)
         if version <= SCHEMA_VERSION:
-            for added, script in (("unindexed", ADDITIONS), ("employees_by_second", SECOND)):
+            for added, script in (
+                ("unindexed", ADDITIONS),
+                ("employees_by_second", SECOND),
+                ("qualities", QUALITIES),
+            ):
                 if not _has(database, added):
                     for statement in _statements(script):
                         database.execute(statement)
@@ -176,8 +180,12 @@ class SqliteFile:
 
 
 def _has(database: sqlite3.Connection, name: str) -> bool:
-    """Return whether there is a table or index of this name."""
-    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (name,))
+    """Return whether there is a table, an index or a column of employees of this name."""
+    found = database.execute(
+        "SELECT 1 FROM sqlite_master WHERE name = :name "
+        "UNION SELECT 1 FROM pragma_table_info('employees') WHERE name = :name",
+        {"name": name},
+    )
     return found.fetchone() is not None
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from app.storage import Employee, Profile, Reference, Sample
@@ -28,6 +29,7 @@ def to_row(employee: Employee, keys: VectorKeys) -> dict[str, Any]:
         "updated_at": profile.updated_at,
         "samples": json.dumps([employee.enrolment_id, *_samples_json(employee.samples)]),
         "second": _second_json(employee, keys),
+        "qualities": json.dumps([employee.enrolment_id, *_qualities(employee.samples)]),
         "sealed_with": stored.sealed_with,
         "seal": stored.seal,
         "vectors": stored.vectors,
@@ -39,6 +41,8 @@ def from_row(row: Mapping[str, Any], keys: VectorKeys) -> Employee:
     stored = Stored(row["vectors"], row["sealed_with"], row["seal"])
     hashes, enrolment_id = row["photo_hashes"], row["enrolment_id"]
     of, *samples = json.loads(row["samples"])
+    of_qualities, *qualities = json.loads(row["qualities"])
+    qualities = qualities if of_qualities == enrolment_id else []
     return Employee(
         row["employee_id"],
         row["name"],
@@ -48,7 +52,7 @@ def from_row(row: Mapping[str, Any], keys: VectorKeys) -> Employee:
         enrolment_id,
         _photo_hashes(hashes),
         # An older release may have replaced the vectors, and left the samples.
-        tuple(Sample(*each) for each in samples) if of == enrolment_id else (),
+        _samples(samples, qualities) if of == enrolment_id else (),
         Profile(
             row["external_id"],
             json.loads(row["metadata"]),
@@ -71,6 +75,7 @@ def _second_json(employee: Employee, keys: VectorKeys) -> str | None:
             "model": second.model,
             "dimension": second.vectors.shape[1],
             "samples": _samples_json(second.samples),
+            "qualities": _qualities(second.samples),
             "photo_hashes": b"".join(second.photo_hashes).hex(),
             "of_logins": second.of_logins,
             "sealed_with": stored.sealed_with,
@@ -92,7 +97,7 @@ def _second(row: Mapping[str, Any], keys: VectorKeys) -> Reference | None:
         stored, model = Stored(vectors, second["sealed_with"], seal), second["model"]
         opened = keys.open(stored, row["employee_id"], model, second["dimension"])
         hashes = _photo_hashes(bytes.fromhex(second["photo_hashes"]))
-        samples = tuple(Sample(*each) for each in second["samples"])
+        samples = _samples(second["samples"], second.get("qualities", ()))
         return Reference(model, opened, samples, hashes, second["of_logins"])
     except (CannotOpen, KeyError, TypeError, ValueError):
         return None
@@ -100,6 +105,20 @@ def _second(row: Mapping[str, Any], keys: VectorKeys) -> Reference | None:
 
 def _samples_json(samples: Sequence[Sample]) -> list[list[int | None]]:
     return [[sample.enrolled_at, sample.photo_hashes] for sample in samples]
+
+
+def _qualities(samples: Sequence[Sample]) -> list[str | None]:
+    return [sample.quality for sample in samples]
+
+
+def _samples(
+    samples: Sequence[tuple[int | None, int]], qualities: Sequence[str | None]
+) -> tuple[Sample, ...]:
+    """Return the samples. qualities: one for each, or none if an older release wrote the row."""
+    return tuple(
+        Sample(enrolled_at, photo_hashes, quality)
+        for (enrolled_at, photo_hashes), quality in zip_longest(samples, qualities)
+    )
 
 
 def _photo_hashes(joined: bytes) -> tuple[bytes, ...]:

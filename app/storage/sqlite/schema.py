@@ -111,6 +111,12 @@ ALTER TABLE employees ADD COLUMN second TEXT CHECK (json_type(second) = 'object'
 CREATE INDEX employees_by_second ON employees (json_extract(second, '$.model'))
     WHERE second IS NOT NULL;
 """
+# Beside `samples`, where older releases expect two values of each. It, too, says of which enrolment
+# it is.
+QUALITIES = """
+ALTER TABLE employees ADD COLUMN qualities TEXT NOT NULL DEFAULT '[null]'
+    CHECK (json_type(qualities) = 'array');
+"""
 COLUMNS = (
     "employee_id",
     "name",
@@ -121,6 +127,7 @@ COLUMNS = (
     "dimension",
     *ADDED_COLUMNS,
     "second",
+    "qualities",
     "sealed_with",
     "seal",
     "vectors",

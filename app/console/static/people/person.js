@@ -107,13 +107,14 @@ class Person {
     const row = (sample, at) => [
       when(sample.enrolled_at),
       t(`people.source_${sample.source ?? "unknown"}`),
+      t(`people.quality_${sample.quality ?? "unknown"}`),
       button(t("people.remove_sample"), () => this.#removeSample(sample.sample_id), {
         kind: "quiet",
         symbol: "trash",
         "aria-label": t("people.remove_sample_number", { number: at + 1 }),
       }),
     ];
-    const head = [t("people.added"), t("people.source"), t("people.action")];
+    const head = [t("people.added"), t("people.source"), t("people.quality"), t("people.action")];
     return card(
       el("h2", {}, t("people.samples")),
       el("p", { class: "muted" }, t("people.no_photos_kept")),
