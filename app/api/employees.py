@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
@@ -15,7 +16,7 @@ from app.api.openapi import describe
 from app.api.parameters import checked, enrolment_id
 from app.api.schemas import EXPORT, USERS, StoreBody
 from app.limiter import Limiter, Pages
-from app.storage import Employee, Profile
+from app.storage import Employee, Profile, Sample
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment, EnrolmentRequest
 
@@ -88,7 +89,7 @@ def blueprint(
             feature_vectors=employee.vectors.tolist(),
             photo_hashes=[photo_hash.hex() for photo_hash in employee.photo_hashes],
             samples=[
-                {"sample_id": name, "enrolled_at": sample.enrolled_at}
+                {"sample_id": name, **_sample_json(sample)}
                 for name, sample in employee.named_samples()
             ],
             second_model=second
@@ -96,7 +97,7 @@ def blueprint(
                 "model": second.model,
                 "feature_vectors": second.vectors.tolist(),
                 "photo_hashes": [photo_hash.hex() for photo_hash in second.photo_hashes],
-                "samples": [{"enrolled_at": sample.enrolled_at} for sample in second.samples],
+                "samples": [_sample_json(sample) for sample in second.samples],
             },
             **asdict(employee.profile),
             used_photos=[
@@ -105,6 +106,10 @@ def blueprint(
         )
 
     return api
+
+
+def _sample_json(sample: Sample) -> dict[str, Any]:
+    return {"enrolled_at": sample.enrolled_at, "quality": sample.quality}
 
 
 def _page_json(page: Sequence[Employee], with_vectors: bool) -> Iterator[str]:

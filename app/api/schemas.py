@@ -23,6 +23,7 @@ from app.api.pictures import decode
 from app.people_fields import MAX_ID as MAX_ID
 from app.people_fields import MaybeName as MaybeName
 from app.people_fields import Name as Name
+from app.recognition.quality import Grade
 
 FRAMES = 15  # the liveness service looks for a blink in this many
 
@@ -261,6 +262,7 @@ _VECTORS = about("feature vectors, one for each sample", _MATRIX)
 EMPLOYEE = named("LoggedIn", described(_id=_ID, name=_TEXT, surname=_TEXT))
 _USER = named("User", described(_id=_ID, name=_TEXT, surname=_TEXT, img=_VECTORS))
 USERS = named("Users", described(users={"type": "array", "items": _USER}))
+QUALITY = about("how good its photo was; null if unknown", {"enum": [*Grade, None]})
 _SECONDS = about("in seconds since 1970; null if unknown", {"type": ["integer", "null"]})
 _USED_PHOTO = described(
     photo_hash=_TEXT,
@@ -270,7 +272,7 @@ _SECOND = described(
     model=_TEXT,
     feature_vectors=_MATRIX,
     photo_hashes={"type": "array", "items": _TEXT},
-    samples={"type": "array", "items": described(enrolled_at=_SECONDS)},
+    samples={"type": "array", "items": described(enrolled_at=_SECONDS, quality=QUALITY)},
 )
 EXPORT = named(
     "Export",
@@ -288,7 +290,10 @@ EXPORT = named(
             "what is stored of a second model; null if nothing is",
             {"anyOf": [_SECOND, {"type": "null"}]},
         ),
-        samples={"type": "array", "items": described(sample_id=_TEXT, enrolled_at=_SECONDS)},
+        samples={
+            "type": "array",
+            "items": described(sample_id=_TEXT, enrolled_at=_SECONDS, quality=QUALITY),
+        },
         external_id={"type": ["string", "null"]},
         metadata={"type": "object"},
         groups={"type": "array", "items": _TEXT},

@@ -239,6 +239,7 @@ def test_an_export_is_all_that_is_held(keyed: FlaskClient) -> None:
     assert all(abs(seconds - time.time()) < 60 for seconds in times)
     (sample,) = export.pop("samples")
     assert (len(sample["sample_id"]), sample["enrolled_at"]) == (16, times[0])
+    assert sample["quality"] is None
     assert vectors == [pytest.approx(random_vector(1), abs=1e-6)]
     assert export == {
         "_id": 5,

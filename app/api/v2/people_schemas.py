@@ -4,12 +4,11 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.api.schemas import Photo, Vector, Vectors, about, named
+from app.api.schemas import QUALITY, Photo, Vector, Vectors, about, named
 from app.api.schemas import described as _object
 from app.api.v2.answer_schemas import Json
 from app.api.v2.schemas import Body, Photos
 from app.people_fields import MAX_ID, ExternalId, Group, Groups, MaybeName, Metadata, Name
-from app.recognition.quality import Grade
 
 MOST_LISTED = 1_000
 
@@ -107,7 +106,7 @@ SAMPLE: Json = named(
         sample_id=_TEXT,
         enrolled_at=_TIME,
         source=about("null if unknown", {"enum": ["photo", "feature_vector", None]}),
-        quality=about("of its photo; null if unknown", {"enum": [*Grade, None]}),
+        quality=QUALITY,
     ),
 )
 _REFUSED = named(
