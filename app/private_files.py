@@ -33,6 +33,24 @@ def make_file(path: Path, mode: int = FOR_OWNER) -> bool:
     return True
 
 
+def write(path: Path, content: bytes) -> None:
+    """Write a file for the owner alone, whole or not at all, even if the process is killed.
+
+    Another file of that name is replaced. Raises OSError.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.unlink(missing_ok=True)  # left by a process that was killed
+        make_file(part)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def warn_if_others_read(path: Path, setting: str) -> None:
     """Log a warning if other users of the machine may use the file. Raises OSError.
 

@@ -1,7 +1,6 @@
 """Show what was measured, as one HTML page that needs no network and no other file."""
 
 import json
-import os
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -9,10 +8,10 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from app import private_files
 from app.evaluation import charts, contact_sheet
 from app.evaluation.figures import Figures
 from app.evaluation.measure import Measured
-from app.private_files import FOR_OWNER
 
 _REFUSED = 24  # photos shown
 
@@ -93,8 +92,8 @@ def write(measured: Measured, file: Path, mistakes: bool) -> Path:
     Only the owner can read the files, because they may show faces and names. Raises OSError.
     """
     beside = file.with_suffix(".json")
-    _replace(file, page(measured, mistakes))
-    _replace(beside, as_json(measured, mistakes))
+    for path, text in ((file, page(measured, mistakes)), (beside, as_json(measured, mistakes))):
+        private_files.write(path, text.encode(errors="backslashreplace"))  # names of files
     return beside
 
 
@@ -128,16 +127,3 @@ def interval(rate: dict[str, Any]) -> str:
     """Return the 95 % interval of a rate."""
     low, high = rate["interval_95"]
     return f"{percent(low)} to {percent(high)}"
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write a file whole or not at all. Names of files that are not UTF-8 are escaped."""
-    unfinished = file.with_name(f".{file.name}.tmp")
-    try:
-        unfinished.unlink(missing_ok=True)
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FOR_OWNER)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
-        unfinished.replace(file)
-    finally:
-        unfinished.unlink(missing_ok=True)
