@@ -79,7 +79,7 @@ def fetch(weights: WeightsFile, folder: Path, timeout_s: tuple[float, float] = T
                 part.replace(path)
                 log.info("fetched weights", file=str(path))
     except requests.RequestException as error:
-        cause = _innermost(error)
+        cause = innermost(error)
         raise WeightsUnavailable(f"cannot fetch {weights.name} from {host}: {cause}") from error
     except OSError as error:
         raise WeightsUnavailable(f"cannot write {path}: {error.strerror}") from error
@@ -107,7 +107,7 @@ def _download(weights: WeightsFile, part: Path, timeout_s: tuple[float, float]) 
             except requests.RequestException as error:
                 if attempt == _ATTEMPTS or 400 <= answer.status_code < 500:
                     raise
-                log.warning("download interrupted", file=weights.name, reason=_innermost(error))
+                log.warning("download interrupted", file=weights.name, reason=innermost(error))
         time.sleep(_PAUSE_S)
     if fault := _fault(part, weights):
         part.unlink(missing_ok=True)
@@ -133,7 +133,7 @@ def _append(answer: requests.Response, part: Path, done: int) -> None:
             sink.write(chunk)
 
 
-def _innermost(error: BaseException) -> str:
+def innermost(error: BaseException) -> str:
     """Return the operating system's words; outer exceptions repeat signed URLs."""
     while error.__context__ is not None:
         error = error.__context__

@@ -13,7 +13,7 @@ from app.sentences import what_is_wrong
 
 COLUMNS = ("id", "name", "surname", "photo", "group")
 _NEEDED = {"id", "name", "photo"}
-_FOLDER = re.compile(r"(0|[1-9][0-9]*)[ _-]+(.+)")
+_LABEL = re.compile(r"(0|[1-9][0-9]*)[ _-]+(.+)")
 _SEPARATORS = re.compile(r"[ _]+")
 
 
@@ -58,34 +58,50 @@ def people_of(path: Path) -> Iterator[Person | Unclear]:
 
 
 def _of_folder(folder: Path) -> Iterator[Person | Unclear]:
-    """Yield a person for each folder in it, named `<id> <name> <surname>`.
-
-    Blanks, `_` or, after the id, `-` separate the words.
-    """
+    """Yield a person for each folder in it, named `<id> <name> <surname>`."""
     entries: dict[str, list[Path]] = {}
-    for person in sorted(path for path in folder.iterdir() if path.is_dir() and _shown(path)):
-        named = _FOLDER.fullmatch(person.name)
-        if not named:
+    for person in shown(folder):
+        if not person.is_dir():
+            continue
+        number, _, _ = read_label(person.name)
+        if not number:
             yield Unclear(
                 person.name, "name the folder with an id and a name, like 17_Grace_Hopper"
             )
             continue
-        entries.setdefault(named[1], []).append(person)
+        entries.setdefault(number, []).append(person)
     for number, folders in entries.items():
         if len(folders) > 1:
             names = ", ".join(each.name for each in folders)
             yield Unclear(number, f"several folders have this id: {names}")
             continue
-        name, _, surname = _SEPARATORS.sub(
-            " ", folders[0].name[len(number) :].lstrip(" _-")
-        ).partition(" ")
-        photos = sorted(file for file in folders[0].iterdir() if file.is_file() and _shown(file))
-        yield _person(number, name, surname, (), photos)
+        _, name, surname = read_label(folders[0].name)
+        photos = [file for file in shown(folders[0]) if file.is_file()]
+        yield person_of(number, name, surname, (), photos)
 
 
 def _of_csv(path: Path) -> Iterator[Person | Unclear]:
-    """Yield a person for each id in it. A row is a photo; its path begins at the file's folder."""
+    """Yield a person for each id in it."""
     entries: dict[str, list[dict[str, str]]] = {}
+    for row in rows_of(path):
+        entries.setdefault(row["id"], []).append(row)
+    for number, rows in entries.items():
+        names = {(row["name"], row.get("surname", "")) for row in rows}
+        if len(names) > 1:
+            yield Unclear(number, "the rows of this id have several names")
+            continue
+        name, surname = names.pop()
+        groups = {group for row in rows if (group := row.get("group"))}
+        photos = [path.parent / row["photo"] for row in rows]
+        yield person_of(number, name, surname, groups, photos)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file. A row is a photo; its path begins at the file's folder.
+
+    Raises ListRefused, OSError.
+    """
+    rows = []
     with path.open(newline="", encoding="utf-8-sig") as file:
         try:
             reader = csv.DictReader(file, skipinitialspace=True, restval="")
@@ -101,24 +117,28 @@ def _of_csv(path: Path) -> Iterator[Person | Unclear]:
                     raise ListRefused(
                         f"{path}, line {reader.line_num}: there are more values than columns"
                     )
-                values = {name: value.strip() for name, value in row.items()}
-                entries.setdefault(values["id"], []).append(values)
+                rows.append({name: value.strip() for name, value in row.items()})
         except (UnicodeDecodeError, csv.Error):
             raise ListRefused(f"{path} is not a CSV file in UTF-8") from None
-    for number, rows in entries.items():
-        names = {(row["name"], row.get("surname", "")) for row in rows}
-        if len(names) > 1:
-            yield Unclear(number, "the rows of this id have several names")
-            continue
-        name, surname = names.pop()
-        groups = {group for row in rows if (group := row.get("group"))}
-        photos = [path.parent / row["photo"] for row in rows]
-        yield _person(number, name, surname, groups, photos)
+    return rows
 
 
-def _person(
+def read_label(label: str) -> tuple[str, str, str]:
+    """Return the id, the name and the surname that a label like `17_Grace_Hopper` holds.
+
+    The id is in digits, or empty if the label does not begin with one. Blanks, `_` or, after the
+    id, `-` separate the words.
+    """
+    found = _LABEL.fullmatch(label)
+    number, words = found.groups() if found else ("", label)
+    name, _, surname = _SEPARATORS.sub(" ", words).strip().partition(" ")
+    return number, name, surname
+
+
+def person_of(
     number: str, name: str, surname: str, groups: Iterable[str], photos: Iterable[Path]
 ) -> Person | Unclear:
+    """Return the person, or why nobody can be enrolled like this. number: the id, in digits."""
     whole = number.isascii() and number.isdigit() and len(number) < 20
     try:
         fields = _Fields(
@@ -136,5 +156,6 @@ def _person(
     return Person(fields.id, fields.name, fields.surname, tuple(fields.group), files)
 
 
-def _shown(path: Path) -> bool:
-    return not path.name.startswith(".")
+def shown(folder: Path) -> list[Path]:
+    """Return what is in the folder, except for names that begin with a dot. Raises OSError."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))

@@ -16,9 +16,10 @@ import requests
 from app.version import VERSION
 from testbed.employees import VECTOR_KEY
 from testbed.people import EILEEN, GRACE
-from testbed.photos import GRACE_HOPPER
+from testbed.photos import ASTRONAUT, GRACE_HOPPER
 from testbed.serving import ROOT, RunningService, free_port
 from tests.support import facenet_weights
+from tests.support.compreface import KEY, CompreFaceServer
 from tests.support.operator_shell import Operator, Page
 from tests.support.starting import start
 from tests.support.stores import store_variables
@@ -69,12 +70,18 @@ def test_bulk(store: Settings, tmp_path: Path) -> None:
         shown = operator.run(page.next("employees list"))
         assert "17\tGrace\tHopper\t\t1\n" in shown
         assert service.call("POST", "/api/v2/identifications", **probe).status_code == 406
+        with CompreFaceServer() as compreface:
+            compreface.add(1, "18_Eileen_Collins", ASTRONAUT.read_bytes())
+            (operator.folder / "compreface.key").write_text(KEY)
+            block = page.next("compreface").replace("http://localhost:8000", compreface.address)
+            assert "created: 1" in operator.run(block)
         person.rename(operator.folder / "known_people")
         (operator.folder / "known_people" / GRACE_HOPPER.name).rename(
             operator.folder / "known_people/Grace Hopper.jpg"
         )
         assert "created: 1" in operator.run(page.next("known.csv"))
-        assert "Grace Hopper" in operator.run("flask --app entry employees list")
+        shown = operator.run("flask --app entry employees list")
+        assert "1\tGrace\tHopper\t\t1\n18\tEileen\tCollins\t\t1\n" in shown
     assert not page.blocks
 
 

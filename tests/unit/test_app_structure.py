@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "stages": set[str](),
     "version": set[str](),
     "people_fields": set[str](),
+    "compreface": set[str](),
     "trace_export": {"traces", "stages", "version"},
     "access": {"people_fields"},
     "liveness": {"stages", "traces"},
@@ -48,7 +49,7 @@ MAY_IMPORT = {
     }
     | {"stages"},
     "usecases": {"lifecycle", "recognition", "gallery", "liveness", "audit", "storage", "stages"}
-    | {"people_fields", "sentences", "limiter"},
+    | {"people_fields", "sentences", "limiter", "private_files"},
     # it tells errors by their type
     "api": {"usecases", "lifecycle", "readiness", "recognition", "gallery", "storage", "liveness"}
     | {"access", "audit", "server", "limiter", "sentences", "metrics", "stages", "version"}
@@ -59,7 +60,7 @@ MAY_IMPORT = {
     | {"trace_export"},
     "commands": {"bootstrap", "settings", "log", "access", "audit", "storage", "gallery"}
     | {"evaluation", "usecases", "lifecycle", "people_fields", "sentences"}
-    | {"private_files", "readiness"},
+    | {"private_files", "readiness", "compreface"},
 }
 
 PARTS = sorted(MAY_IMPORT)
