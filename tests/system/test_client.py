@@ -115,7 +115,7 @@ def test_enrol_change_and_remove(client: Calls) -> None:
     )
     assert employee.metadata == {"badge": [1, None]}
     assert abs(datetime.now(UTC) - employee.enrolled_at) < timedelta(minutes=5)
-    assert [sample.source for sample in employee.samples] == ["photo"]
+    assert [(each.source, each.quality) for each in employee.samples] == [("photo", "good")]
     changed = client.change_employee(1, surname="C", external_id="", if_match=employee.etag)
     assert (changed.name, changed.surname, changed.external_id) == ("Eileen", "C", None)
     with pytest.raises(PreconditionFailed):
@@ -206,6 +206,11 @@ def test_errors_say_what_is_wrong(client: Calls, service: RunningService, is_asy
     with pytest.raises(FaceRefused, match="no face") as refused:
         client.enrol(person(2, photos=[COFFEE]))
     assert refused.value.code == "no_face"
+    assert refused.value.refused == ()
+    with pytest.raises(FaceRefused) as refused:
+        client.enrol(person(2, photos=[COFFEE, b"no picture"], partial=True))
+    why = [(each.photo, each.code) for each in refused.value.refused]
+    assert why == [(1, "no_face"), (2, "not_an_image")]
     with pytest.raises(FaceRefused) as refused:
         client.faces(b"no picture")
     assert refused.value.code == "not_an_image"

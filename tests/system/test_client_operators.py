@@ -1,7 +1,7 @@
 """Liveness sessions, exports, imports, audit entries and the system, with both Python clients."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,9 @@ from image_registration import (
     SessionGone,
 )
 from testbed import company
-from testbed.photos import ASTRONAUT
+from testbed.photos import ASTRONAUT, GRACE_HOPPER
 from testbed.serving import RunningService
+from tests.support import facenet_weights
 from tests.support.both_clients import Calls
 from tests.support.faulty_proxy import CUT, CUT_ANSWER, Answer, FaultyProxy, problem
 from tests.support.features import random_vector
@@ -179,9 +180,35 @@ def test_the_system_is_told(client: Calls) -> None:
     system = client.system()
     assert (system.version, system.is_ready, system.employees) == (VERSION, True, PEOPLE)
     assert (system.model.name, system.model.dimension) == ("dlib", 128)
+    assert system.second_model is None
     assert system.parts["database"].state == "ok"
     assert system.limits["max_vectors_per_employee"] == 100
     assert system.load["request_slots"] > 0
+
+
+def test_a_change_of_the_model_is_told(tmp_path: Path) -> None:
+    weights = tmp_path / "own.pt"
+    second = {"FACENET_WEIGHTS_SHA256": facenet_weights.write(weights)}
+    second |= {"FACENET_WEIGHTS": str(weights), "SECOND_FACE_MODEL": "facenet"}
+    with RunningService(tmp_path, SECOND_MODEL_UNTIL="2999-12-31", **second) as service:
+        with Client(service.url) as client:
+            client.enrol(NewEmployee(employee_id=1, name="Grace", photos=[GRACE_HOPPER]))
+            by_vector = [random_vector(2)]
+            client.enrol(NewEmployee(employee_id=2, name="Ada", feature_vectors=by_vector))
+        for is_async in (False, True):
+            calls = Calls(is_async, service.url)
+            told = calls.system().second_model
+            assert (told.enrolled, told.until) == (1, date(2999, 12, 31))
+            (left,) = calls.employees(second_model="missing")
+            assert (left.employee_id, left.second_model) == (2, None)
+            assert calls.get_employee(1).second_model == told.name
+
+
+def test_the_key_is_told_what_it_may_do(proxy: FaultyProxy) -> None:
+    me = Calls(False, proxy.url, api_key=ENROL).me()
+    assert (me.keys_required, me.roles, me.groups) == (True, ("enrol",), None)
+    assert me.key_id
+    assert "fraud" in me.checks
 
 
 def test_only_an_admin_may(proxy: FaultyProxy, tmp_path: Path) -> None:

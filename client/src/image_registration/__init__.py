@@ -13,6 +13,7 @@ from image_registration.answers import (
     JudgedFace,
     LivenessSession,
     Match,
+    Me,
     Page,
     Refused,
     Sample,
@@ -53,6 +54,7 @@ from image_registration.operators import (
     Model,
     Part,
     SamePerson,
+    SecondModel,
     System,
 )
 from image_registration.photos import Photo
@@ -87,6 +89,7 @@ __all__ = [
     "LivenessSession",
     "LoginRefused",
     "Match",
+    "Me",
     "Measurement",
     "Model",
     "NewEmployee",
@@ -104,6 +107,7 @@ __all__ = [
     "Retry",
     "SamePerson",
     "Sample",
+    "SecondModel",
     "ServiceError",
     "ServiceUnavailable",
     "SessionGone",

@@ -41,18 +41,23 @@ class LivenessSession:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One face of an employee. source: `photo`, `feature_vector`, or None if unknown."""
+    """One face of an employee. source: `photo`, `feature_vector`, or None if unknown.
+
+    quality: of the photo, `good`, `fair` or `poor`; None if unknown.
+    """
 
     sample_id: str
     enrolled_at: datetime | None
     source: str | None
+    quality: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Employee:
     """Someone who is enrolled. Times are None if unknown.
 
-    etag: which version this is, for `if_match`; None in lists.
+    second_model: another model under which they are enrolled, or None. etag: which version this
+    is, for `if_match`; None in lists.
     """
 
     employee_id: int
@@ -62,6 +67,7 @@ class Employee:
     metadata: Json
     groups: tuple[str, ...]
     model: str
+    second_model: str | None
     enrolled_at: datetime | None
     updated_at: datetime | None
     samples: tuple[Sample, ...]
@@ -170,3 +176,17 @@ class FeatureVectors:
 
     model: str
     vectors: tuple[tuple[float, ...] | Refused, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """What the API key may do. key_id: None without a key. groups: None means those of everybody.
+
+    checks: those that a login can ask for.
+    """
+
+    keys_required: bool
+    key_id: str | None
+    roles: tuple[str, ...]
+    groups: tuple[str, ...] | None
+    checks: tuple[str, ...]

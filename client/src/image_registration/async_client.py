@@ -92,6 +92,7 @@ class AsyncClient:
     page = _call(calls.page)
     employees = _pages(calls.page, lambda page: page.employees)
     open_liveness_session = _call(calls.open_liveness_session)
+    me = _call(calls.me)
     system = _call(operator_calls.system)
     gallery = _call(operator_calls.gallery)
     audit_page = _call(operator_calls.audit_page)

@@ -15,6 +15,7 @@ from image_registration.answers import (
     FeatureVectors,
     LivenessSession,
     Match,
+    Me,
     Page,
     Sample,
     Verification,
@@ -214,15 +215,29 @@ def page(
     *,
     group: str | None = None,
     external_id: str | None = None,
+    second_model: Literal["missing"] | None = None,
     limit: int = 100,
     cursor: str | None = None,
 ) -> Call[Page]:
     """Return up to 1,000 employees, in ascending order of id.
 
-    q: beginnings of words of the name. cursor: `next_cursor` of the page before.
+    q: beginnings of words of the name. second_model: `missing` lists those who are not enrolled
+    under the second model yet. cursor: `next_cursor` of the page before.
     """
-    query = given(q=q, group=group, external_id=external_id, limit=limit, cursor=cursor)
+    query = given(
+        q=q,
+        group=group,
+        external_id=external_id,
+        second_model=second_model,
+        limit=limit,
+        cursor=cursor,
+    )
     return Call("GET", "/employees", reading.page, query=query)
+
+
+def me() -> Call[Me]:
+    """Return what the API key may do."""
+    return Call("GET", "/me", reading.me)
 
 
 def next_page(call: Call[Paged], page: Paged) -> Call[Paged] | None:

@@ -2,6 +2,8 @@
 
 import httpx
 
+from image_registration.answers import Refused
+
 
 class ImageRegistrationError(Exception):
     """Every error of this package."""
@@ -17,10 +19,17 @@ class ServiceError(ImageRegistrationError):
     status: of HTTP. code: stable, for programs. detail: one sentence for a person.
     request_id: names the request in the service's log.
     retry_after: seconds until the same call may succeed; None if a retry cannot help.
+    refused: why each of several photos cannot be enrolled, if none can.
     """
 
     def __init__(
-        self, status: int, code: str, detail: str, request_id: str, retry_after: float | None
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        request_id: str,
+        retry_after: float | None,
+        refused: tuple[Refused, ...] = (),
     ) -> None:
         super().__init__(f"{detail} ({status} {code}, request {request_id})")
         self.status = status
@@ -28,6 +37,7 @@ class ServiceError(ImageRegistrationError):
         self.detail = detail
         self.request_id = request_id
         self.retry_after = retry_after
+        self.refused = refused
 
 
 class InvalidRequest(ServiceError):
@@ -136,6 +146,10 @@ def error_of(response: httpx.Response) -> ServiceError:
         problem["title"],
         problem.get("request_id") or response.headers.get("X-Request-ID", ""),
         _retry_after(response, is_problem),
+        tuple(
+            Refused(each["photo"], each["code"], each["detail"])
+            for each in problem.get("refused", ())
+        ),
     )
 
 

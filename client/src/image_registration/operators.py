@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Literal
 
 from image_registration.answers import Json
@@ -62,6 +62,18 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class SecondModel:
+    """The model to which the company changes. enrolled: employees under both; None if unknown now.
+
+    until: the last day on which logins enrol; None if there is no end.
+    """
+
+    name: str
+    enrolled: int | None
+    until: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Fpir:
     """The share of strangers taken for an employee, and its interval."""
 
@@ -110,14 +122,16 @@ class Measurement:
 class System:
     """What runs, in the worker that answers. None: not known yet, or not to be told.
 
-    employees: who can be found. threshold: α. workers: processes that answer. load: levels of the
-    metrics. limits: settings that limit something.
+    second_model: None if the company does not change its model. employees: who can be found.
+    threshold: α. workers: processes that answer. load: levels of the metrics. limits: settings that
+    limit something.
     """
 
     version: str
     is_ready: bool
     parts: Mapping[str, Part]
     model: Model | None
+    second_model: SecondModel | None
     store: str
     index: str
     employees: int | None

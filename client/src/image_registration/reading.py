@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeVar
 
 import httpx
@@ -22,6 +22,7 @@ from image_registration.answers import (
     JudgedFace,
     LivenessSession,
     Match,
+    Me,
     Page,
     Refused,
     Sample,
@@ -37,6 +38,7 @@ from image_registration.operators import (
     Model,
     Part,
     SamePerson,
+    SecondModel,
     System,
 )
 
@@ -120,6 +122,11 @@ def session(response: httpx.Response) -> LivenessSession:
     return _read(LivenessSession, found, expires_at=_time(found["expires_at"]))
 
 
+def me(response: httpx.Response) -> Me:
+    """Return what the key may do."""
+    return _read(Me, response.json())
+
+
 def audit_page(response: httpx.Response) -> AuditPage:
     """Return a page of the audit log."""
     found = response.json()
@@ -134,6 +141,7 @@ def system(response: httpx.Response) -> System:
         found,
         parts={name: _read(Part, part) for name, part in found["parts"].items()},
         model=found["model"] and _read(Model, found["model"]),
+        second_model=found["second_model"] and _second_model(found["second_model"]),
         fpir=found["fpir"] and _read(Fpir, found["fpir"]),
     )
 
@@ -167,6 +175,12 @@ def _read(kind: type[T], answer: Json, **more: object) -> T:
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     known = {name: _frozen(value) for name, value in answer.items() if name in names}
     return kind(**(known | more))
+
+
+def _second_model(answer: Json) -> SecondModel:
+    """Return the model to which the company changes."""
+    until = answer["until"]
+    return _read(SecondModel, answer, until=until and date.fromisoformat(until))
 
 
 def _sample(answer: Json) -> Sample:
