@@ -120,6 +120,8 @@ def test_enrol_change_and_remove(client: Calls) -> None:
     assert (changed.name, changed.surname, changed.external_id) == ("Eileen", "C", None)
     with pytest.raises(PreconditionFailed):
         client.change_employee(1, surname="D", if_match=employee.etag)
+    with pytest.raises(PreconditionFailed):
+        client.delete_employee(1, if_match=employee.etag)
     sample = client.add_sample(1, ASTRONAUT_AGAIN)
     client.delete_sample(1, employee.samples[0].sample_id)
     assert client.get_employee(1).samples == (sample,)

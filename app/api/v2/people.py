@@ -110,7 +110,12 @@ def add(
         return _tagged(jsonify(person_json(employee)), employee)
 
     @api.delete(_PATH)
-    @describe("Remove everything stored about an employee, if there is anything", done=(204,))
+    @describe(
+        "Remove everything stored about an employee, if there is anything",
+        errors=(412,),
+        done=(204,),
+        headers=("If-Match",),
+    )
     def remove_employee(employee_id: int) -> Response:
         employees.discard(checked(employee_id), scope(), expected_enrolment())
         return make_response("", 204)

@@ -205,9 +205,13 @@ def change_employee(
     return Call("PATCH", path, reading.employee, changes, headers=headers)
 
 
-def delete_employee(employee_id: int) -> Call[None]:
-    """Remove everything stored about an employee, if there is anything."""
-    return Call("DELETE", f"/employees/{employee_id}", reading.nothing)
+def delete_employee(employee_id: int, *, if_match: str | None = None) -> Call[None]:
+    """Remove everything stored about an employee, if there is anything.
+
+    Raises PreconditionFailed if `if_match` is not the `etag`.
+    """
+    path, headers = f"/employees/{employee_id}", _if_match(if_match)
+    return Call("DELETE", path, reading.nothing, headers=headers)
 
 
 def page(
