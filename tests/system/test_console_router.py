@@ -72,6 +72,7 @@ def test_a_language_that_does_not_load_is_not_missed(
         tab.page.route("**/strings/de.js", lambda route: route.abort())
         page = console(tab, service)
         expect(page.get_by_role("button", name="Start the camera")).to_be_visible()
+        page.get_by_label("Language").focus()
         page.get_by_label("Language").select_option("it")
         expect(page.get_by_label("Lingua")).to_be_focused()
 

@@ -4,8 +4,8 @@ import { learn, may, whoAmI } from "./access.js";
 import { onAway, pause, useKey } from "./api.js";
 import { askForKey } from "./keys.js";
 import { pages } from "./pages.js";
-import { language, languages, load, preferred, t } from "./strings.js";
-import { button, el, message, problemMessage } from "./ui.js";
+import { joined, language, languages, load, preferred, t } from "./strings.js";
+import { button, el, message, problemMessage, rewrite } from "./ui.js";
 
 const REFUSED = [401, 403];
 const RETRY_S = 5;
@@ -64,12 +64,17 @@ function renderPage() {
   leaving = new AbortController();
   renderHeader();
   renderFooter();
+  entitle();
   const page = current();
-  document.title = page ? `${t(`${page.id}.title`)} · ${t("frame.name")}` : t("frame.name");
   const root = el("div", { class: "page" });
   main.replaceChildren(root);
   if (page) page.render(root, leaving.signal);
   else root.append(welcome());
+}
+
+function entitle() {
+  const page = current();
+  document.title = joined([page ? t(`${page.id}.title`) : "", t("frame.name")], " · ");
 }
 
 function renderFooter() {
@@ -96,16 +101,12 @@ async function forgetKey() {
   await arrive();
 }
 
+/** Say all in another language. What was typed, the camera and whatever is going on stay. */
 async function speak(code) {
-  try {
-    await load(code);
-  } catch {
-    notice.replaceChildren(message("warn", t("problem.away")));
-    renderHeader();
-    return;
-  }
-  renderPage();
-  header.querySelector("select").focus();
+  await load(code).catch(() => notice.replaceChildren(message("warn", t("problem.away"))));
+  rewrite(document.body);
+  entitle();
+  header.querySelector("select").value = language;
 }
 
 /** Learn what the caller may do, as soon as the service can tell, and show the page. */
@@ -147,6 +148,6 @@ onAway((problem) => {
 
 window.addEventListener("hashchange", turn);
 await load(preferred()).catch(() => load("en"));
-document.title = t("frame.name");
+entitle();
 document.body.replaceChildren(header, notice, main, footer);
 await arrive();

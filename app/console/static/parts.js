@@ -1,7 +1,7 @@
 // What the pages for administrators share.
 
 import { number, moment, t } from "./strings.js";
-import { button, el, icon, problemMessage } from "./ui.js";
+import { button, el, icon, problemMessage, say } from "./ui.js";
 
 /** The head of a page. actions: links and buttons beside it. */
 export function heading(title, lead, ...actions) {
@@ -76,10 +76,10 @@ export function copyButton(label, source) {
   async function copy() {
     try {
       await navigator.clipboard.writeText(source.textContent);
-      said.textContent = t("parts.copied");
+      say(said, t("parts.copied"));
     } catch {
       getSelection().selectAllChildren(source);
-      said.textContent = t("parts.marked");
+      say(said, t("parts.marked"));
     }
   }
   return el("div", { class: "row" }, said, button(label, copy, { symbol: "copy" }));

@@ -2,7 +2,7 @@
 
 import { CameraFault, openCamera, snap } from "./camera.js";
 import { advice, draw, judgement, look, watch } from "./framing.js";
-import { button, el, message, newId, problemMessage, svg } from "./ui.js";
+import { button, el, message, newId, problemMessage, say, svg } from "./ui.js";
 import { t } from "./strings.js";
 
 const FRAMING_PX = 640; // longer side of the photos that are only looked at
@@ -90,8 +90,8 @@ export class Stage {
   direct(state, order, detail = "", share = 0) {
     if (state === "countdown") this.box.scrollIntoView({ block: "nearest" });
     this.box.dataset.state = state;
-    this.order.textContent = order;
-    this.detail.textContent = detail;
+    say(this.order, order);
+    say(this.detail, detail);
     this.progress.value = share;
   }
 
@@ -133,7 +133,7 @@ export class Stage {
   #show(state) {
     this.box.dataset.state = state;
     this.stop.hidden = state === "empty";
-    this.stop.textContent = t(this.#file ? "stage.remove" : "stage.stop");
+    say(this.stop, t(this.#file ? "stage.remove" : "stage.stop"));
     for (const [, why] of this.#enabled) why.hidden = state !== "empty";
     this.#enable(state !== "empty");
   }
@@ -158,7 +158,7 @@ export class Stage {
     draw(this.overlay, seen);
     const [kind, text] = seen ? (this.#file ? judgement : advice)(seen) : ["", ""];
     this.guidance.className = `guidance ${kind}`;
-    if (this.guidance.textContent !== text) this.guidance.textContent = text;
+    if (this.guidance.textContent !== String(text)) say(this.guidance, text);
   }
 
   /** Show a photo that the person chose, and what the service sees in it. */

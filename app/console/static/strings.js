@@ -24,10 +24,22 @@ export async function load(code) {
   document.documentElement.lang = code;
 }
 
+/** Words in the language of the moment. What shows them as an element's child or attribute is rewritten. */
+export class Words {
+  /** write: returns the text in the language of the moment. */
+  constructor(write) {
+    this.toString = write;
+  }
+}
+
 /** The text of that name, with {member}s replaced by values. */
 export function t(name, values = {}) {
-  const text = strings[name] ?? name;
-  return text.replace(/\{(\w+)\}/g, (whole, member) => values[member] ?? whole);
+  return new Words(() => (strings[name] ?? name).replace(/\{(\w+)\}/g, (whole, member) => values[member] ?? whole));
+}
+
+/** Those of the texts that are not "", with something between them. */
+export function joined(texts, between) {
+  return new Words(() => texts.filter(Boolean).join(between));
 }
 
 /** Whether there is a text of that name. */
@@ -54,7 +66,7 @@ export function isolated(text) {
 
 /** A number as the language writes it. options: those of Intl.NumberFormat. */
 export function number(value, options = {}) {
-  return new Intl.NumberFormat(language, options).format(value);
+  return new Words(() => new Intl.NumberFormat(language, options).format(value));
 }
 
 /** A distance or an α, with two digits. */
@@ -64,11 +76,14 @@ export function distance(value) {
 
 /** A day, given as 2026-12-31, as the language writes it. */
 export function day(text) {
-  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).format(new Date(text));
+  return inWords(text, { dateStyle: "medium", timeZone: "UTC" });
 }
 
 /** A moment, given as RFC 3339, as the language writes it. */
 export function moment(text) {
-  const style = { dateStyle: "medium", timeStyle: "short" };
-  return new Intl.DateTimeFormat(language, style).format(new Date(text));
+  return inWords(text, { dateStyle: "medium", timeStyle: "short" });
+}
+
+function inWords(text, style) {
+  return new Words(() => new Intl.DateTimeFormat(language, style).format(new Date(text)));
 }

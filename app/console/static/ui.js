@@ -1,6 +1,6 @@
 // Elements and the few components that all pages share. Text is always text, never markup.
 
-import { explain, t } from "./strings.js";
+import { Words, explain, t } from "./strings.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
@@ -15,6 +15,8 @@ const ICONS = {
   plus: "M12 5v14M5 12h14",
   trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
 };
+
+const writing = new WeakMap(); // what writes the words of an element's attributes, or of a text
 
 let lastId = 0;
 
@@ -40,10 +42,38 @@ function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
     if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (value instanceof Words) written(element, () => element.setAttribute(name, value));
     else element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  const shown = children.flat(Infinity).filter((child) => child !== null && child !== undefined);
+  element.append(...shown.map((child) => (child instanceof Words ? textOf(child) : child)));
   return element;
+}
+
+function textOf(words) {
+  const text = new Text();
+  return written(text, () => (text.data = words));
+}
+
+/** Write words now, and again when the language changes. */
+function written(node, write) {
+  write();
+  writing.set(node, [...(writing.get(node) ?? []), write]);
+  return node;
+}
+
+/** Write all words below a node in the language of the moment; all else stays as it is. */
+export function rewrite(root) {
+  const nodes = document.createTreeWalker(root, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
+  for (let node = root; node; node = nodes.nextNode()) {
+    for (const write of writing.get(node) ?? []) write();
+  }
+}
+
+/** Let an element say this and nothing else. */
+export function say(element, text) {
+  element.replaceChildren();
+  filled(element, {}, [text]);
 }
 
 /** A drawing beside words that say the same. */

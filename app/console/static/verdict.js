@@ -1,7 +1,7 @@
 // What came of a login, in words and on a scale.
 
 import { el, icon, problemMessage } from "./ui.js";
-import { distance, explain, fullName, isolated, number, t } from "./strings.js";
+import { distance, explain, fullName, isolated, joined, number, t } from "./strings.js";
 
 const FARTHEST = 1.4; // the right end of the scale
 const MOST_CERTAIN = 0.999999; // the score of whatever is nearer
@@ -70,13 +70,13 @@ function nearness({ candidates, threshold }) {
     "div",
     { class: "scale", role: "img", "aria-label": said },
     el("span", { class: "near" }),
-    el("span", { class: "limit" }, el("span", {}, `α ${distance(threshold)}`)),
+    el("span", { class: "limit" }, el("span", {}, "α ", distance(threshold))),
     el("span", { class: `mark ${nearest.distance < threshold ? "good" : "bad"}` }, el("span", {}, distance(nearest.distance))),
   );
   const place = (value) => `${(100 * Math.min(value, FARTHEST)) / FARTHEST}%`;
   scale.style.setProperty("--distance", place(nearest.distance));
   scale.style.setProperty("--limit", place(threshold));
-  const words = [strangers(nearest.comparison_score), t("verdict.plain")].filter(Boolean).join(" ");
+  const words = joined([strangers(nearest.comparison_score), t("verdict.plain")], " ");
   return el(
     "figure",
     {},

@@ -3,7 +3,7 @@
 import { call } from "../api.js";
 import { fpirChart } from "../chart.js";
 import { bdi, facts, fill, heading, percent, personLink, point } from "../parts.js";
-import { day, fullName, number, t } from "../strings.js";
+import { day, fullName, joined, number, t } from "../strings.js";
 import { card, el, message, table } from "../ui.js";
 
 export const id = "health";
@@ -85,8 +85,8 @@ function adviceCard(measured, second, left) {
 
 function strangers(measured) {
   const { fpir_by_threshold: points, threshold, auto, max_fpir: most } = measured;
-  const notes = (each) => [each === threshold ? t("health.note_in_force") : "", each === auto ? t("health.note_auto") : ""].filter(Boolean).join(", ");
-  const row = (each) => [number(each.threshold, { minimumFractionDigits: 2 }), percent(each.estimate), `${percent(each.low)} – ${percent(each.high)}`, notes(each.threshold)];
+  const notes = (each) => joined([each === threshold ? t("health.note_in_force") : "", each === auto ? t("health.note_auto") : ""], ", ");
+  const row = (each) => [number(each.threshold, { minimumFractionDigits: 2 }), percent(each.estimate), joined([percent(each.low), percent(each.high)], " – "), notes(each.threshold)];
   const head = [t("health.alpha_short"), t("health.share"), t("health.range"), t("health.note")];
   return card(
     el("h2", {}, t("health.strangers")),

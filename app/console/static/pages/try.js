@@ -57,13 +57,13 @@ function title(each) {
 function snippets({ path, method, operation }) {
   const { keys_required: isKeyed } = whoAmI();
   const sent = example(path, operation, isKeyed);
-  const told = [isKeyed && sent.isKeyed ? t("try.key") : "", sent.form ? t("try.files") : ""].filter(Boolean).join(" ");
+  const told = [isKeyed && sent.isKeyed ? t("try.key") : null, sent.form ? t("try.files") : null];
   const block = (name, text) => {
     const source = el("pre", { tabindex: "0", "aria-label": name }, text);
     return el("div", { class: "stack" }, el("div", { class: "top" }, el("h2", {}, name), copyButton(t("try.copy", { name }), source)), source);
   };
   return [
-    el("p", { class: "muted" }, el("code", {}, `${method} ${path}`), told ? ` – ${told}` : null),
+    el("p", { class: "muted" }, el("code", {}, `${method} ${path}`), told.map((each) => each && [" – ", each])),
     block("curl", curl(ROOT, method, sent)),
     block("Python", python(ROOT, method, sent)),
   ];

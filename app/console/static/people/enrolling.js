@@ -5,7 +5,7 @@ import { pause } from "../api.js";
 import { enrol } from "../enrolment.js";
 import { badge, bdi, filesButton, heading, linkButton, personLink } from "../parts.js";
 import { explain, fullName, number, t } from "../strings.js";
-import { button, card, el, field } from "../ui.js";
+import { button, card, el, field, say } from "../ui.js";
 import { groupsOf } from "./groups.js";
 import { chosenFiles, droppedFiles, peopleIn } from "./folders.js";
 
@@ -96,7 +96,7 @@ async function enrolAll(results, people, unclear, signal) {
   const tally = { enrolled: 0, refused: unclear.length };
   const tell = () => {
     bar.value = done;
-    count.textContent = t("enrolling.count", { done: number(done), all: number(all), enrolled: number(tally.enrolled), refused: number(tally.refused) });
+    say(count, t("enrolling.count", { done: number(done), all: number(all), enrolled: number(tally.enrolled), refused: number(tally.refused) }));
   };
   tell();
   for (const person of people) {
@@ -109,7 +109,7 @@ async function enrolAll(results, people, unclear, signal) {
     tell();
   }
   running.remove();
-  if (stopped.signal.aborted) count.textContent = t("enrolling.stopped", { done: number(done), all: number(all) });
+  if (stopped.signal.aborted) say(count, t("enrolling.stopped", { done: number(done), all: number(all) }));
   return tally.enrolled === people.length;
 }
 
@@ -148,7 +148,7 @@ function why(error) {
 }
 
 function leftOut(photo, refusal) {
-  return el("p", {}, badge("warn", t("enrolling.left_out")), " ", bdi(photo.name), `: ${explain(refusal)}`);
+  return el("p", {}, badge("warn", t("enrolling.left_out")), " ", bdi(photo.name), ": ", explain(refusal));
 }
 
 function unclearRow({ entry, reason }) {
