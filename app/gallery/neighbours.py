@@ -14,6 +14,7 @@ from models.catalogue import FaceModel
 
 PROBES = 2_000  # people compared with all others; more would narrow the intervals little
 KEPT = 16  # nearest people of each: those who decide a login, and a few under a second id
+_NAMED = 20  # people with one vector whose ids are kept
 _VECTORS = 1_024  # compared at a time; their cosines take 8 MB, and sorting them several times that
 _UNIT = 1e-3  # how far the square of a unit vector's length may be from 1
 
@@ -23,12 +24,14 @@ class Neighbours:
     """How near everybody enrolled is to some of them, the probes.
 
     people: how many have vectors that can be compared. single: how many of them have one vector.
-    probes: (n,) ids. distances: (n, KEPT) to the nearest other people, ascending; infinite if there
-    are fewer. others: (n, KEPT) their ids. between: (n(n − 1)/2,) the distances of all two probes.
+    first_single: the lowest ids of those. probes: (n,) ids. distances: (n, KEPT) to the nearest
+    other people, ascending; infinite if there are fewer. others: (n, KEPT) their ids.
+    between: (n(n − 1)/2,) the distances of all two probes.
     """
 
     people: int
     single: int
+    first_single: tuple[int, ...]
     probes: NDArray[np.int64]
     distances: NDArray[np.float64]
     others: NDArray[np.int64]
@@ -50,6 +53,7 @@ def find_neighbours(
     last call; what it raises ends the measurement. most: probes to choose.
     """
     people = single = 0
+    first_single: list[int] = []
 
     def usable() -> Iterator[list[Employee]]:
         for batch in _batches(read_all()):
@@ -57,10 +61,12 @@ def find_neighbours(
             yield [employee for employee in comparable(batch, model) if _is_unit(employee)]
 
     def ranked() -> Iterator[tuple[bytes, int, NDArray[np.float32]]]:
-        nonlocal people, single
+        nonlocal people, single, first_single
         for batch in usable():
             people += len(batch)
-            single += sum(len(employee.vectors) == 1 for employee in batch)
+            alone = [employee.employee_id for employee in batch if len(employee.vectors) == 1]
+            single += len(alone)
+            first_single = sorted([*first_single, *alone])[:_NAMED]
             for employee in batch:
                 yield _rank(employee.employee_id), employee.employee_id, employee.vectors[0]
 
@@ -80,6 +86,7 @@ def find_neighbours(
     return Neighbours(
         people,
         single,
+        tuple(first_single),
         probes,
         _distances(cosines, model),
         others,

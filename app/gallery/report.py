@@ -26,6 +26,7 @@ def report(measured: Measurement, max_fpir: float) -> dict[str, object]:
             for each in thresholds(curve, measured.threshold, max_fpir)
         ]
     return measured.summary() | {
+        "first_with_one_vector": list(measured.first_single),
         "max_fpir": max_fpir,
         "auto": auto,
         "fpir_by_threshold": shares,

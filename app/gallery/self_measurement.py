@@ -29,12 +29,13 @@ class Measurement:
     """What the gallery says of itself.
 
     people: how many have vectors that can be compared. single: how many of them have one vector.
-    compared: how many were compared with all others. fpir: at `threshold`; None if the people are
-    too few, or too much alike.
+    first_single: the lowest ids of those. compared: how many were compared with all others.
+    fpir: at `threshold`; None if the people are too few, or too much alike.
     """
 
     people: int
     single: int
+    first_single: tuple[int, ...]
     compared: int
     estimate: Estimate
     threshold: float
@@ -112,7 +113,13 @@ class SelfMeasurement:
             threshold = HIGHEST if neighbours.people < FEWEST else LOWEST
         fpir = found.curve.fpir(threshold) if found.curve else None
         self.latest = Measurement(
-            neighbours.people, neighbours.single, len(neighbours.probes), found, threshold, fpir
+            neighbours.people,
+            neighbours.single,
+            neighbours.first_single,
+            len(neighbours.probes),
+            found,
+            threshold,
+            fpir,
         )
         self._position = position
         if not self._quiet:

@@ -62,6 +62,8 @@ def test_it_says_what_the_command_says(client: FlaskClient, path: Path) -> None:
     report = json.loads(run("gallery", "report", "--json", SQLITE_PATH=str(path)).stdout)
     assert report.pop("by_model") == {"dlib": PEOPLE + TWICE}
     assert said == report
+    assert report["with_one_vector"] == PEOPLE + TWICE
+    assert report["first_with_one_vector"] == list(range(20))
     assert {(pair["one"], pair["other"]) for pair in report["same_person"]} == {
         (number, PEOPLE + number) for number in range(TWICE)
     }

@@ -161,6 +161,7 @@ def test_audit_entries_go_on_from_page_to_page(client: Calls) -> None:
 def test_the_gallery_is_told(client: Calls) -> None:
     measured = eventually(client.gallery)
     assert 0 <= measured.with_one_vector == measured.employees <= PEOPLE
+    assert len(measured.first_with_one_vector) == min(measured.with_one_vector, 20)
     assert (measured.threshold, measured.max_fpir) == (0.8, 0.01)
 
 

@@ -157,6 +157,12 @@ def test_the_health_of_the_gallery(browser: Browser, service: RunningService) ->
         page = enter(tab, service, "admin", "health")
         main = page.locator("main")
         expect(main).to_contain_text(f"{measured['with_one_vector']} people have one sample.")
+        heading = page.get_by_role("heading", name="With one sample only")
+        singles = page.locator(".card", has=heading)
+        links = singles.get_by_role("link").all_inner_texts()
+        assert links == [str(number) for number in measured["first_with_one_vector"]]
+        assert len(links) == 20
+        expect(singles).to_contain_text(f"And {measured['with_one_vector'] - 20} more.")
         chart = page.get_by_role("img", name="Share of strangers who are let in")
         expect(chart).to_be_visible()
         expect(chart.locator("circle")).to_have_count(len(measured["fpir_by_threshold"]))

@@ -93,6 +93,15 @@ def test_neighbours_are_the_nearest_other_people() -> None:
         np.testing.assert_allclose(distances, each[nearest] * MODEL.distance_scale, atol=1e-4)
 
 
+def test_the_lowest_ids_with_one_vector_are_named() -> None:
+    enrolled = employees(people(30))
+    for two in (0, 4):
+        enrolled[two] = replace(enrolled[two], vectors=enrolled[two].vectors.repeat(2, axis=0))
+    found = find_neighbours(lambda: enrolled[::-1], MODEL, lambda _: None)
+    assert (found.single, len(found.first_single)) == (28, 20)
+    assert found.first_single[:5] == (2, 3, 4, 6, 7)
+
+
 def test_vectors_that_match_nobody_are_left_out() -> None:
     enrolled = employees(people(5))
     enrolled[0].vectors[0, 0] = np.nan

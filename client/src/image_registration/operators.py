@@ -102,12 +102,14 @@ class SamePerson:
 class Measurement:
     """What the gallery says of itself. fpir, auto: None if the people are too few or too alike.
 
-    compared: how many were compared with all others. threshold: α in force. auto: the α that the
-    service would choose. same_person: the nearest first.
+    first_with_one_vector: the lowest ids of those with one sample. compared: how many were compared
+    with all others. threshold: α in force. auto: the α that the service would choose. same_person:
+    the nearest first.
     """
 
     employees: int
     with_one_vector: int
+    first_with_one_vector: tuple[int, ...]
     compared: int
     threshold: float
     fpir: Fpir | None

@@ -35,6 +35,7 @@ function shown({ measured, system, second, left }) {
   return [
     el("div", { class: "grid" }, numbers(measured, system), adviceCard(measured, second, left)),
     migration,
+    measured.with_one_vector ? singles(measured) : null,
     measured.fpir_by_threshold.length ? strangers(measured) : null,
     measured.same_person.length ? pairs(measured.same_person) : null,
   ];
@@ -81,6 +82,16 @@ function adviceCard(measured, second, left) {
   else if (fpir) said.push(point("good", t("health.no_pairs")));
   if (second && left.total) said.push(point("warn", t("health.migrate_on", { count: number(left.total), model: second.name })));
   return card(el("h2", {}, t("health.advice")), el("ul", { class: "points" }, said));
+}
+
+function singles({ with_one_vector: all, first_with_one_vector: first }) {
+  const rest = all - first.length;
+  return card(
+    el("h2", {}, t("health.single")),
+    el("p", { class: "muted" }, t("health.single_about")),
+    el("p", { class: "row number" }, first.map((each) => personLink(each))),
+    rest > 0 ? el("p", {}, t("health.more_left", { count: number(rest) })) : null,
+  );
 }
 
 function strangers(measured) {
