@@ -9,6 +9,7 @@ from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
 
 from app.access.rate_limits import TooManyFailures, TooManyRequests
 from app.api.paths import DOCS, is_v2
+from app.api.v2.answers import refused_json
 from app.audit import AuditUnavailable
 from app.gallery import GalleryLoading, IndexUnavailable
 from app.limiter import Overloaded
@@ -30,7 +31,7 @@ from app.usecases.liveness_sessions import SessionGone
 from app.usecases.login import NoMatch
 from app.usecases.one_person import FaceEnrolled
 from app.usecases.probes import NotAlive
-from app.usecases.samples import LastSample, NoSuchSample, WrongDimension
+from app.usecases.samples import LastSample, NoSuchSample, NoUsablePhoto, WrongDimension
 from app.usecases.verification import NotVerified
 
 log = structlog.get_logger()
@@ -129,6 +130,10 @@ def _problem(error: Exception) -> Problem:
             return Problem(406, "fraud_suspected", f"Fraud check failed: {error}")
         case BadFrame():
             return Problem(400, "bad_frame", f"frames.{error.number}: {error}")
+        case NoUsablePhoto():
+            status = 415 if error.code == NotAnImage.code else 422
+            refused = [refused_json(each) for each in error.refused]
+            return Problem(status, error.code, str(error), members={"refused": refused})
         case NotAnImage():
             return Problem(415, error.code, str(error))
         case UnusableImage():

@@ -21,11 +21,9 @@ from app.api.v2.people_schemas import (
 )
 from app.lifecycle import Service
 from app.limiter import Limiter, Pages
-from app.recognition import NotAnImage
 from app.storage import Employee, Profile
 from app.usecases.employees import Employees
 from app.usecases.enrolment import Enrolment, EnrolmentRequest, Expected
-from app.usecases.samples import NoUsablePhoto
 
 _PATH = "/employees/<id:employee_id>"
 
@@ -73,10 +71,7 @@ def add(
                 allow_similar=body.allow_similar,
                 enrolment_id=retry,
             )
-            try:
-                enrolled = enrolment.put(wanted, expected, scope())
-            except NoUsablePhoto as error:
-                raise _none_usable(error) from None
+            enrolled = enrolment.put(wanted, expected, scope())
         refused = [refused_json(each) for each in enrolled.refused]
         answer = jsonify(**person_json(enrolled.employee), refused=refused)
         if enrolled.is_new:
@@ -140,13 +135,6 @@ def add(
             people = [person_json(employee) for employee in listed.employees]
         last = None if listed.is_last else str(listed.employees[-1].employee_id)
         return jsonify(employees=people, total=listed.total, next_cursor=last)
-
-
-def _none_usable(error: NoUsablePhoto) -> Problem:
-    """Return the answer that says of each photo why it cannot be used, also for programs."""
-    status = 415 if error.code == NotAnImage.code else 422
-    refused = [refused_json(each) for each in error.refused]
-    return Problem(status, error.code, str(error), members={"refused": refused})
 
 
 def _second_model(service: Service) -> str:
