@@ -1,6 +1,7 @@
 """Both Python clients against the service, and against a network that fails."""
 
 import base64
+import gc
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -351,9 +352,13 @@ def test_enrol_many(through: Calls, proxy: FaultyProxy, tmp_path: Path) -> None:
 
 
 def test_enrol_many_stops_at_an_error_that_meets_everybody(
-    proxy: FaultyProxy, is_async: bool
+    proxy: FaultyProxy, is_async: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = Calls(is_async, proxy.url, api_key="wrong")
     with pytest.raises(AccessDenied):
         wrong.enrol_many((person(number) for number in range(100)), concurrency=2)
     assert len(proxy.seen) <= 4
+    with pytest.raises(AccessDenied):
+        wrong.enrol_many((person(number) for number in range(100)), concurrency=50)
+    gc.collect()
+    assert "never retrieved" not in caplog.text  # asyncio says it of errors that nobody has seen

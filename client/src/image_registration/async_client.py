@@ -108,6 +108,7 @@ class AsyncClient:
     ) -> AsyncIterator[Outcome]:
         """As `Client.enrol_many`."""
         waiting, running, done = iter(people), set[asyncio.Task[Outcome]](), 0
+        ended = running
 
         async def outcome(person: NewEmployee) -> Outcome:
             try:
@@ -129,7 +130,8 @@ class AsyncClient:
         finally:
             for task in running:
                 task.cancel()
-            await asyncio.gather(*running, return_exceptions=True)
+            # Several may have ended with the same error, and asyncio logs those that nobody awaits.
+            await asyncio.gather(*running, *ended, return_exceptions=True)
 
     async def export_employees(
         self, file: str | PathLike[str], *, progress: Callable[[int], object] = ignore
