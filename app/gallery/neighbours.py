@@ -14,6 +14,7 @@ from models.catalogue import FaceModel
 
 PROBES = 2_000  # people compared with all others; more would narrow the intervals little
 KEPT = 16  # nearest people of each: those who decide a login, and a few under a second id
+_GOOD = "good"  # a sample's quality
 _NAMED = 20  # people with one vector whose ids are kept
 _VECTORS = 1_024  # compared at a time; their cosines take 8 MB, and sorting them several times that
 _UNIT = 1e-3  # how far the square of a unit vector's length may be from 1
@@ -24,7 +25,8 @@ class Neighbours:
     """How near everybody enrolled is to some of them, the probes.
 
     people: how many have vectors that can be compared. single: how many of them have one vector.
-    first_single: the lowest ids of those. probes: (n,) ids. distances: (n, KEPT) to the nearest
+    first_single: the ids of some of those, the ones first whose photo was known to be no good one;
+    otherwise ascending. probes: (n,) ids. distances: (n, KEPT) to the nearest
     other people, ascending; infinite if there are fewer. others: (n, KEPT) their ids.
     between: (n(n − 1)/2,) the distances of all two probes.
     """
@@ -53,7 +55,7 @@ def find_neighbours(
     last call; what it raises ends the measurement. most: probes to choose.
     """
     people = single = 0
-    first_single: list[int] = []
+    first_single: list[tuple[bool, int]] = []
 
     def usable() -> Iterator[list[Employee]]:
         for batch in _batches(read_all()):
@@ -64,9 +66,13 @@ def find_neighbours(
         nonlocal people, single, first_single
         for batch in usable():
             people += len(batch)
-            alone = [employee.employee_id for employee in batch if len(employee.vectors) == 1]
+            alone = [
+                (employee.samples[0].quality in (None, _GOOD), employee.employee_id)
+                for employee in batch
+                if len(employee.vectors) == 1
+            ]
             single += len(alone)
-            first_single = sorted([*first_single, *alone])[:_NAMED]
+            first_single = nsmallest(_NAMED, [*first_single, *alone])
             for employee in batch:
                 yield _rank(employee.employee_id), employee.employee_id, employee.vectors[0]
 
@@ -86,7 +92,7 @@ def find_neighbours(
     return Neighbours(
         people,
         single,
-        tuple(first_single),
+        tuple(employee_id for _, employee_id in first_single),
         probes,
         _distances(cosines, model),
         others,

@@ -29,7 +29,7 @@ class Measurement:
     """What the gallery says of itself.
 
     people: how many have vectors that can be compared. single: how many of them have one vector.
-    first_single: the lowest ids of those. compared: how many were compared with all others.
+    first_single: as of `Neighbours`. compared: how many were compared with all others.
     fpir: at `threshold`; None if the people are too few, or too much alike.
     """
 

@@ -93,13 +93,17 @@ def test_neighbours_are_the_nearest_other_people() -> None:
         np.testing.assert_allclose(distances, each[nearest] * MODEL.distance_scale, atol=1e-4)
 
 
-def test_the_lowest_ids_with_one_vector_are_named() -> None:
+def test_who_has_one_vector_is_named_above_all_if_it_is_not_of_a_good_photo() -> None:
     enrolled = employees(people(30))
     for two in (0, 4):
         enrolled[two] = replace(enrolled[two], vectors=enrolled[two].vectors.repeat(2, axis=0))
+    for number, quality in ((3, "good"), (4, "fair"), (28, "fair"), (29, "poor")):
+        sample = replace(enrolled[number].samples[0], quality=quality)
+        samples = (sample,) * len(enrolled[number].vectors)
+        enrolled[number] = replace(enrolled[number], samples=samples)
     found = find_neighbours(lambda: enrolled[::-1], MODEL, lambda _: None)
     assert (found.single, len(found.first_single)) == (28, 20)
-    assert found.first_single[:5] == (2, 3, 4, 6, 7)
+    assert found.first_single[:5] == (29, 30, 2, 3, 4)
 
 
 def test_vectors_that_match_nobody_are_left_out() -> None:

@@ -102,9 +102,9 @@ class SamePerson:
 class Measurement:
     """What the gallery says of itself. fpir, auto: None if the people are too few or too alike.
 
-    first_with_one_vector: the lowest ids of those with one sample. compared: how many were compared
-    with all others. threshold: α in force. auto: the α that the service would choose. same_person:
-    the nearest first.
+    first_with_one_vector: 20 of those with one sample, the ones first whose photo was not good.
+    compared: how many were compared with all others. threshold: α in force. auto: the α that the
+    service would choose. same_person: the nearest first.
     """
 
     employees: int

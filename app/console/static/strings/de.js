@@ -163,7 +163,7 @@ export default {
   "health.second_photo": "{count} Personen haben eine Aufnahme. Ein zweites Foto halbiert, wie oft sie abgewiesen werden.",
   "health.share": "Eingelassene Fremde",
   "health.single": "Mit nur einer Aufnahme",
-  "health.single_about": "Die kleinsten Nummern zuerst. Eine Person öffnen, um ein Foto hinzuzufügen.",
+  "health.single_about": "Zuerst die, deren Foto nicht gut war. Eine Person öffnen, um ein Foto hinzuzufügen.",
   "health.strangers": "Eingelassene Fremde bei jedem α",
   "health.strangers_about": "Ein kleineres α lässt weniger Fremde ein und weist mehr eigene Leute ab.",
   "health.title": "Zustand der Galerie",

@@ -163,7 +163,7 @@ export default {
   "health.second_photo": "{count} people have one sample. A second photo halves how often they are turned away.",
   "health.share": "Strangers let in",
   "health.single": "With one sample only",
-  "health.single_about": "The lowest numbers first. Open a person to add a photo.",
+  "health.single_about": "Those whose photo was not good come first. Open a person to add a photo.",
   "health.strangers": "Strangers let in at each α",
   "health.strangers_about": "A lower α lets in fewer strangers, and turns away more of your own people.",
   "health.title": "Gallery health",

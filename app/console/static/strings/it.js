@@ -163,7 +163,7 @@ export default {
   "health.second_photo": "{count} persone hanno un solo campione. Una seconda foto dimezza quante volte vengono respinte.",
   "health.share": "Estranei che entrano",
   "health.single": "Con un solo campione",
-  "health.single_about": "Prima i numeri più bassi. Aprire una persona per aggiungere una foto.",
+  "health.single_about": "Prima le persone la cui foto non era buona. Aprire una persona per aggiungere una foto.",
   "health.strangers": "Estranei che entrano con ogni α",
   "health.strangers_about": "Un α più basso fa entrare meno estranei e respinge più persone registrate.",
   "health.title": "Stato della galleria",
