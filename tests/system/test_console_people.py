@@ -1,20 +1,24 @@
 """The page People in a real browser: find, show, change, enrol and remove people."""
 
+import base64
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image, ImageOps
 from playwright.sync_api import Page, expect
 
 from testbed import company
 from testbed.browser import Browser, Tab
-from testbed.photos import ASTRONAUT, GRACE_HOPPER, WITHOUT_FACE
+from testbed.photos import ASTRONAUT, GRACE_HOPPER, WITHOUT_FACE, encoded
 from testbed.serving import RunningService
 from tests.support import sent_photos as photos
 
 PEOPLE = 28
+SMALL_PX = 54  # side of a face that QUALITY=standard accepts, and strict does not
 PATH = "/api/v2/employees"
 
 
@@ -158,7 +162,7 @@ def test_a_person_is_renamed_given_samples_and_removed(tab: Tab, service: Runnin
     add.set_input_files(GRACE_HOPPER)
     expect(page.get_by_text("The photo is added as a sample.")).to_be_visible()
     expect(rows).to_have_count(2)
-    expect(rows.last.get_by_role("cell", name="good", exact=True)).to_be_visible()
+    expect(rows.last.get_by_role("cell", name="a good photo", exact=True)).to_be_visible()
     dialog = page.get_by_role("dialog")
 
     def remove_sample() -> None:
@@ -182,6 +186,22 @@ def test_a_person_is_renamed_given_samples_and_removed(tab: Tab, service: Runnin
     dialog.get_by_role("button", name="Remove this person").click()
     expect(page.get_by_text("is removed.")).to_be_visible()
     assert service.call("GET", f"{PATH}/17").status_code == 404
+
+
+def test_who_has_no_good_photo_is_to_add_one(tab: Tab, service: RunningService) -> None:
+    asked = {"photo": photos.astronaut()}
+    (face, *_) = service.call("POST", "/api/v2/faces", json=asked).json()["faces"]
+    with Image.open(ASTRONAUT) as photo:
+        small = ImageOps.scale(photo.convert("RGB"), SMALL_PX / face["quality"]["size_px"])
+    body = {"name": "Eileen", "photos": [base64.b64encode(encoded(np.asarray(small))).decode()]}
+    assert service.call("PUT", f"{PATH}/17", json=body).ok
+    page = show(tab, service, "people?id=17")
+    advice = page.get_by_text("No photo was a good one: add a better one.")
+    expect(page.get_by_role("cell", name="a fair photo")).to_be_visible()
+    expect(advice).to_be_visible()
+    page.locator("input[type=file]").set_input_files(ASTRONAUT)
+    expect(page.get_by_role("cell", name="a good photo")).to_be_visible()
+    expect(advice).to_have_count(0)
 
 
 def test_two_administrators_do_not_undo_each_other(tab: Tab, service: RunningService) -> None:

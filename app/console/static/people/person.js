@@ -8,6 +8,7 @@ import { button, card, confirmed, el, field, message, problemMessage, table } fr
 import { groupsOf } from "./groups.js";
 
 const CHANGED = 412; // by somebody else
+const LACKING = ["fair", "poor"]; // of a photo
 const WHOLE = /^(0|[1-9][0-9]{0,18})$/;
 
 export function renderPerson(root, id, signal) {
@@ -106,19 +107,19 @@ class Person {
   #samples({ samples }) {
     const row = (sample, at) => [
       when(sample.enrolled_at),
-      t(`people.source_${sample.source ?? "unknown"}`),
-      t(`people.quality_${sample.quality ?? "unknown"}`),
+      t(`people.source_${sample.quality ?? sample.source ?? "unknown"}`),
       button(t("people.remove_sample"), () => this.#removeSample(sample.sample_id), {
         kind: "quiet",
         symbol: "trash",
         "aria-label": t("people.remove_sample_number", { number: at + 1 }),
       }),
     ];
-    const head = [t("people.added"), t("people.source"), t("people.quality"), t("people.action")];
+    const head = [t("people.added"), t("people.source"), t("people.action")];
     return card(
       el("h2", {}, t("people.samples")),
       el("p", { class: "muted" }, t("people.no_photos_kept")),
       table(t("people.samples"), head, samples.map(row)),
+      samples.every(({ quality }) => LACKING.includes(quality)) ? el("p", {}, t("people.better_photo")) : null,
       el("div", { class: "row" }, filesButton(t("people.add_sample"), ([photo]) => this.#addSample(photo), { symbol: "plus" })),
     );
   }
