@@ -91,6 +91,7 @@ class MilvusServer:
         """The process takes connections meanwhile, but answers nothing."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until all of its threads have stopped
         try:
             yield
         finally:

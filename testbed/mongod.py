@@ -94,6 +94,7 @@ class Mongod:
     def frozen(self) -> Iterator[None]:
         """The process takes connections meanwhile, but answers nothing."""
         self._signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until all of its threads have stopped
         try:
             yield
         finally:
