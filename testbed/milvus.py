@@ -2,19 +2,18 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Thread
 from typing import Any, Self
 
 from app.gallery import IndexUnavailable
 from app.gallery.milvus_index import Address, MilvusIndex, import_client
+from testbed.freezing import frozen
 from testbed.serving import drain, free_port
 
 _START_S = 30.0
@@ -86,16 +85,10 @@ class MilvusServer:
             self._process.kill()
             self._process.wait(timeout=20)
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """The process takes connections meanwhile, but answers nothing."""
+    def frozen(self) -> AbstractContextManager[None]:
+        """Freeze the process while the block runs; see `testbed.freezing`."""
         assert self._process
-        self._process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until all of its threads have stopped
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
+        return frozen(self._process.pid)
 
     def client(self) -> Any:  # noqa: ANN401  pymilvus is not typed
         """A plain client."""

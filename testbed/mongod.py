@@ -6,13 +6,14 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any, Self
 
 from pymongo import MongoClient
 
+from testbed.freezing import frozen
 from testbed.missing import Missing
 from testbed.serving import drain, free_port
 
@@ -90,15 +91,10 @@ class Mongod:
         """End the process as a crash would."""
         self._end(signal.SIGKILL)
 
-    @contextmanager
-    def frozen(self) -> Iterator[None]:
-        """The process takes connections meanwhile, but answers nothing."""
-        self._signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until all of its threads have stopped
-        try:
-            yield
-        finally:
-            self._signal(signal.SIGCONT)
+    def frozen(self) -> AbstractContextManager[None]:
+        """Freeze the process while the block runs; see `testbed.freezing`."""
+        assert self._process
+        return frozen(self._process.pid)
 
     @contextmanager
     def failing(self, mode: object = "alwaysOn", **how: object) -> Iterator[None]:

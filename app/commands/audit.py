@@ -6,6 +6,7 @@ import click
 from flask.cli import AppGroup
 
 from app.audit.chain import verify
+from app.commands.common import file_error
 
 audit = AppGroup("audit", help="The audit log.")
 
@@ -25,7 +26,7 @@ def audit_verify(files: tuple[Path, ...], kept: tuple[str, ...]) -> None:
     try:
         report = verify(files, kept)
     except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror or error}") from None
+        raise file_error(error) from None
     for finding in report.findings:
         click.echo(finding, err=True)
     for sentence in report.begins:

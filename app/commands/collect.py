@@ -13,7 +13,7 @@ from flask.cli import AppGroup
 from tqdm import tqdm
 
 from app import private_files
-from app.commands.common import printable
+from app.commands.common import file_error, printable
 from app.compreface import AnswerUnusable, CompreFace, CompreFaceError
 from app.people_fields import MAX_ID
 from app.usecases.collection import Row, known_people, listed, write
@@ -116,4 +116,4 @@ def _errors_explained() -> Iterator[None]:
     except (CompreFaceError, ListRefused) as error:
         raise click.ClickException(printable([str(error)])) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror or error}") from None
+        raise file_error(error) from None

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
@@ -32,6 +33,14 @@ def patient(settings: Settings) -> Settings:
 def command_audit(settings: Settings) -> AuditLog:
     """Open the audit log for what a command does to employees. Raises AuditUnavailable."""
     return make_audit_log(settings, lambda *told: None)
+
+
+def file_error(error: OSError, file: Path | None = None) -> click.ClickException:
+    """Return the error that says which file cannot be used, and why.
+
+    file: the one to name if the error names none.
+    """
+    return click.ClickException(f"{error.filename or file}: {error.strerror or error}")
 
 
 def printable(columns: Iterable[str]) -> str:

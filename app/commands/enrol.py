@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from app import private_files
 from app.bootstrap import CANNOT_START, make_service
-from app.commands.common import command_audit, command_settings, patient
+from app.commands.common import command_audit, command_settings, file_error, patient
 from app.commands.transfer import EXISTING
 from app.gallery import IndexUnavailable
 from app.lifecycle import Service
@@ -70,7 +70,7 @@ def enrol(people: Path, existing: str, file: Path, dry: bool) -> None:
     except (ListRefused, NotReady, IndexUnavailable, *CANNOT_START) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror or error}") from None
+        raise file_error(error) from None
     counted = ", ".join(f"{outcome}: {counts[outcome]}" for outcome in Outcome)
     click.echo(f"{'Nothing was stored. ' if dry else ''}People {counted}.")
     click.echo(f"{done} photos examined in {seconds:.1f} s, {done / seconds:.1f} a second.")

@@ -9,7 +9,7 @@ import click
 import cv2
 
 from app.bootstrap import CANNOT_START, make_catalogue, make_recogniser, policy
-from app.commands.common import command_settings
+from app.commands.common import command_settings, file_error
 from app.evaluation import report
 from app.evaluation.figures import Goal
 from app.evaluation.lists import ListError, Manifest, Pairs, read_folders, read_list
@@ -101,7 +101,7 @@ def _run(
     except (ListError, *CANNOT_START) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename}: {error.strerror or error}") from None
+        raise file_error(error) from None
     for line in report.summary(measured.figures):
         click.echo(line)
     click.echo(f"The report is {file}, its figures are in {beside}.")

@@ -11,7 +11,13 @@ import click
 from tqdm import tqdm
 
 from app.bootstrap import CANNOT_START, make_catalogue, open_store
-from app.commands.common import command_audit, command_settings, open_existing_store, patient
+from app.commands.common import (
+    command_audit,
+    command_settings,
+    file_error,
+    open_existing_store,
+    patient,
+)
 from app.settings import Settings
 from app.storage import EmployeeStore
 from app.storage.backup_files import BackupRefused, new_backup
@@ -108,7 +114,7 @@ def _errors_explained(file: Path) -> Iterator[None]:
     except (BackupRefused, SealedFileError, *CANNOT_START) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
-        raise click.ClickException(f"{error.filename or file}: {error.strerror or error}") from None
+        raise file_error(error, file) from None
 
 
 def _bar(total: int) -> "tqdm[Never]":

@@ -25,10 +25,10 @@ class Neighbours:
     """How near everybody enrolled is to some of them, the probes.
 
     people: how many have vectors that can be compared. single: how many of them have one vector.
-    first_single: the ids of some of those, the ones first whose photo was known to be no good one;
-    otherwise ascending. probes: (n,) ids. distances: (n, KEPT) to the nearest
-    other people, ascending; infinite if there are fewer. others: (n, KEPT) their ids.
-    between: (n(n − 1)/2,) the distances of all two probes.
+    first_single: the ids of some of those, ascending, but people with a photo that was not good
+    come first. probes: (n,) ids. distances: (n, KEPT) to the nearest other people, ascending;
+    infinite if there are fewer. others: (n, KEPT) their ids. between: (n(n − 1)/2,) the distances
+    of all two probes.
     """
 
     people: int

@@ -94,11 +94,10 @@ LIMITS = {
 
 
 class Grade(StrEnum):
-    """How good a face is: which value of QUALITY accepts it."""
+    """How good an enrolled face is: which value of QUALITY accepts it."""
 
     GOOD = "good"  # strict
     FAIR = "fair"  # standard, but not strict
-    POOR = "poor"  # neither
 
 
 _AT_LEAST, _AT_MOST = 1, -1
@@ -164,12 +163,9 @@ def flaw(face: Quality, worst: Quality) -> UnusableImage | None:
 
 
 def grade(face: Quality) -> Grade:
-    """Return how good the face is."""
-    for accepted, limit in ((Grade.GOOD, "strict"), (Grade.FAIR, "standard")):
-        worst = LIMITS[limit]
-        if worst and flaw(face, worst) is None:
-            return accepted
-    return Grade.POOR
+    """Return how good a face is that `standard` accepts."""
+    strict = LIMITS["strict"]
+    return Grade.FAIR if strict and flaw(face, strict) else Grade.GOOD
 
 
 def measured(

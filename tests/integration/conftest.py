@@ -17,6 +17,7 @@ from app.storage.sqlite.store import SqliteStore
 from testbed.employees import VECTOR_KEY
 from testbed.mongod import Mongod
 from testbed.serving import ready_app
+from tests.support.compreface import CompreFaceServer
 
 OpenStore = Callable[[], EmployeeStore]
 
@@ -112,3 +113,15 @@ def limited_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
 def limited(limited_app: Flask) -> FlaskClient:
     """A client of it."""
     return limited_app.test_client()
+
+
+@pytest.fixture
+def compreface() -> Iterator[CompreFaceServer]:
+    with CompreFaceServer() as server:
+        yield server
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder for people and their photos, which is not there yet."""
+    return tmp_path / "people"

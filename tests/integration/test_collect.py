@@ -1,29 +1,14 @@
 """People and photos of other face services are collected, so that `enrol` takes them."""
 
 import os
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from app.storage.sqlite.store import SqliteStore
-from testbed.photos import ASTRONAUT, GRACE_HOPPER
 from tests.support import commands
-from tests.support.compreface import KEY, CompreFaceServer, collect, image_id, rows
-
-GRACE, EILEEN = GRACE_HOPPER.read_bytes(), ASTRONAUT.read_bytes()
-
-
-@pytest.fixture
-def compreface() -> Iterator[CompreFaceServer]:
-    with CompreFaceServer() as server:
-        yield server
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "people"
+from tests.support.compreface import EILEEN, GRACE, KEY, CompreFaceServer, collect, image_id, rows
 
 
 def known(folder: Path, file: Path, *options: str) -> commands.Done:

@@ -3,28 +3,23 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from testbed.photos import ASTRONAUT, GRACE_HOPPER
 from testbed.serving import ROOT, environment
 from tests.support import commands
-from tests.support.compreface import FACES, KEY, CompreFaceServer, collect, image_id, rows, words
-
-GRACE, EILEEN = GRACE_HOPPER.read_bytes(), ASTRONAUT.read_bytes()
-
-
-@pytest.fixture
-def compreface() -> Iterator[CompreFaceServer]:
-    with CompreFaceServer() as server:
-        yield server
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "people"
+from tests.support.compreface import (
+    EILEEN,
+    FACES,
+    GRACE,
+    KEY,
+    CompreFaceServer,
+    collect,
+    image_id,
+    rows,
+    words,
+)
 
 
 def test_what_is_here_is_not_fetched_again(compreface: CompreFaceServer, folder: Path) -> None:

@@ -4,24 +4,24 @@ import csv
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
-from typing import Self
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+from testbed.photos import ASTRONAUT, GRACE_HOPPER
 from tests.support import commands
+from tests.support.loopback_server import LoopbackHandler, LoopbackServer
 
 KEY = "7a0e2c1e-5f4b-4c55-9d0c-6f1f3f6f9a01"
 FACES = "/api/v1/recognition/faces"
+GRACE, EILEEN = GRACE_HOPPER.read_bytes(), ASTRONAUT.read_bytes()
 
 
 def image_id(number: int) -> str:
     return str(UUID(int=number))
 
 
-class CompreFaceServer:
+class CompreFaceServer(LoopbackServer):
     """Has faces that a test adds to.
 
     faces: image id -> subject, in the order of the pages. photos: image id -> content; without one,
@@ -40,13 +40,7 @@ class CompreFaceServer:
         self.keys: set[str | None] = set()
         self.after_page: Callable[[], object] = lambda: None
         self.leave_after: str | None = None
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        super().__init__(_Handler)
 
     @property
     def photos_asked(self) -> list[str]:
@@ -63,21 +57,12 @@ class CompreFaceServer:
         """Answer like this instead of with that photo."""
         self.wrong[f"{FACES}/{image_id(number)}/img"] = status, headers, content
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
 
-    def __exit__(self, *raised: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     owner: CompreFaceServer
-    protocol_version = "HTTP/1.1"
     wbufsize = -1  # headers and content in one packet
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  as http.server calls it
         owner, asked = self.owner, urlsplit(self.path)
         key = self.headers["x-api-key"]
         if owner.leave_after and f"{FACES}/{owner.leave_after}/img" in owner.asked:
@@ -120,9 +105,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         with suppress(BrokenPipeError, ConnectionResetError):  # the client may give up
             self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def collect(server: CompreFaceServer, folder: Path, *options: str, key: str = KEY) -> commands.Done:

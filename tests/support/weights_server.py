@@ -5,13 +5,12 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
-from typing import Self
+from threading import Event
 
 from models.weights import WeightsFile
 from testbed.serving import ROOT
+from tests.support.loopback_server import LoopbackHandler, LoopbackServer
 
 CONTENT = hashlib.shake_256(b"weights").digest(1_000_000)
 OTHER = hashlib.shake_256(b"something else").digest(len(CONTENT))
@@ -48,7 +47,7 @@ class Request:
     sent: int = field(default=0)
 
 
-class WeightsServer:
+class WeightsServer(LoopbackServer):
     """Gives the answers in turn, and repeats the last one; a path in /moved/ redirects first."""
 
     def __init__(self, content: bytes, answers: Sequence[Answer] = (Answer(),)) -> None:
@@ -57,13 +56,7 @@ class WeightsServer:
         self.requests: list[Request] = []
         self.asked = Event()
         self.closing = Event()
-        handler = type("Handler", (_Handler,), {"owner": self})
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_port}"
+        super().__init__(_Handler)
 
     def offer(self, prefix: str = "") -> WeightsFile:
         """What a client wants from this server, whatever it answers."""
@@ -74,21 +67,15 @@ class WeightsServer:
         """The Range header of each request."""
         return [request.range for request in self.requests]
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(self, *raised: object) -> None:
         self.closing.set()
-        self._http.shutdown()
-        self._http.server_close()
+        super().__exit__(*raised)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(LoopbackHandler):
     owner: WeightsServer
-    protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  as http.server calls it
         self.close_connection = True
         if self.path.startswith("/moved/"):
             self.send_response(302)
@@ -132,9 +119,6 @@ class _Handler(BaseHTTPRequestHandler):
         request.sent = end
         if answer.stall_at is not None:
             self.owner.closing.wait()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
 
 
 def start_fetching(weights: WeightsFile, folder: Path) -> subprocess.Popen[str]:

@@ -43,7 +43,7 @@ class LivenessSession:
 class Sample:
     """One face of an employee. source: `photo`, `feature_vector`, or None if unknown.
 
-    quality: of the photo, `good`, `fair` or `poor`; None if unknown.
+    quality: of the photo, `good` or `fair`; None if unknown.
     """
 
     sample_id: str

@@ -8,7 +8,6 @@ import { button, card, confirmed, el, field, message, problemMessage, table } fr
 import { groupsOf } from "./groups.js";
 
 const CHANGED = 412; // by somebody else
-const LACKING = ["fair", "poor"]; // of a photo
 const WHOLE = /^(0|[1-9][0-9]{0,18})$/;
 
 export function renderPerson(root, id, signal) {
@@ -119,7 +118,7 @@ class Person {
       el("h2", {}, t("people.samples")),
       el("p", { class: "muted" }, t("people.no_photos_kept")),
       table(t("people.samples"), head, samples.map(row)),
-      samples.every(({ quality }) => LACKING.includes(quality)) ? el("p", {}, t("people.better_photo")) : null,
+      samples.every(({ quality }) => quality === "fair") ? el("p", {}, t("people.better_photo")) : null,
       el("div", { class: "row" }, filesButton(t("people.add_sample"), ([photo]) => this.#addSample(photo), { symbol: "plus" })),
     );
   }

@@ -272,7 +272,6 @@ export default {
   "people.source_feature_vector": "einem Merkmalsvektor",
   "people.source_good": "einem guten Foto",
   "people.source_photo": "einem Foto",
-  "people.source_poor": "einem schlechten Foto",
   "people.source_unknown": "nicht vermerkt",
   "people.stored": "Was gespeichert ist",
   "people.title": "Personen",

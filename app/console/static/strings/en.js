@@ -272,7 +272,6 @@ export default {
   "people.source_feature_vector": "a feature vector",
   "people.source_good": "a good photo",
   "people.source_photo": "a photo",
-  "people.source_poor": "a poor photo",
   "people.source_unknown": "not noted",
   "people.stored": "What is stored",
   "people.title": "People",

@@ -272,7 +272,6 @@ export default {
   "people.source_feature_vector": "un vettore di caratteristiche",
   "people.source_good": "una buona foto",
   "people.source_photo": "una foto",
-  "people.source_poor": "una foto scarsa",
   "people.source_unknown": "non annotato",
   "people.stored": "Che cosa è memorizzato",
   "people.title": "Persone",
