@@ -25,7 +25,7 @@ _FIRST_ID: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
     type=click.IntRange(0, MAX_ID),
     default=1,
     show_default=True,
-    help="The least id for people whose name holds none; 17_Grace_Hopper holds 17.",
+    help="The lowest id for people whose name has none; 17_Grace_Hopper has 17.",
 )
 
 collect = AppGroup("collect", help="People and photos of another face service, for `enrol`.")

@@ -32,7 +32,7 @@ def listed(
 
     Rows that are in the file already stay as they are, if the other service still has their
     photos, and a person keeps the id. subjects: the photos of each person, as paths from the file's
-    folder, by the label that the other service has for the person. first_id: the least id for
+    folder, by the label that the other service has for the person. first_id: the lowest id for
     people whose label has none. Raises ListRefused if two people would have one id, and OSError.
     """
     earlier: defaultdict[str, list[Row]] = defaultdict(list)

@@ -28,7 +28,7 @@ _MEASUREMENT = named(
         employees=about("who can be compared", _WHOLE),
         with_one_vector=about("those with one sample", _WHOLE),
         first_with_one_vector=about(
-            "the ids of 20 of those, the ones first whose photo was not good",
+            "20 of their ids; people whose photo was not good come first",
             {"type": "array", "items": _ID},
         ),
         compared=about("those who were compared with all others", _WHOLE),

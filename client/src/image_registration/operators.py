@@ -102,7 +102,7 @@ class SamePerson:
 class Measurement:
     """What the gallery says of itself. fpir, auto: None if the people are too few or too alike.
 
-    first_with_one_vector: 20 of those with one sample, the ones first whose photo was not good.
+    first_with_one_vector: ids of 20 people with one sample; a photo that was not good comes first.
     compared: how many were compared with all others. threshold: α in force. auto: the α that the
     service would choose. same_person: the nearest first.
     """
